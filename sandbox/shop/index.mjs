@@ -1,0 +1,60 @@
+// The demo shop: a storefront that sells through the CognitiveCart Worker, and the worked example for plugin authors.
+// It uses the public contract only and imports nothing of the Worker. README.md beside this file says in which order to read.
+
+import { fileURLToPath } from 'node:url';
+import { createCheckout } from './checkout.mjs';
+import { createConnectivity } from './connectivity.mjs';
+import { createExchangeLog } from './exchanges.mjs';
+import { createLedger } from './ledger.mjs';
+import { createManifest } from './manifest.mjs';
+import { createOrders } from './orders.mjs';
+import { NAME } from './pages/layout.mjs';
+import { createRegistration } from './registration.mjs';
+import { createRoutes } from './routes.mjs';
+import { createHandler, listen } from './server.mjs';
+import { openStore } from './store.mjs';
+import { createWorkerClient } from './worker-client.mjs';
+
+/**
+ * persist: path of the state file, or undefined for memory only
+ * operatorKey: needed only where the Worker says REGISTRATION=operator
+ * log: false, true, or a function that takes a line
+ * -> {url, port, close()}
+ */
+export async function startShop({ port = 0, workerUrl, persist, operatorKey, log = false, now = () => Math.floor(Date.now() / 1000) }) {
+  const write = typeof log === 'function' ? log : log ? (line) => console.log(`[shop] ${line}`) : () => {};
+  const store = openStore(persist);
+
+  // The address is known only once the port is: listen first, answer 503 until the rest is put together.
+  let handle = (request, response) => { response.writeHead(503).end(); };
+  const server = await listen((request, response) => handle(request, response), port);
+  const siteUrl = server.url;
+
+  let registration;
+  const client = createWorkerClient({ workerUrl, apiKey: () => registration?.current()?.api_key });
+  registration = createRegistration({ store, siteUrl, client, name: NAME, operatorKey, now });
+  const connectivity = createConnectivity({ store, client, returnUrl: `${siteUrl}/admin/connectivity`, now });
+  const orders = createOrders({ store, now });
+  const checkout = createCheckout({ store, orders, client, siteUrl, now });
+  const ledger = createLedger({ client, orders });
+  const manifest = createManifest({ client, registration, siteUrl, name: NAME, now });
+
+  const { routes, onError } = createRoutes({
+    store, client, registration, connectivity, orders, checkout, ledger, manifest,
+    exchanges: createExchangeLog(), siteUrl, name: NAME, now, log: write,
+  });
+  handle = createHandler({
+    routes, onError, secret: store.state.secret, canonical: () => siteUrl,
+    hosts: () => ['localhost', '127.0.0.1', '[::1]'].map((host) => `${host}:${server.port}`),
+  });
+  write(`open at ${siteUrl}, Worker at ${client.workerUrl}`);
+  return { url: siteUrl, port: server.port, close: server.close };
+}
+
+// node sandbox/shop/index.mjs: the shop alone, against a Worker that runs elsewhere.
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await startShop({
+    port: Number(process.env.SHOP_PORT ?? 8789), workerUrl: process.env.WORKER_URL ?? 'http://localhost:8787',
+    persist: process.env.SHOP_STATE, operatorKey: process.env.ADMIN_KEY, log: true,
+  });
+}

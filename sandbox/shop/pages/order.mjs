@@ -1,0 +1,55 @@
+import { html } from '../html.mjs';
+import { WORDS } from '../orders.mjs';
+import { format } from '../money.mjs';
+import { sums } from './cart.mjs';
+import { button, layout, moment, note, pill } from './layout.mjs';
+
+const KIND = { paid: 'good', authorized: 'good', processing: 'warn', pending: '', ended: 'bad' };
+export const statusPill = (order) => pill(KIND[order.status], WORDS[order.status]);
+
+const SAID = {
+  paid: ['good', 'Thank you, your order is paid.', 'A confirmation mail would be on its way now.'],
+  authorized: ['good', 'Thank you, your payment is authorized.', 'The amount is reserved and is taken when the goods leave.'],
+  processing: ['warn', 'We are still waiting for your bank.', 'Some payments take minutes or days to arrive. You need not do anything; the order goes on as soon as the money is there.'],
+  pending: ['warn', 'This order is not paid.', 'No money has moved. You can still pay.'],
+  ended: ['bad', 'This checkout has ended without a payment.', 'No money has moved. Put the goods into the cart again if you still want them.'],
+};
+
+export function orderPage(view, { order }) {
+  const [kind, heading, text] = SAID[order.status];
+  const last = order.sessions.at(-1);
+  return layout(view, `Order ${order.id}`, html`<h1>Order ${order.id}</h1>
+${note(kind, text, heading)}
+<div class="columns"><section class="card" aria-labelledby="what-title"><h2 id="what-title">What you ordered</h2>
+<ul class="lines">${order.lines.map((line) => html`<li><img src="/pictures/${line.product_id}.svg" alt="" width="58" height="58"><div class="between"><span>${line.quantity} × ${line.name}</span><span class="price">${format(line.amount_total, order.currency)}</span></div></li>`)}</ul>
+<hr>${sums(order)}</section>
+<section class="card" aria-labelledby="state-title"><h2 id="state-title">Where it stands</h2>
+<p>${statusPill(order)} ${!order.livemode && pill('', 'Test mode')}</p>
+<ul class="history">${order.history.map((entry) => html`<li class="small">${moment(entry.at)}<br>${entry.what}</li>`)}</ul><p></p>
+${order.status === 'pending' && last && html`<p><a class="button wide" href="${last.url}">Go to payment</a></p>`}
+${order.status !== 'paid' && button(view, `/order/${order.id}/refresh`, 'Ask again', { className: 'second wide', fields: { key: order.key } })}
+</section></div>`);
+}
+
+export function refusedReturn(view, text) {
+  return layout(view, 'Payment not confirmed', html`<h1>We cannot confirm a payment from this address</h1>
+${note('bad', text)}
+<p>Nothing was changed, and no order was marked as paid. If you have just paid, your payment is not lost: the shop also learns of it directly.</p>
+<p class="row"><a class="button" href="/cart">Back to the cart</a></p>`);
+}
+
+export function canceledPage(view, { order }) {
+  return layout(view, 'Not paid', html`<h1>You have not paid</h1>
+${note('plain', 'Everything is still as you left it. No money has moved.')}
+<p class="row"><a class="button" href="/cart">Back to the cart</a>${order?.status === 'pending' && order.sessions.length > 0 && html` <a class="button second" href="${order.sessions.at(-1).url}">Go back and pay</a>`}</p>`);
+}
+
+export function ordersPage(view, { orders }) {
+  return layout(view, 'Orders', html`<h1>Orders</h1>
+<p class="lead">The shop's own books. An order becomes paid once: by the signed way home, or by asking the Worker's ledger.</p>
+${orders.length === 0
+    ? html`<p class="soft">No orders yet.</p>`
+    : html`<div class="scroll" role="region" aria-label="Orders" tabindex="0"><table><thead><tr><th scope="col">Order</th><th scope="col">Source</th><th scope="col">Status</th><th scope="col" class="number">Total</th><th scope="col">Placed</th><th scope="col"><span class="hidden">Action</span></th></tr></thead><tbody>
+${orders.map((order) => html`<tr><th scope="row"><a href="/order/${order.id}?key=${order.key}">${order.id}</a></th><td>${order.source}</td><td>${statusPill(order)}${order.livemode ? '' : ' test'}</td><td class="number">${format(order.total, order.currency)}</td><td>${moment(order.created)}</td><td>${order.status === 'paid' ? '' : button(view, `/order/${order.id}/refresh`, html`Ask<span class="hidden"> the ledger about order ${order.id}</span>`, { className: 'second', fields: { key: order.key, back: 'orders' } })}</td></tr>`)}
+</tbody></table></div>`}`);
+}
