@@ -1,0 +1,13 @@
+pub mod cart;
+pub mod config;
+pub mod error;
+pub mod fields;
+pub mod id;
+pub mod ledger;
+pub mod money;
+pub mod page;
+pub mod route;
+pub mod seal;
+pub mod sign;
+pub mod stripe;
+pub mod weburl;

@@ -1,0 +1,11 @@
+//! Everything that decides, tested on the host in milliseconds.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod cart;
+mod config;
+mod ledger;
+mod money;
+mod pages;
+mod route;
+mod sign;
+mod stripe;
+mod weburl;
