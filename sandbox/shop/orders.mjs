@@ -40,7 +40,7 @@ export function createOrders({ store, now }) {
    * `UPDATE … WHERE status IN (…)` and its number of changed rows.
    */
   function settle(order, status, evidence) {
-    if (!(status in RANK) || RANK[status] <= RANK[order.status]) return false;
+    if (!Object.hasOwn(RANK, status) || RANK[status] <= RANK[order.status]) return false;
     order.status = status;
     order.history.push({ at: now(), what: `${WORDS[status]} (${evidence})` });
     if (status === 'paid') {

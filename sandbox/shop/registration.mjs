@@ -51,7 +51,7 @@ export function createRegistration({ store, siteUrl, client, name, operatorKey, 
   /** What the Worker says of us now. A 401 means it does not know our key any more. */
   async function refresh(recorder) {
     try {
-      const answer = await client.call('GET', '/v1/shop', { recorder });
+      const answer = await client.call('GET', '/v1/shop', { recorder, repeatable: false }); // a page about the Worker's health does not wait
       Object.assign(current(), { status: answer.status, checkout_enabled: answer.checkout_enabled, name: answer.name, key_refused: false });
       save();
     } catch (error) {

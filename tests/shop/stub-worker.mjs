@@ -1,0 +1,75 @@
+// A fixture for the shop's own unit tests: just enough of the contract to answer the shop, and a way to be unwell.
+// What the shop and the real Worker do together is proved in tests/browser.
+
+import { createHash, randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+
+export async function startStubWorker() {
+  const stub = { requests: [], sessions: new Map(), answers: new Map(), transactions: [], connected: false, checkoutEnabled: true, secret: `whsec_${randomBytes(32).toString('base64')}`, trouble: [] };
+  const shop = {};
+
+  const routes = {
+    'POST /v1/shops': (body) => { Object.assign(shop, body, { challenge: randomBytes(8).toString('hex') }); return [201, { object: 'shop', id: 'shop_1', status: 'pending', checkout_enabled: true, name: body.name, api_key: 'ccs_stubkey', signing_secret: stub.secret, challenge: shop.challenge }]; },
+    'POST /v1/shop/verify': async () => {
+      const seen = await (await fetch(shop.challenge_url)).text();
+      return seen.trim() === shop.challenge ? [200, { object: 'shop', status: 'active' }] : [422, { error: { type: 'invalid_request', code: 'challenge_failed', message: 'Not the challenge.' } }];
+    },
+    'GET /v1/shop': () => [200, { status: 'active', checkout_enabled: stub.checkoutEnabled, name: shop.name }],
+    'PATCH /v1/shop': (body) => { stub.checkoutEnabled = body.checkout_enabled; return [200, { checkout_enabled: stub.checkoutEnabled }]; },
+    'POST /v1/shop/signing_secrets': () => { stub.secret = `whsec_${randomBytes(32).toString('base64')}`; return [201, { signing_secret: stub.secret, previous_expires_at: Math.floor(Date.now() / 1000) + 86400 }]; },
+    'GET /v1/connection': (_, query) => [200, { object: 'connection', connected: stub.connected && query.get('mode') === 'test', account: stub.connected ? 'acct_1' : null, livemode: false, charges_enabled: true }],
+    'POST /v1/connect/start': (body) => { stub.challenge = body.verifier_challenge; stub.returnUrl = body.return_url; return [201, { object: 'connect.ticket', url: `${stub.url}/connect/ticket_secret` }]; },
+    'POST /v1/connect/confirm': (body) => {
+      if (createHash('sha256').update(body.verifier).digest('base64url') !== stub.challenge) return [422, { error: { type: 'invalid_request', code: 'verifier_mismatch', message: 'No.' } }];
+      stub.connected = true;
+      return [200, { object: 'connection', connected: true, account: 'acct_1', livemode: false }];
+    },
+    'DELETE /v1/connection': () => { stub.connected = false; return [200, { connected: false }]; },
+    'GET /v1/manifest': () => [200, stub.connected ? { checkoutCreateSessionEndpoint: `${shop.site_url}/wp-json/cognitive-cart/v1/checkout/create-session` } : {}],
+    'GET /v1/transactions': () => [200, { object: 'list', data: stub.transactions, has_more: false }],
+    'GET /v1/transactions/summary': () => [200, { group_by: 'source', data: [] }],
+    'POST /v1/checkout/sessions': (body, query, headers) => {
+      if (!stub.checkoutEnabled) return [403, { error: { type: 'permission', code: 'checkout_disabled', message: 'Off.' } }];
+      const key = headers['idempotency-key'];
+      if (!stub.sessions.has(key)) {
+        const n = stub.sessions.size + 1;
+        stub.sessions.set(key, { object: 'checkout.session', id: `cs_test_${n}`, url: `${stub.url}/pay/${n}`, amount_total: body.cart?.total ?? body.amount_total, currency: body.cart?.currency ?? body.currency, livemode: body.mode === 'live', order_id: body.cart?.order_id ?? body.order_id, transaction: `cct_${n}`, expires_at: Math.floor(Date.now() / 1000) + 3600, success_url: body.success_url });
+      }
+      return [201, stub.sessions.get(key)];
+    },
+  };
+
+  const server = createServer(async (request, response) => {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const url = new URL(request.url, 'http://stub');
+    const route = `${request.method} ${url.pathname}`;
+    const body = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks)) : undefined;
+    stub.requests.push({ route, body, headers: request.headers });
+    const next = stub.trouble[0]?.on === route ? stub.trouble.shift() : undefined;
+    if (next?.how === 'drop_before') return request.socket.destroy();
+    const [status, answer] = next?.answer ?? (await routes[route]?.(body, url.searchParams, request.headers)) ?? [404, { error: { type: 'invalid_request', code: 'route_unknown', message: route } }];
+    if (next?.how === 'drop_after') return request.socket.destroy(); // did the work, the answer is lost
+    response.writeHead(status, { 'content-type': 'application/json', ...next?.headers }).end(JSON.stringify(answer));
+  });
+  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  stub.url = `http://127.0.0.1:${server.address().port}`;
+  stub.close = () => new Promise((resolve) => { server.close(resolve); server.closeAllConnections(); });
+  return stub;
+}
+
+/** A browser for tests: one cookie jar, forms filled from the page that shows them. */
+export function browser(base) {
+  let cookie;
+  async function go(path, { form, follow = false } = {}) {
+    const headers = { ...(cookie && { cookie }) };
+    const response = await fetch(new URL(path, base), { redirect: 'manual', headers, ...(form && { method: 'POST', body: new URLSearchParams(form) }) });
+    cookie = response.headers.get('set-cookie')?.split(';')[0] ?? cookie;
+    const location = response.headers.get('location');
+    if (follow && location?.startsWith('/')) return go(location);
+    return { status: response.status, location, text: await response.text(), headers: response.headers };
+  }
+  const token = async (page) => /name="form_token" value="([0-9a-f]+)"/.exec((await go(page)).text)[1];
+  const submit = async (page, path, fields = {}) => go(path, { form: { ...fields, form_token: await token(page) } });
+  return { go, submit };
+}
