@@ -5,7 +5,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 
 export async function startStubWorker() {
-  const stub = { requests: [], sessions: new Map(), answers: new Map(), transactions: [], connected: false, checkoutEnabled: true, secret: `whsec_${randomBytes(32).toString('base64')}`, trouble: [] };
+  const stub = { requests: [], sessions: new Map(), answers: new Map(), transactions: [], summary: [], connected: false, checkoutEnabled: true, secret: `whsec_${randomBytes(32).toString('base64')}`, trouble: [] };
   const shop = {};
 
   const routes = {
@@ -27,7 +27,7 @@ export async function startStubWorker() {
     'DELETE /v1/connection': () => { stub.connected = false; return [200, { connected: false }]; },
     'GET /v1/manifest': () => [200, stub.connected ? { checkoutCreateSessionEndpoint: `${shop.site_url}/wp-json/cognitive-cart/v1/checkout/create-session` } : {}],
     'GET /v1/transactions': () => [200, { object: 'list', data: stub.transactions, has_more: false }],
-    'GET /v1/transactions/summary': () => [200, { group_by: 'source', data: [] }],
+    'GET /v1/transactions/summary': () => [200, { group_by: 'source', data: stub.summary }],
     'POST /v1/checkout/sessions': (body, query, headers) => {
       if (!stub.checkoutEnabled) return [403, { error: { type: 'permission', code: 'checkout_disabled', message: 'Off.' } }];
       const key = headers['idempotency-key'];

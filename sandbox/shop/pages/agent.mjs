@@ -14,10 +14,10 @@ ${wrong && note('bad', wrong)}
 <div class="columns"><form class="card" method="post" action="/agent">${token(view)}
 <div class="columns halves"><div class="field"><label for="agent">Agent's name</label><input id="agent" type="text" name="agent" required maxlength="64" value="${value('agent', 'Claude')}"></div>
 <div class="field"><label for="currency">Currency</label><select id="currency" name="currency">${Object.keys(currencies).map((code) => html`<option value="${code}"${code === value('currency', 'usd') ? html` selected` : ''}>${code.toUpperCase()}</option>`)}</select></div></div>
-${Array.from({ length: AGENT_ROWS }, (_, row) => html`<fieldset><legend>Line ${row + 1}</legend><div class="row">
+${Array.from({ length: AGENT_ROWS }, (_, row) => html`<fieldset><legend>Line ${row + 1}</legend><div class="triple">
 <div class="field"><label class="hint" for="product-${row}">Product id</label><select id="product-${row}" name="product_${row}"><option value="">none</option>${products.map(({ id }) => html`<option${id === value(`product_${row}`, row === 0 ? 'mug' : '') ? html` selected` : ''}>${id}</option>`)}</select></div>
 <div class="field"><label class="hint" for="quantity-${row}">Quantity</label><input id="quantity-${row}" type="number" name="quantity_${row}" min="1" max="99" value="${value(`quantity_${row}`, '1')}"></div>
-<div class="field"><label class="hint" for="claim-${row}">Claimed price of the line</label><input id="claim-${row}" type="text" inputmode="decimal" name="claim_${row}" maxlength="16" size="10" placeholder="0.01" value="${value(`claim_${row}`, row === 0 ? '0.01' : '')}"></div></div></fieldset>`)}
+<div class="field"><label class="hint" for="claim-${row}">Claimed price of the line</label><input id="claim-${row}" type="text" inputmode="decimal" name="claim_${row}" maxlength="16" placeholder="0.01" value="${value(`claim_${row}`, row === 0 ? '0.01' : '')}"></div></div></fieldset>`)}
 <div class="field"><label for="success">Success address</label><input id="success" type="text" inputmode="url" name="success_url" placeholder="${siteUrl}/checkout/return" value="${value('success_url')}" aria-describedby="success-hint"><span class="hint" id="success-hint">Empty: the shop's own. An address of another site is refused by the Worker.</span></div>
 <div class="field"><label for="cancel">Cancel address</label><input id="cancel" type="text" inputmode="url" name="cancel_url" placeholder="${siteUrl}/checkout/canceled" value="${value('cancel_url')}"></div>
 <button>Create checkout session</button></form>

@@ -65,7 +65,7 @@ function sentToTheWorker(exchanges = []) {
 <h2 id="sent-title">What was sent</h2>
 ${exchanges.length === 0
     ? html`<p class="soft">No call to the Worker from this browser session yet. When there is one, it is shown here, request and answer, with keys masked.</p>`
-    : html`<p class="soft">The last calls to the Worker from this browser session, newest first. Keys and secrets are masked.</p>${exchanges.map(exchangeView)}`}
+    : html`<p class="soft">The last calls to the Worker from this browser session, newest first. Keys and secrets are masked.</p>${exchanges.slice(0, 4).map(exchangeView)}${exchanges.length > 4 && html`<details class="plain"><summary>Earlier calls</summary>${exchanges.slice(4).map(exchangeView)}</details>`}`}
 </div></section>`;
 }
 

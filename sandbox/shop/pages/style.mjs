@@ -13,7 +13,7 @@ h1, h2, h3 { font-family: var(--serif); line-height: 1.2; margin: 0 0 .5em; font
 h1 { font-size: clamp(1.6rem, 5vw, 2.2rem); } h2 { font-size: 1.3rem; } h3 { font-size: 1.08rem; }
 p { margin: 0 0 .8em; } .soft { color: var(--soft); } .small { font-size: .9rem; } .lead { font-size: 1.08rem; max-width: 44rem; }
 code, pre, .code { font-family: ui-monospace, "Cascadia Mono", "DejaVu Sans Mono", Menlo, monospace; font-size: .86em; }
-code { overflow-wrap: anywhere; }
+code { overflow-wrap: anywhere; } pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 :focus-visible { outline: 3px solid #c26a1b; outline-offset: 2px; border-radius: 4px; }
 .skip { position: absolute; left: -999px; } .skip:focus { left: .5rem; top: .5rem; background: #fff; padding: .5rem 1rem; z-index: 2; }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
@@ -26,14 +26,14 @@ nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: .1rem .2rem; mar
 nav a { display: inline-block; padding: .4rem .6rem; border-radius: .5rem; text-decoration: none; color: var(--ink); }
 nav a:hover { background: var(--tint); } nav a[aria-current] { background: var(--tint); color: var(--accent-deep); font-weight: 600; }
 nav .apart { border-left: 1px solid var(--line); margin-left: .3rem; padding-left: .5rem; }
-main { padding-block: 1.8rem 2.5rem; min-height: 55vh; }
+main.wrap { padding-block: 1.8rem 2.5rem; min-height: 55vh; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .9rem; padding: 1.1rem; margin-bottom: 1rem; min-width: 0; }
 .card > :last-child { margin-bottom: 0; }
 .columns { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1fr); align-items: start; }
 @media (min-width: 52rem) { .columns { grid-template-columns: minmax(0, 1.9fr) minmax(17rem, 1fr); gap: 1.5rem; } .halves { grid-template-columns: 1fr 1fr; } .stick { position: sticky; top: 1rem; } }
 .goods { list-style: none; margin: 0; padding: 0; display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(14rem, 100%), 1fr)); }
 .goods li { display: flex; flex-direction: column; padding: 0; overflow: hidden; margin: 0; }
-.goods img { width: 100%; height: 10rem; object-fit: cover; background: #efe7d8; display: block; }
+.goods img { width: 100%; height: 10rem; object-fit: contain; background: #efe7d8; display: block; }
 .goods .about { padding: .9rem 1rem 1rem; display: flex; flex-direction: column; gap: .3rem; flex: 1; }
 .goods h2 { font-size: 1.1rem; margin: 0; } .goods p { margin: 0; } .goods form { margin-top: auto; padding-top: .6rem; }
 .price { font-weight: 650; font-variant-numeric: tabular-nums; }
@@ -48,7 +48,7 @@ input[type=text], input[type=url], input[type=number], input[type=search], selec
 input[type=number] { max-width: 6rem; } input[type=radio], input[type=checkbox] { width: 1.15rem; height: 1.15rem; accent-color: var(--accent); margin: 0; flex: none; }
 .choice { display: flex; gap: .6rem; align-items: center; padding: .35rem 0; font-weight: 400; }
 .choice span:last-child:not(:first-of-type) { margin-left: auto; }
-fieldset { border: 0; padding: 0; margin: 0 0 1rem; min-width: 0; } .field { margin-bottom: .9rem; }
+fieldset { border: 0; padding: 0; margin: 0 0 1rem; min-width: 0; } .field { margin-bottom: .9rem; } .row > .field { margin-bottom: 0; } .triple { display: grid; gap: .5rem; grid-template-columns: minmax(0, 1fr) 5rem; align-items: end; } .triple .field { margin: 0; } .triple .field:last-child { grid-column: 1 / -1; } @media (min-width: 34rem) { .triple { grid-template-columns: minmax(0, 1fr) 6rem minmax(0, 1fr); } .triple .field:last-child { grid-column: auto; } }
 .lines { list-style: none; margin: 0; padding: 0; } .lines li { display: grid; grid-template-columns: 3.6rem minmax(0, 1fr); gap: .3rem .9rem; padding: .9rem 0; border-top: 1px solid var(--line); align-items: start; }
 .lines li:first-child { border-top: 0; padding-top: 0; } .lines img { width: 3.6rem; height: 3.6rem; object-fit: cover; border-radius: .5rem; grid-row: span 2; } .lines .row { grid-column: 2; justify-content: space-between; }
 .sums { margin: 0; } .sums div { display: flex; justify-content: space-between; gap: 1rem; padding: .25rem 0; } .sums dt, .sums dd { margin: 0; } .sums dd { font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -58,7 +58,7 @@ fieldset { border: 0; padding: 0; margin: 0 0 1rem; min-width: 0; } .field { mar
 .pill { display: inline-block; border-radius: 1rem; padding: .1rem .65rem; font-size: .84rem; font-weight: 600; background: #eceae5; color: var(--ink); white-space: nowrap; } .pill.good { background: var(--good-tint); color: var(--good); } .pill.warn { background: var(--warn-tint); color: var(--warn); } .pill.bad { background: var(--bad-tint); color: var(--bad); }
 .facts { display: grid; grid-template-columns: minmax(0, 1fr); margin: 0 0 1rem; } .facts dt { color: var(--soft); font-size: .88rem; } .facts dd { margin: 0 0 .55rem; }
 @media (min-width: 34rem) { .facts { grid-template-columns: 10.5rem minmax(0, 1fr); gap: .3rem 1rem; } .facts dd { margin: 0; } }
-.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .7rem; background: var(--card); margin-bottom: 1rem; }
+.scroll { position: relative; overflow-x: auto; border: 1px solid var(--line); border-radius: .7rem; background: var(--card); margin-bottom: 1rem; }
 table { border-collapse: collapse; width: 100%; font-size: .93rem; } caption { text-align: left; font-weight: 600; padding: .7rem .8rem .2rem; } th, td { text-align: left; padding: .5rem .8rem; border-top: 1px solid var(--line); vertical-align: top; white-space: nowrap; } thead th { border-top: 0; color: var(--soft); font-size: .85rem; } td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .chart { display: block; width: 100%; max-width: 34rem; height: auto; } .chart text { font-family: inherit; fill: var(--ink); font-size: 13px; } .chart .bar-chat { fill: #1f5c57; } .chart .bar-agent { fill: #b5622f; } .chart .bar-site { fill: #5b6b8c; }
 .chat { background: var(--tint); border-color: #bdd5d2; } .says { border-radius: 1rem; padding: .55rem .85rem; margin-bottom: .6rem; max-width: 92%; width: fit-content; } .says.they { background: var(--accent-deep); color: #fff; margin-left: auto; border-bottom-right-radius: .25rem; } .says.we { background: #fff; border: 1px solid #cfdfdc; border-bottom-left-radius: .25rem; } .says p:last-child, .says ul:last-child { margin-bottom: 0; } .says ul { padding-left: 1.1rem; margin: .3rem 0 .6rem; }
