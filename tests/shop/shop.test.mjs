@@ -194,3 +194,35 @@ test('forms of other sites, foreign hosts and strict headers', () => setting(asy
   assert.equal(headers.get('referrer-policy'), 'no-referrer');
   assert.equal((await visitor.go('/nothing')).status, 404);
 }));
+
+test('a key the Worker does not know any more: said in words, and a person registers anew', () => setting(async ({ visitor, stub }) => {
+  stub.trouble = [{ on: 'GET /v1/shop', answer: [401, { error: { type: 'authentication', code: 'api_key_invalid', message: 'Unknown key.' } }] }];
+  assert.match((await visitor.go('/admin/connectivity')).text, /does not accept this shop&#39;s key/);
+  assert.equal(stub.requests.filter((request) => request.route === 'POST /v1/shops').length, 1); // not by itself
+  await visitor.submit('/', '/admin/register', { anew: 'yes' });
+  assert.equal(stub.requests.filter((request) => request.route === 'POST /v1/shops').length, 2);
+  assert.match((await visitor.go('/admin/connectivity')).text, /Registered and verified/);
+}));
+
+test('a rolled signing secret: buyers under way still come home', () => setting(async (here) => {
+  await buy(here);
+  const [session] = here.stub.sessions.values();
+  const underWay = wayHome(here.stub, session);
+  await here.visitor.submit('/', '/admin/keys', { which: 'signing_secret' });
+  assert.equal((await here.visitor.go(underWay)).status, 303);
+  assert.equal(here.state().orders['1001'].status, 'paid');
+}));
+
+test('the ledger turns its pages by id, keeps its filters, and its CSV comes through the shop', () => setting(async ({ visitor, stub }) => {
+  stub.transactions = Array.from({ length: 12 }, (_, index) => ({ id: `cct_${index}`, created: 1_795_000_000, order_id: null, source: 'agent', agent: '<b>', status: 'paid', amount: 100, currency: 'jpy', livemode: false }));
+  stub.summary = [{ group: 'agent', currency: 'jpy', livemode: false, count: 12, gross: 1200, refunded: 0, fees: 0, net: 1200 }];
+  const first = await visitor.go('/admin/ledger?source=agent');
+  assert.match(first.text, /Agent: ¥1,200 in 12 sales/); // the chart's words
+  assert.ok(first.text.includes('&lt;b&gt;') && !first.text.includes('<b>'));
+  const next = /href="([^"]+)">Older/.exec(first.text)[1].replaceAll('&amp;', '&');
+  assert.equal(next, '/admin/ledger?source=agent&after=cct_9');
+  const second = await visitor.go(next);
+  assert.ok(second.text.includes('cct_11') && second.text.includes('Newer') && !second.text.includes('Older'));
+  const csv = await visitor.go('/admin/ledger.csv?source=agent&evil=1');
+  assert.deepEqual([csv.headers.get('content-type'), JSON.parse(csv.text)], ['text/csv; charset=utf-8', { csv: 'source=agent' }]);
+}));

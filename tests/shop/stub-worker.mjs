@@ -26,7 +26,11 @@ export async function startStubWorker() {
     },
     'DELETE /v1/connection': () => { stub.connected = false; return [200, { connected: false }]; },
     'GET /v1/manifest': () => [200, stub.connected ? { checkoutCreateSessionEndpoint: `${shop.site_url}/wp-json/cognitive-cart/v1/checkout/create-session` } : {}],
-    'GET /v1/transactions': () => [200, { object: 'list', data: stub.transactions, has_more: false }],
+    'GET /v1/transactions': (_, query) => {
+      const from = query.get('starting_after') ? stub.transactions.findIndex((row) => row.id === query.get('starting_after')) + 1 : 0;
+      return [200, { object: 'list', data: stub.transactions.slice(from, from + 10), has_more: stub.transactions.length > from + 10 }];
+    },
+    'GET /v1/transactions.csv': (_, query) => [200, { csv: query.toString() }],
     'GET /v1/transactions/summary': () => [200, { group_by: 'source', data: stub.summary }],
     'POST /v1/checkout/sessions': (body, query, headers) => {
       if (!stub.checkoutEnabled) return [403, { error: { type: 'permission', code: 'checkout_disabled', message: 'Off.' } }];

@@ -34,7 +34,7 @@ ${order.status !== 'paid' && button(view, `/order/${order.id}/refresh`, 'Ask aga
 export function refusedReturn(view, text) {
   return layout(view, 'Payment not confirmed', html`<h1>We cannot confirm a payment from this address</h1>
 ${note('bad', text)}
-<p>Nothing was changed, and no order was marked as paid. If you have just paid, your payment is not lost: the shop also learns of it directly.</p>
+<p>Nothing was changed, and no order was marked as paid. If you have just paid, your payment is not lost: the shop finds it in the ledger.</p>
 <p class="row"><a class="button" href="/cart">Back to the cart</a></p>`);
 }
 

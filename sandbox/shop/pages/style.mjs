@@ -22,10 +22,10 @@ code { overflow-wrap: anywhere; } pre { white-space: pre-wrap; overflow-wrap: an
 .top { background: var(--card); border-bottom: 1px solid var(--line); }
 .top .wrap { display: flex; flex-wrap: wrap; align-items: center; gap: .4rem 1.5rem; padding-block: .8rem; }
 .brand { font-family: var(--serif); font-size: 1.3rem; font-weight: 600; text-decoration: none; color: var(--ink); margin-right: auto; }
-nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: .1rem .2rem; margin: 0; padding: 0; }
+nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: .1rem .2rem; padding: 0; margin-block: 0; }
 nav a { display: inline-block; padding: .4rem .6rem; border-radius: .5rem; text-decoration: none; color: var(--ink); }
 nav a:hover { background: var(--tint); } nav a[aria-current] { background: var(--tint); color: var(--accent-deep); font-weight: 600; }
-nav .apart { border-left: 1px solid var(--line); margin-left: .3rem; padding-left: .5rem; }
+@media (min-width: 40rem) { nav .apart { border-left: 1px solid var(--line); margin-left: .3rem; padding-left: .5rem; } } nav ul { margin-left: -.6rem; }
 main.wrap { padding-block: 1.8rem 2.5rem; min-height: 55vh; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .9rem; padding: 1.1rem; margin-bottom: 1rem; min-width: 0; }
 .card > :last-child { margin-bottom: 0; }
