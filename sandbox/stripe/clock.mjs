@@ -1,0 +1,22 @@
+// What happens because time passes: sessions run out, authorisations lapse, debits end by themselves if asked to.
+import { settle } from './checkout.mjs';
+import { lapse } from './payments.mjs';
+import { expireDue } from './sessions.mjs';
+
+export function tick(world, settleAfterMs) {
+  for (const record of world.table('checkout.session').values()) {
+    expireDue(world, record);
+    if (settleAfterMs === undefined || !record.later || record.object.status !== 'complete') continue;
+    const charge = world.record('payment_intent', record.object.payment_intent)?.object.latest_charge;
+    const started = world.record('charge', charge)?.object.created ?? world.now();
+    if (world.now() >= started + settleAfterMs / 1000) settle(world, record);
+  }
+  for (const record of world.table('payment_intent').values()) lapse(world, record);
+}
+
+/** Looks once a second; never keeps the process alive. */
+export function startClock(world, settleAfterMs) {
+  const timer = setInterval(() => tick(world, settleAfterMs), 1000);
+  timer.unref();
+  return () => clearInterval(timer);
+}

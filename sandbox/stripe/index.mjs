@@ -1,0 +1,246 @@
+// The local Stripe: `startStripe()` for npm start and for the tests. See README.md.
+import { Api } from './api.mjs';
+import { showAccount, updateAccount } from './accounts.mjs';
+import { answerBank, attempt, defaultBuyer, settle } from './checkout.mjs';
+import { startClock, tick } from './clock.mjs';
+import { control } from './control.mjs';
+import { decodeQuery } from './form.mjs';
+import { closeServers, isLocalHost, json, openServers, readBody, send as reply } from './http.mjs';
+import { kindOf } from './ids.mjs';
+import { Misbehaviour } from './misbehave.mjs';
+import { approve, deny, newMerchant, readAuthorize } from './oauth.mjs';
+import { pages } from './pages/index.mjs';
+import { cancelByHand, captureIntent } from './payments.mjs';
+import { keepState, readState } from './persist.mjs';
+import { refundCharge } from './refunds.mjs';
+import { endSession } from './sessions.mjs';
+import { signature } from './signature.mjs';
+import { Webhooks } from './webhooks.mjs';
+import { World, clone, makeKeys } from './world.mjs';
+
+const DEFAULTS = {
+  port: 0,
+  redirectUris: [],
+  webhooks: [],
+  log: false,
+  retryPauses: [1_000, 3_000, 9_000, 27_000], // before the 2nd … 5th attempt; Stripe takes days where we take seconds
+  webhookTimeoutMs: 10_000,
+  completedWaitMs: 10_000, // how long a buyer waits for the shop's 2xx before going home
+  settleAfterMs: undefined, // debits end by themselves after this time; undefined = only when told
+};
+
+export class LocalStripe {
+  constructor(options) {
+    this.options = { ...DEFAULTS, ...options };
+    const { persist, log } = this.options;
+    const state = persist ? readState(persist) : null;
+    const keys = this.options.keys ?? state?.keys ?? makeKeys();
+    this.world = new World({ keys });
+    if (state) this.world.load(state);
+    this.keys = keys;
+    this.log = log ? (line) => console.log(`local Stripe: ${line}`) : undefined;
+    this.misbehaviour = new Misbehaviour();
+    this.api = new Api({ world: this.world, misbehaviour: this.misbehaviour, log: this.log });
+    this.webhooks = new Webhooks({ world: this.world, pauses: this.options.retryPauses, timeoutMs: this.options.webhookTimeoutMs, log: this.log });
+    this.requests = this.api.requests;
+    this.setRedirectUris(this.options.redirectUris);
+    this.setWebhooks(this.options.webhooks);
+    this.write = persist ? keepState(this.world, persist) : undefined;
+  }
+
+  async open() {
+    const handler = (request, response) => this.serve(request, response);
+    const { port, servers } = await openServers(handler, this.options.port);
+    this.servers = servers;
+    this.port = port;
+    this.url = `http://localhost:${port}`;
+    this.world.url = this.url;
+    this.stopClock = startClock(this.world, this.options.settleAfterMs);
+    return this;
+  }
+
+  async close() {
+    this.stopClock();
+    this.webhooks.close();
+    await closeServers(this.servers);
+    this.write?.();
+  }
+
+  async serve(request, response) {
+    try {
+      const body = await readBody(request);
+      reply(request, response, await this.answer(request, body));
+    } catch (error) {
+      if (request.aborted || response.destroyed) return;
+      console.error(`local Stripe: ${error.stack}`);
+      reply(request, response, json(500, { error: { message: 'The local stand-in has a defect; see its log.' } }));
+    }
+  }
+
+  async answer(request, body) {
+    if (!isLocalHost(request.headers.host)) return json(403, { error: { message: 'This stand-in answers to localhost only.' } });
+    let url;
+    try {
+      url = new URL(request.url, this.url);
+      decodeURIComponent(url.pathname);
+    } catch {
+      return json(400, { error: { message: 'This is not an address.' } });
+    }
+    const { pathname } = url;
+    if (/^\/(v1|v2)\//.test(pathname) || /^\/oauth\/(token|deauthorize)$/.test(pathname)) return this.api.handle(request, url, body);
+    if (body === null) return json(413, { error: { message: 'The request body is too large.' } });
+    if (pathname.startsWith('/_sandbox/')) return control(this, request, url, body);
+    return pages(this, request, url, body);
+  }
+
+  // -- set-up ----------------------------------------------------------------------------------------------------
+
+  setRedirectUris(uris) {
+    this.world.redirectUris = [...uris];
+  }
+
+  setWebhooks(endpoints) {
+    this.webhooks.setEndpoints(endpoints);
+  }
+
+  /** A merchant who can be chosen on the OAuth page. */
+  async createAccount(fields = {}) {
+    return showAccount(this.world.addAccount(fields).object);
+  }
+
+  /** Changes a merchant and tells it (account.updated), e.g. { charges_enabled: false }. */
+  async updateAccount(id, fields) {
+    return updateAccount(this.world, id, fields);
+  }
+
+  // -- a merchant's and a buyer's hands --------------------------------------------------------------------------
+
+  /** What the OAuth page does. → { location } or, where Stripe only shows a problem, { shown: { code, text } }. */
+  async authorize({ authorizeUrl, account, newAccount, deny: denied }) {
+    const read = readAuthorize(this.world, decodeQuery(new URL(authorizeUrl, this.url).search));
+    if (read.shown) return { shown: read.shown };
+    if (read.redirect) return { location: read.redirect };
+    if (denied) return { location: deny(read.ask) };
+    const chosen = newAccount
+      ? newMerchant(this.world, read.ask, newAccount === true ? {} : newAccount).id
+      : account?.id ?? account;
+    if (!this.world.record('account', chosen)) throw new Error(`authorize: there is no account ${chosen}`);
+    return { location: approve(this.world, read.ask, chosen), account: chosen };
+  }
+
+  session(id) {
+    const record = this.world.record('checkout.session', id);
+    if (!record) throw new Error(`there is no session ${id}`);
+    return record;
+  }
+
+  intent(id) {
+    const record = this.world.record('payment_intent', kindOf(id) === 'checkout.session' ? this.session(id).object.payment_intent : id);
+    if (!record) throw new Error(`there is no payment ${id}`);
+    return record;
+  }
+
+  /** `confirm` answers the bank's question: true (default), false, or 'leave' to stop there. */
+  async pay(sessionId, { confirm = true, ...given } = {}) {
+    const record = this.session(sessionId);
+    let result = attempt(this.world, record, defaultBuyer(record.object, given));
+    if (result.code === 'requires_action' && confirm !== 'leave') result = answerBank(this.world, record, confirm);
+    return this.goHome(result);
+  }
+
+  async confirm(sessionId, yes = true) {
+    return this.goHome(answerBank(this.world, this.session(sessionId), yes));
+  }
+
+  /** The buyer waits here for the shop to hear of it first. */
+  async goHome({ completed, ...result }) {
+    if (completed) await this.webhooks.acknowledged(completed.object.id, this.options.completedWaitMs);
+    return result;
+  }
+
+  async settle(sessionId, result) {
+    if (!settle(this.world, this.session(sessionId), result)) throw new Error(`nothing is under way for ${sessionId}`);
+  }
+
+  async expire(sessionId) {
+    return clone(endSession(this.world, this.session(sessionId)));
+  }
+
+  /** As the merchant in their Dashboard; in both modes when none is named. → how many connections ended. */
+  async deauthorize(account, { livemode } = {}) {
+    const modes = livemode === undefined ? [false, true] : [livemode];
+    return modes.filter((mode) => this.world.disconnect(account, mode)).length;
+  }
+
+  async cancelPayment(id, reason) {
+    return clone(cancelByHand(this.world, this.intent(id), reason));
+  }
+
+  async capture(id, amount) {
+    return clone(captureIntent(this.world, this.intent(id), amount === undefined ? {} : { amount_to_capture: amount }));
+  }
+
+  async refund(id, params = {}) {
+    const charge = this.world.record('charge', this.intent(id).object.latest_charge);
+    if (!charge) throw new Error(`there is no charge for ${id}`);
+    return clone(refundCharge(this.world, charge, params));
+  }
+
+  // -- trouble ---------------------------------------------------------------------------------------------------
+
+  misbehave(rule) {
+    this.misbehaviour.add(rule);
+  }
+
+  clearMisbehaviour() {
+    this.misbehaviour.clear();
+  }
+
+  /** Moves the stand-in's clock forward and does what time does. Signatures keep the real time. */
+  advance(seconds) {
+    this.world.ahead += seconds;
+    tick(this.world, this.options.settleAfterMs);
+  }
+
+  /** Deliver by hand: an event id, or an event with whatever members a test has bent. → statuses */
+  async send(event, options) {
+    const whole = typeof event === 'string' ? this.world.record('event', event)?.object : event;
+    if (!whole) throw new Error(`there is no event ${event}`);
+    return this.webhooks.send(clone(whole), options);
+  }
+
+  signature(payload, secret, t) {
+    return signature(payload, secret, t);
+  }
+
+  // -- looking ---------------------------------------------------------------------------------------------------
+
+  /** Plain copies of everything; `account` is the owner, since Stripe's objects do not name it. */
+  books() {
+    const all = (kind, more = () => ({})) => [...this.world.table(kind).values()].map((record) => ({ account: record.owner, ...clone(record.object), ...more(record) }));
+    return {
+      sessions: all('checkout.session', (record) => ({ line_items: clone(record.lines) })),
+      payment_intents: all('payment_intent'),
+      charges: all('charge'),
+      refunds: all('refund'),
+      application_fees: all('application_fee', (record) => ({ account: record.object.account })),
+      transfers: all('transfer'),
+      events: [...this.world.table('event').values()].map((record) => clone(record.object)),
+      accounts: [...this.world.table('account').values()].map((record) => showAccount(record.object)),
+      connections: [...this.world.connections.values()].map(({ account, livemode, scope, since }) => ({ account, livemode, scope, since })),
+    };
+  }
+
+  /** Bends an object without telling anybody, e.g. to play a wrong payment. */
+  patch(id, fields) {
+    const record = this.world.any(id);
+    if (!record) throw new Error(`there is no object ${id}`);
+    Object.assign(record.object, fields);
+    this.world.changed();
+    return clone(record.object);
+  }
+}
+
+export function startStripe(options = {}) {
+  return new LocalStripe(options).open();
+}

@@ -1,0 +1,356 @@
+// PaymentIntents and their charges: the state machine, and the operations on it.
+import { StripeError, invalid } from './errors.mjs';
+import { newId, random } from './ids.mjs';
+import { page, within } from './lists.mjs';
+import { bankDebit } from './methods.mjs';
+import { clone } from './world.mjs';
+
+const WEEK = 7 * 24 * 60 * 60;
+
+export function checkFee(fee, amount, param) {
+  if (fee < 0) throw invalid('Invalid non-negative integer', { param, code: 'parameter_invalid_integer' });
+  if (fee > amount) throw invalid(`The application fee (${fee}) cannot be more than the amount (${amount}).`, { param });
+}
+
+/** What the operation needs is not what the intent is: refused, and kept under the key, since the work had begun. */
+function wrongState(intent, what) {
+  return new StripeError(400, {
+    executed: true, code: 'payment_intent_unexpected_state', payment_intent: clone(intent),
+    message: `This PaymentIntent cannot be ${what}: its status is ${intent.status}.`,
+  });
+}
+
+// -- making --------------------------------------------------------------------------------------------------------
+
+/** The intent of a session, made at the buyer's first try, brought up to date at every later one. */
+export function intentOf(world, session, { receiptEmail, shipping }) {
+  const { object: checkout, data, owner, livemode } = session;
+  const direct = owner !== world.keys.platform;
+  let record = checkout.payment_intent && world.record('payment_intent', checkout.payment_intent);
+  const isNew = !record;
+  if (isNew) {
+    const id = newId('payment_intent');
+    const manual = data.capture_method === 'manual';
+    record = world.add('payment_intent', {
+      id,
+      object: 'payment_intent',
+      amount: 0,
+      amount_capturable: 0,
+      amount_details: { tip: {} },
+      amount_received: 0,
+      application: direct ? world.clientId(livemode) : null,
+      application_fee_amount: data.application_fee_amount ?? null,
+      automatic_payment_methods: null,
+      canceled_at: null,
+      cancellation_reason: null,
+      capture_method: manual ? 'manual' : data.capture_method ?? 'automatic_async',
+      client_secret: `${id}_secret_${random(25)}`,
+      confirmation_method: 'automatic',
+      created: world.now(),
+      currency: checkout.currency,
+      customer: null,
+      customer_account: null,
+      description: data.description ?? null,
+      excluded_payment_method_types: null,
+      last_payment_error: null,
+      latest_charge: null,
+      livemode,
+      metadata: Object.fromEntries(Object.entries(data.metadata ?? {}).filter(([, value]) => value !== '')),
+      next_action: null,
+      on_behalf_of: data.on_behalf_of ?? null,
+      payment_method: null,
+      payment_method_configuration_details: null,
+      payment_method_options: {},
+      payment_method_types: checkout.payment_method_types,
+      processing: null,
+      receipt_email: data.receipt_email ?? null,
+      review: null,
+      setup_future_usage: null,
+      shipping: data.shipping ?? null,
+      source: null,
+      statement_descriptor: data.statement_descriptor ?? null,
+      statement_descriptor_suffix: data.statement_descriptor_suffix ?? null,
+      status: 'requires_payment_method',
+      transfer_data: data.transfer_data ?? null,
+      transfer_group: data.transfer_group ?? null,
+    }, { owner, livemode, session: checkout.id });
+    checkout.payment_intent = id;
+  }
+  const intent = record.object;
+  // Another shipping choice, another total: the fee must still fit into it.
+  intent.amount = checkout.amount_total;
+  if (intent.application_fee_amount !== null) intent.application_fee_amount = Math.min(intent.application_fee_amount, intent.amount);
+  intent.receipt_email ??= receiptEmail ?? null;
+  if (shipping) intent.shipping = { carrier: null, phone: null, tracking_number: null, ...shipping };
+  if (isNew) world.emit('payment_intent.created', intent, record);
+  return record;
+}
+
+function makeCharge(world, record, method, billing, fields) {
+  const { object: intent, owner, livemode } = record;
+  const debit = method.type === 'debit' && bankDebit(intent.currency);
+  const details = debit
+    ? { type: debit, [debit]: { last4: '6789' } }
+    : {
+        type: 'card',
+        card: {
+          amount_authorized: intent.amount, brand: method.brand, checks: { address_line1_check: null, address_postal_code_check: null, cvc_check: 'pass' },
+          country: 'US', exp_month: 12, exp_year: 2034, fingerprint: random(16), funding: 'credit', last4: method.last4, network: method.brand,
+          three_d_secure: method.confirmed ? { result: 'authenticated', version: '2.2.0' } : null,
+          // An authorisation lapses after a week.
+          ...(intent.capture_method === 'manual' && { capture_before: world.now() + WEEK }),
+        },
+      };
+  const charge = {
+    id: newId('charge'),
+    object: 'charge',
+    amount: intent.amount,
+    amount_captured: 0,
+    amount_refunded: 0,
+    application: intent.application,
+    application_fee: null,
+    application_fee_amount: intent.application_fee_amount,
+    balance_transaction: null,
+    billing_details: billing,
+    calculated_statement_descriptor: intent.statement_descriptor,
+    captured: false,
+    created: world.now(),
+    currency: intent.currency,
+    customer: null,
+    description: intent.description,
+    disputed: false,
+    failure_balance_transaction: null,
+    failure_code: null,
+    failure_message: null,
+    fraud_details: {},
+    livemode,
+    metadata: { ...intent.metadata },
+    on_behalf_of: intent.on_behalf_of,
+    outcome: { network_status: 'approved_by_network', reason: null, seller_message: 'Payment complete.', type: 'authorized' },
+    paid: true,
+    payment_intent: intent.id,
+    payment_method: newId('payment_method'),
+    payment_method_details: details,
+    receipt_email: intent.receipt_email,
+    receipt_number: null,
+    receipt_url: null,
+    refunded: false,
+    review: null,
+    shipping: intent.shipping,
+    source: null,
+    source_transfer: null,
+    statement_descriptor: intent.statement_descriptor,
+    statement_descriptor_suffix: intent.statement_descriptor_suffix,
+    status: 'succeeded',
+    transfer_data: intent.transfer_data && { amount: intent.transfer_data.amount ?? null, destination: intent.transfer_data.destination },
+    transfer_group: intent.transfer_group,
+    ...fields,
+  };
+  const kept = world.add('charge', charge, { owner, livemode });
+  intent.latest_charge = charge.id;
+  intent.payment_method = charge.payment_method;
+  return kept;
+}
+
+// -- moving --------------------------------------------------------------------------------------------------------
+
+/** Money has arrived (or is captured): fee, transfer, figures. */
+function collect(world, record, charge, amount) {
+  const { object: intent, owner, livemode } = record;
+  intent.status = 'succeeded';
+  intent.amount_received = amount;
+  intent.amount_capturable = 0;
+  intent.processing = null;
+  intent.next_action = null;
+  intent.last_payment_error = null;
+  Object.assign(charge.object, { captured: true, amount_captured: amount, status: 'succeeded', paid: true });
+  const platform = world.keys.platform;
+  const destination = intent.transfer_data?.destination;
+  if (destination) {
+    const transfer = {
+      id: newId('transfer'), object: 'transfer', amount: intent.transfer_data.amount ?? amount, amount_reversed: 0, created: world.now(),
+      currency: intent.currency, destination, livemode, metadata: {}, reversed: false, source_transaction: charge.object.id,
+    };
+    world.add('transfer', transfer, { owner, livemode });
+    charge.object.transfer = transfer.id;
+  }
+  if (intent.application_fee_amount) {
+    const fee = {
+      id: newId('application_fee'), object: 'application_fee', account: destination ?? owner, amount: intent.application_fee_amount,
+      amount_refunded: 0, application: world.clientId(livemode), balance_transaction: null, charge: charge.object.id,
+      created: world.now(), currency: intent.currency, fee_source: { charge: charge.object.id, type: 'charge' }, livemode,
+      originating_transaction: null, refunded: false,
+      refunds: { object: 'list', data: [], has_more: false, url: '' },
+    };
+    fee.refunds.url = `/v1/application_fees/${fee.id}/refunds`;
+    charge.object.application_fee = fee.id;
+    charge.object.application_fee_amount = fee.amount;
+    const kept = world.add('application_fee', fee, { owner: platform, livemode });
+    world.emit('application_fee.created', fee, kept);
+  }
+}
+
+export function succeed(world, record, method, billing) {
+  const charge = makeCharge(world, record, method, billing);
+  if (record.object.capture_method === 'manual') {
+    Object.assign(record.object, { status: 'requires_capture', amount_capturable: record.object.amount, next_action: null, last_payment_error: null });
+    world.emit('charge.succeeded', charge.object, charge);
+    world.emit('payment_intent.amount_capturable_updated', record.object, record);
+    return;
+  }
+  collect(world, record, charge, record.object.amount);
+  world.emit('charge.succeeded', charge.object, charge);
+  world.emit('payment_intent.succeeded', record.object, record);
+}
+
+function failure(charge, { code, decline_code, message }) {
+  return { type: 'card_error', code, ...(decline_code && { decline_code }), message, charge, doc_url: `https://stripe.com/docs/error-codes/${code.replaceAll('_', '-')}` };
+}
+
+export function decline(world, record, method, billing) {
+  const charge = makeCharge(world, record, method, billing, {
+    status: 'failed', paid: false, failure_code: method.code, failure_message: method.message,
+    outcome: { network_status: 'declined_by_network', reason: method.decline_code, seller_message: 'The bank declined the payment.', type: 'issuer_declined' },
+  });
+  Object.assign(record.object, {
+    status: 'requires_payment_method', payment_method: null, next_action: null, last_payment_error: failure(charge.object.id, method),
+  });
+  world.emit('charge.failed', charge.object, charge);
+  world.emit('payment_intent.payment_failed', record.object, record);
+}
+
+/** The bank wants to ask the buyer first. */
+export function askBank(world, record, url) {
+  Object.assign(record.object, {
+    status: 'requires_action', last_payment_error: null,
+    next_action: { type: 'redirect_to_url', redirect_to_url: { url, return_url: null } },
+  });
+  world.emit('payment_intent.requires_action', record.object, record);
+}
+
+export function refuseAtBank(world, record) {
+  Object.assign(record.object, {
+    status: 'requires_payment_method', next_action: null,
+    last_payment_error: { type: 'card_error', code: 'payment_intent_authentication_failure', message: 'The bank could not confirm this payment.' },
+  });
+  world.emit('payment_intent.payment_failed', record.object, record);
+}
+
+export function startDebit(world, record, method, billing) {
+  const charge = makeCharge(world, record, method, billing, { status: 'pending', paid: false });
+  Object.assign(record.object, { status: 'processing', last_payment_error: null, processing: { type: bankDebit(record.object.currency) } });
+  world.emit('charge.pending', charge.object, charge);
+  world.emit('payment_intent.processing', record.object, record);
+}
+
+export function endDebit(world, record, result) {
+  const charge = world.record('charge', record.object.latest_charge);
+  if (result === 'succeed') {
+    collect(world, record, charge, record.object.amount);
+    world.emit('charge.succeeded', charge.object, charge);
+    world.emit('payment_intent.succeeded', record.object, record);
+    return;
+  }
+  const why = { code: 'payment_method_provider_decline', decline_code: 'insufficient_funds', message: 'The bank returned the debit.' };
+  Object.assign(charge.object, { status: 'failed', paid: false, failure_code: why.code, failure_message: why.message });
+  Object.assign(record.object, {
+    status: 'requires_payment_method', processing: null, payment_method: null, last_payment_error: failure(charge.object.id, why),
+  });
+  world.emit('charge.failed', charge.object, charge);
+  world.emit('payment_intent.payment_failed', record.object, record);
+}
+
+export function cancelIntent(world, record, reason = null) {
+  const intent = record.object;
+  const charge = intent.status === 'requires_capture' ? world.record('charge', intent.latest_charge) : null;
+  Object.assign(intent, { status: 'canceled', canceled_at: world.now(), cancellation_reason: reason, amount_capturable: 0, next_action: null });
+  if (charge) {
+    // What was only reserved is released; Stripe shows it on the charge as refunded although nothing was captured.
+    Object.assign(charge.object, { refunded: true, amount_refunded: charge.object.amount });
+    world.emit('charge.refunded', charge.object, charge);
+  }
+  world.emit('payment_intent.canceled', intent, record);
+  return intent;
+}
+
+/** An authorisation that nobody captured lapses; called by the clock's tick. */
+export function lapse(world, record) {
+  if (record.object.status !== 'requires_capture') return;
+  const before = world.record('charge', record.object.latest_charge)?.object.payment_method_details.card?.capture_before;
+  if (before && before <= world.now()) cancelIntent(world, record, 'automatic');
+}
+
+/** Capture and cancel, for the API and for the Dashboard alike. */
+export function captureIntent(world, record, params = {}) {
+  const intent = record.object;
+  if (intent.status !== 'requires_capture') throw wrongState(intent, 'captured');
+  const amount = params.amount_to_capture ?? intent.amount_capturable;
+  if (amount < 1) throw invalid('Invalid positive integer', { param: 'amount_to_capture', code: 'parameter_invalid_integer' });
+  if (amount > intent.amount_capturable) {
+    throw invalid(`${amount} is more than can be captured (${intent.amount_capturable}).`, { param: 'amount_to_capture', code: 'amount_too_large' });
+  }
+  const fee = params.application_fee_amount;
+  if (fee !== undefined) {
+    if (!intent.application && !intent.transfer_data) throw invalid('There is no connected account to take a fee from.', { param: 'application_fee_amount' });
+    checkFee(fee, amount, 'application_fee_amount');
+    intent.application_fee_amount = fee;
+  } else if (intent.application_fee_amount !== null) {
+    intent.application_fee_amount = Math.min(intent.application_fee_amount, amount);
+  }
+  if (params.transfer_data?.amount !== undefined && intent.transfer_data) intent.transfer_data.amount = params.transfer_data.amount;
+  if (params.metadata !== undefined) mergeMetadata(intent, params.metadata);
+  if (params.statement_descriptor) intent.statement_descriptor = params.statement_descriptor;
+  const charge = world.record('charge', intent.latest_charge);
+  collect(world, record, charge, amount);
+  const session = record.session && world.record('checkout.session', record.session);
+  if (session) session.object.payment_status = 'paid';
+  world.emit('charge.captured', charge.object, charge);
+  world.emit('payment_intent.succeeded', intent, record);
+  return intent;
+}
+
+export function cancelByHand(world, record, reason) {
+  const intent = record.object;
+  const session = record.session && world.record('checkout.session', record.session);
+  if (session?.object.status === 'open') {
+    throw new StripeError(400, {
+      executed: true, code: 'payment_intent_unexpected_state', payment_intent: clone(intent),
+      message: 'This PaymentIntent belongs to an open Checkout Session: expire the session instead.',
+    });
+  }
+  if (!/^requires_/.test(intent.status)) throw wrongState(intent, 'canceled');
+  return cancelIntent(world, record, reason ?? null);
+}
+
+export function mergeMetadata(object, metadata) {
+  if (metadata === '') {
+    object.metadata = {};
+    return;
+  }
+  for (const [name, value] of Object.entries(metadata)) {
+    if (value === '') delete object.metadata[name];
+    else object.metadata[name] = value;
+  }
+}
+
+// -- operations ----------------------------------------------------------------------------------------------------
+
+const own = (context) => context.world.find('payment_intent', context.path.intent, context.scope, 'intent');
+
+export const operations = {
+  'GET /v1/payment_intents': ({ world, params, scope }) => {
+    const items = world.list('payment_intent', scope).map((record) => record.object).filter((intent) => within(intent.created, params.created));
+    return clone(page(items, params, '/v1/payment_intents', 'payment_intent'));
+  },
+  'GET /v1/payment_intents/{intent}': (context) => {
+    const intent = own(context).object;
+    const secret = context.params.client_secret;
+    if (secret !== undefined && secret !== intent.client_secret) {
+      throw invalid('This client_secret is not the one of the PaymentIntent.', { param: 'client_secret', code: 'payment_intent_invalid_parameter' });
+    }
+    return clone(intent);
+  },
+  'POST /v1/payment_intents/{intent}/capture': (context) => clone(captureIntent(context.world, own(context), context.params)),
+  'POST /v1/payment_intents/{intent}/cancel': (context) => clone(cancelByHand(context.world, own(context), context.params.cancellation_reason)),
+  'GET /v1/charges/{charge}': ({ world, path, scope }) => clone(world.find('charge', path.charge, scope, 'charge').object),
+};

@@ -1,0 +1,98 @@
+// Refunds: never more than is left, the application fee back in proportion, the transfer reversed on request.
+import { StripeError, invalid, missing } from './errors.mjs';
+import { newId } from './ids.mjs';
+import { page, within } from './lists.mjs';
+import { share } from './money.mjs';
+import { clone } from './world.mjs';
+
+function refundFee(world, charge, refund) {
+  const fee = world.record('application_fee', charge.application_fee);
+  // Counted from the whole and not refund by refund, so that many small ones give back exactly what one large one does.
+  const due = share(fee.object.amount, charge.amount_refunded, charge.amount_captured) - fee.object.amount_refunded;
+  if (due <= 0) return;
+  fee.object.amount_refunded += due;
+  fee.object.refunded = fee.object.amount_refunded === fee.object.amount;
+  fee.object.refunds.data.unshift({
+    id: newId('fee_refund'), object: 'fee_refund', amount: due, balance_transaction: null, created: world.now(), currency: fee.object.currency,
+    fee: fee.object.id, metadata: {},
+  });
+  world.emit('application_fee.refunded', fee.object, fee);
+  refund.feeRefunded = due;
+}
+
+function reverseTransfer(world, charge, refund) {
+  const transfer = world.record('transfer', charge.transfer).object;
+  const due = share(transfer.amount, charge.amount_refunded, charge.amount_captured) - transfer.amount_reversed;
+  transfer.amount_reversed += due;
+  transfer.reversed = transfer.amount_reversed === transfer.amount;
+  refund.object.transfer_reversal = newId('transfer_reversal');
+}
+
+/** For the API, the Dashboard and the tests alike. */
+export function refundCharge(world, chargeRecord, params = {}) {
+  const charge = chargeRecord.object;
+  const left = charge.amount_captured - charge.amount_refunded;
+  if (!charge.captured) {
+    throw new StripeError(400, { executed: true, message: 'This payment has no captured charge that could be refunded; cancel it instead.' });
+  }
+  if (left <= 0) {
+    throw new StripeError(400, { executed: true, code: 'charge_already_refunded', message: `Charge ${charge.id} has already been refunded.` });
+  }
+  const amount = params.amount ?? left;
+  if (amount < 1) throw invalid('Invalid positive integer', { param: 'amount', code: 'parameter_invalid_integer' });
+  if (amount > left) {
+    throw new StripeError(400, { executed: true, param: 'amount', message: `The refund (${amount}) is more than what is left of the charge (${left}).` });
+  }
+  if (params.refund_application_fee && !charge.application_fee) {
+    throw invalid('There is no application fee to give back.', { param: 'refund_application_fee' });
+  }
+  if (params.reverse_transfer && !charge.transfer) {
+    throw invalid('There is no transfer to reverse.', { param: 'reverse_transfer' });
+  }
+  const { owner, livemode } = chargeRecord;
+  charge.amount_refunded += amount;
+  charge.refunded = charge.amount_refunded === charge.amount_captured;
+  const kind = charge.payment_method_details.type;
+  const record = world.add('refund', {
+    id: newId('refund'), object: 'refund', amount, balance_transaction: null, charge: charge.id, created: world.now(), currency: charge.currency,
+    destination_details: { type: kind, ...(kind === 'card' && { card: { reference_status: 'pending', reference_type: 'acquirer_reference_number', type: 'refund' } }) },
+    metadata: Object.fromEntries(Object.entries(params.metadata || {}).filter(([, value]) => value !== '')),
+    payment_intent: charge.payment_intent, reason: params.reason ?? null, receipt_number: null, source_transfer_reversal: null,
+    status: 'succeeded', transfer_reversal: null,
+  }, { owner, livemode });
+  if (params.refund_application_fee) refundFee(world, charge, record);
+  if (params.reverse_transfer) reverseTransfer(world, charge, record);
+  world.emit('refund.created', record.object, record);
+  if (kind === 'card') {
+    const was = record.object.destination_details.card.reference_status;
+    Object.assign(record.object.destination_details.card, { reference: String(Math.floor(1e10 * Math.random())), reference_status: 'available' });
+    world.emit('refund.updated', record.object, record, { destination_details: { card: { reference_status: was } } });
+  }
+  world.emit('charge.refunded', charge, chargeRecord);
+  return record.object;
+}
+
+function create({ world, params, scope }) {
+  if (!params.payment_intent && !params.charge) throw missing('payment_intent');
+  let id = params.charge;
+  if (params.payment_intent) {
+    const intent = world.find('payment_intent', params.payment_intent, scope, 'payment_intent').object;
+    if (params.charge && params.charge !== intent.latest_charge) throw invalid('The charge is not of this PaymentIntent.', { param: 'charge' });
+    id = intent.latest_charge;
+    if (!id) throw new StripeError(400, { executed: true, message: `PaymentIntent ${intent.id} has no charge that could be refunded.` });
+  }
+  return clone(refundCharge(world, world.find('charge', id, scope, 'charge'), params));
+}
+
+export const operations = {
+  'POST /v1/refunds': create,
+  'GET /v1/refunds': ({ world, params, scope }) => {
+    const items = world.list('refund', scope).map((record) => record.object)
+      .filter((refund) => within(refund.created, params.created)
+        && (!params.payment_intent || refund.payment_intent === params.payment_intent)
+        && (!params.charge || refund.charge === params.charge));
+    return clone(page(items, params, '/v1/refunds', 'refund'));
+  },
+  'GET /v1/refunds/{refund}': ({ world, path, scope }) => clone(world.find('refund', path.refund, scope, 'refund').object),
+  'GET /v1/application_fees/{id}': ({ world, path, scope }) => clone(world.find('application_fee', path.id, scope, 'id').object),
+};
