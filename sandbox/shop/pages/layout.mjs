@@ -20,8 +20,9 @@ export function layout(view, title, body) {
 </head>
 <body>
 <a class="skip" href="#main">Skip to the content</a>
+<header>
 <div class="strip"><div class="wrap">Demo shop. Nothing is shipped; it shows how a plugin talks to the Worker.</div></div>
-<header class="top"><div class="wrap">
+<div class="top"><div class="wrap">
 <a class="brand" href="/">${NAME}</a>
 <nav aria-label="Main"><ul>
 ${link(view, '/', 'Shop')}
@@ -31,7 +32,8 @@ ${link(view, '/admin/orders', 'Orders', 'apart')}
 ${link(view, '/admin/ledger', 'Ledger')}
 ${link(view, '/admin/connectivity', 'Connectivity')}
 </ul></nav>
-</div></header>
+</div></div>
+</header>
 <main id="main" class="wrap" tabindex="-1">
 ${view.flash && note(view.flash.kind, view.flash.text)}
 ${body}
