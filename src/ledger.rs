@@ -1,0 +1,491 @@
+//! The ledger: what a transaction is, which way its status may move, and when news from Stripe may move it.
+//!
+//! Nothing is believed because it arrived: a Session or PaymentIntent counts only if account, mode, currency,
+//! amount and reference are those of the row (contract, *Completion*; seen missing in CVE-2026-9189 and
+//! CVE-2026-2890, where a genuine 1-dollar payment settled a 2,000-dollar order).
+
+use crate::id::Mode;
+use crate::stripe::session::{Expandable, PaymentIntent, Session};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Where a transaction stands (contract, *Ledger*).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Open,
+    Processing,
+    Authorized,
+    Paid,
+    PartiallyRefunded,
+    Refunded,
+    Disputed,
+    Failed,
+    Expired,
+    Canceled,
+}
+
+impl Status {
+    pub const ALL: [Status; 10] = [
+        Status::Open,
+        Status::Processing,
+        Status::Authorized,
+        Status::Paid,
+        Status::PartiallyRefunded,
+        Status::Refunded,
+        Status::Disputed,
+        Status::Failed,
+        Status::Expired,
+        Status::Canceled,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Open => "open",
+            Status::Processing => "processing",
+            Status::Authorized => "authorized",
+            Status::Paid => "paid",
+            Status::PartiallyRefunded => "partially_refunded",
+            Status::Refunded => "refunded",
+            Status::Disputed => "disputed",
+            Status::Failed => "failed",
+            Status::Expired => "expired",
+            Status::Canceled => "canceled",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Status> {
+        Status::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    /// The statuses from which news of `self` moves a row. Only forward, whatever order the news comes in;
+    /// paid wins over failed, expired and canceled, because a buyer whose card was declined may still pay.
+    pub fn follows(self) -> &'static [Status] {
+        use Status::*;
+        match self {
+            Open => &[],
+            Processing => &[Open],
+            Authorized => &[Open, Processing],
+            Paid => &[Open, Processing, Authorized, Failed, Expired, Canceled],
+            PartiallyRefunded => &[Paid],
+            Refunded => &[Paid, PartiallyRefunded],
+            Disputed => &[Paid, PartiallyRefunded],
+            Failed => &[Open, Processing],
+            Expired => &[Open],
+            Canceled => &[Open, Processing, Authorized],
+        }
+    }
+
+    /// Whether the sum counts as sold (`gross` of the summary).
+    pub fn sold(self) -> bool {
+        matches!(self, Status::Paid | Status::PartiallyRefunded | Status::Refunded | Status::Disputed)
+    }
+
+    /// What the signed redirect says. A refunded order is not said to be paid: whoever keeps the link must not
+    /// get the goods a second time.
+    pub fn for_redirect(self) -> &'static str {
+        match self {
+            Status::Paid | Status::PartiallyRefunded | Status::Disputed => "paid",
+            Status::Authorized => "authorized",
+            Status::Processing => "processing",
+            _ => "unpaid",
+        }
+    }
+
+    /// Nothing that a returning buyer's browser could tell would change it.
+    pub fn settled(self) -> bool {
+        !matches!(self, Status::Open | Status::Processing | Status::Failed | Status::Expired | Status::Canceled)
+    }
+}
+
+/// A transaction as D1 has it. JSON columns are text. Amounts are minor units, times Unix seconds.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Row {
+    pub id: String,
+    pub shop_id: String,
+    pub livemode: i64,
+    pub account: String,
+    pub charge_type: String,
+    pub status: Status,
+    pub source: String,
+    pub agent: Option<String>,
+    pub currency: String,
+    pub amount_expected: i64,
+    pub total_rule: String,
+    pub shipping_choices: String,
+    pub automatic_tax: i64,
+    pub amount: i64,
+    pub amount_subtotal: i64,
+    pub amount_tax: i64,
+    pub amount_shipping: i64,
+    pub amount_capturable: i64,
+    pub amount_captured: i64,
+    pub amount_refunded: i64,
+    pub application_fee_amount: i64,
+    pub capture: String,
+    pub capture_before: Option<i64>,
+    pub cart_id: Option<String>,
+    pub order_id: Option<String>,
+    pub order_key: Option<String>,
+    pub success_url: Option<String>,
+    pub cancel_url: Option<String>,
+    pub checkout_session: Option<String>,
+    pub session_url: Option<String>,
+    pub expires_at: Option<i64>,
+    pub payment_intent: Option<String>,
+    pub line_items: String,
+    pub extras: String,
+    pub discounts: String,
+    pub metadata: String,
+    pub customer: Option<String>,
+    pub shipping_details: Option<String>,
+    pub billing_details: Option<String>,
+    pub refunds: String,
+    pub dispute: Option<String>,
+    pub events: String,
+    pub stripe_form: Option<String>,
+    pub stripe_key: String,
+    pub attempt_until: i64,
+    pub created: i64,
+    pub paid_at: Option<i64>,
+    pub checks: i64,
+}
+
+fn stored(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or(Value::Null)
+}
+
+fn stored_or_null(text: &Option<String>) -> Value {
+    text.as_deref().map_or(Value::Null, stored)
+}
+
+impl Row {
+    pub fn mode(&self) -> Mode {
+        Mode::from_live(self.livemode != 0)
+    }
+
+    pub fn destination(&self) -> bool {
+        self.charge_type == "destination"
+    }
+
+    /// The `Stripe-Account` of calls about this row: none for destination charges, which live on the platform.
+    pub fn stripe_account(&self) -> Option<&str> {
+        if self.destination() { None } else { Some(&self.account) }
+    }
+
+    /// The `transaction` object of the contract.
+    pub fn transaction(&self) -> Value {
+        let mut object = json!({
+            "object": "transaction",
+            "id": self.id,
+            "source": self.source,
+            "agent": self.agent,
+            "status": self.status.name(),
+            "amount": self.amount,
+            "amount_subtotal": self.amount_subtotal,
+            "amount_tax": self.amount_tax,
+            "amount_shipping": self.amount_shipping,
+            "amount_capturable": self.amount_capturable,
+            "amount_captured": self.amount_captured,
+            "amount_refunded": self.amount_refunded,
+            "application_fee_amount": self.application_fee_amount,
+            "currency": self.currency,
+            "livemode": self.livemode != 0,
+            "account": self.account,
+            "checkout_session": self.checkout_session,
+            "payment_intent": self.payment_intent,
+            "order_id": self.order_id,
+            "cart_id": self.cart_id,
+            "line_items": stored(&self.line_items),
+            "discounts": stored(&self.discounts),
+            "metadata": stored(&self.metadata),
+            "customer": stored_or_null(&self.customer),
+            "shipping_details": stored_or_null(&self.shipping_details),
+            "billing_details": stored_or_null(&self.billing_details),
+            "charge_type": self.charge_type,
+            "refunds": stored(&self.refunds),
+            "events": stored(&self.events),
+            "created": self.created,
+            "paid_at": self.paid_at,
+        });
+        if let Value::Object(members) = &mut object {
+            if let Value::Object(extras) = stored(&self.extras) {
+                members.extend(extras);
+            }
+            if let Some(before) = self.capture_before {
+                members.insert("capture_before".into(), json!(before));
+            }
+            if self.dispute.is_some() {
+                members.insert("dispute".into(), stored_or_null(&self.dispute));
+            }
+        }
+        object
+    }
+
+    /// The `checkout.session` object of the contract; statuses are Stripe's for a Session.
+    pub fn checkout_session(&self) -> Value {
+        let (status, payment_status) = match self.status {
+            Status::Open => ("open", "unpaid"),
+            Status::Expired | Status::Canceled if self.payment_intent.is_none() => ("expired", "unpaid"),
+            status if status.sold() => ("complete", "paid"),
+            _ => ("complete", "unpaid"),
+        };
+        json!({
+            "object": "checkout.session",
+            "id": self.checkout_session,
+            "url": if self.status == Status::Open { self.session_url.as_deref() } else { None },
+            "status": status,
+            "payment_status": payment_status,
+            "amount_total": self.amount,
+            "application_fee_amount": self.application_fee_amount,
+            "currency": self.currency,
+            "livemode": self.livemode != 0,
+            "source": self.source,
+            "agent": self.agent,
+            "order_id": self.order_id,
+            "transaction": self.id,
+            "expires_at": self.expires_at,
+        })
+    }
+}
+
+/// What Stripe says about a row, after it was found to be about that row.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct News {
+    /// Where the row should move; `None` when there is nothing new.
+    pub to: Option<Status>,
+    pub payment_intent: Option<String>,
+    pub amount: Option<i64>,
+    pub amount_subtotal: Option<i64>,
+    pub amount_tax: Option<i64>,
+    pub amount_shipping: Option<i64>,
+    pub amount_capturable: Option<i64>,
+    pub amount_captured: Option<i64>,
+    pub capture_before: Option<i64>,
+    pub customer: Option<Value>,
+    pub shipping_details: Option<Value>,
+    pub billing_details: Option<Value>,
+}
+
+/// Why news is not about the row that it names. Said to the operator (a stray), never to a browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mismatch {
+    Reference,
+    Session,
+    Account,
+    Mode,
+    Currency,
+    Amount,
+    PaymentIntent,
+}
+
+impl Mismatch {
+    pub fn name(self) -> &'static str {
+        match self {
+            Mismatch::Reference => "reference",
+            Mismatch::Session => "session",
+            Mismatch::Account => "account",
+            Mismatch::Mode => "mode",
+            Mismatch::Currency => "currency",
+            Mismatch::Amount => "amount",
+            Mismatch::PaymentIntent => "payment_intent",
+        }
+    }
+}
+
+/// Compares a Session with its row in full, and says what it means.
+/// `account` is where the Session was found: the event's account, or the one that was asked.
+pub fn news_of_session(row: &Row, account: Option<&str>, session: &Session) -> Result<News, Mismatch> {
+    if account != row.stripe_account() {
+        return Err(Mismatch::Account);
+    }
+    if session.metadata.get("cc_transaction") != Some(&row.id) {
+        return Err(Mismatch::Reference);
+    }
+    if row.checkout_session.as_ref().is_some_and(|known| *known != session.id) {
+        return Err(Mismatch::Session);
+    }
+    if session.livemode != (row.livemode != 0) {
+        return Err(Mismatch::Mode);
+    }
+    if session.currency.as_deref() != Some(row.currency.as_str()) {
+        return Err(Mismatch::Currency);
+    }
+    let intent_id = session.payment_intent.as_ref().map(|intent| intent.id().to_owned());
+    if let (Some(known), Some(told)) = (&row.payment_intent, &intent_id)
+        && known != told
+    {
+        return Err(Mismatch::PaymentIntent);
+    }
+    let details = session.total_details.as_ref();
+    let tax = details.and_then(|d| d.amount_tax).unwrap_or(0);
+    let shipping = details.and_then(|d| d.amount_shipping).unwrap_or(0);
+    let total = session.amount_total.ok_or(Mismatch::Amount)?;
+    if row.total_rule == "exact" {
+        if total != row.amount_expected {
+            return Err(Mismatch::Amount);
+        }
+    } else {
+        // Shipping is the buyer's choice among ours, tax is Stripe's; the rest is what was agreed.
+        let subtotal = session.amount_subtotal.ok_or(Mismatch::Amount)?;
+        let tax_allowed = if row.automatic_tax != 0 { tax } else { 0 };
+        let agreed = row.amount_expected.checked_add(shipping).and_then(|sum| sum.checked_add(tax_allowed));
+        if subtotal != row.amount_expected || tax < 0 || agreed != Some(total) || !shipping_was_offered(row, shipping, session) {
+            return Err(Mismatch::Amount);
+        }
+    }
+    let intent = match &session.payment_intent {
+        Some(Expandable::Object(intent)) => {
+            check_intent(row, intent, total)?;
+            Some(intent.as_ref())
+        }
+        _ => None,
+    };
+    let manual = row.capture == "manual";
+    let to = match (session.status.as_deref(), session.payment_status.as_deref()) {
+        (_, Some("paid" | "no_payment_required")) => Some(Status::Paid),
+        (Some("complete"), _) => Some(match intent.map(|intent| intent.status.as_str()) {
+            Some("requires_capture") => Status::Authorized,
+            Some("canceled") => Status::Canceled,
+            Some("requires_payment_method") if !manual => Status::Failed,
+            Some("succeeded") => Status::Paid,
+            Some(_) => Status::Processing,
+            // Delayed methods cannot be captured by hand: complete and unpaid is an authorization.
+            None if manual => Status::Authorized,
+            None => Status::Processing,
+        }),
+        (Some("expired"), _) => Some(Status::Expired),
+        _ => None,
+    };
+    let customer = session.customer_details.as_ref();
+    let mut news = News {
+        to,
+        payment_intent: intent_id,
+        amount: Some(total),
+        amount_subtotal: session.amount_subtotal,
+        amount_tax: if row.automatic_tax != 0 { Some(tax) } else { None },
+        amount_shipping: if row.total_rule == "exact" { None } else { Some(shipping) },
+        customer: customer.map(|c| json!({ "email": c.email, "name": c.name, "phone": c.phone })),
+        billing_details: customer
+            .filter(|c| c.address.is_some())
+            .map(|c| json!({ "name": c.name, "email": c.email, "phone": c.phone, "address": c.address })),
+        shipping_details: session.shipping(),
+        ..News::default()
+    };
+    match to {
+        Some(Status::Paid) => {
+            news.amount_captured = Some(intent.map(|i| i.amount_received).filter(|a| *a > 0).unwrap_or(total));
+            news.amount_capturable = Some(0);
+        }
+        Some(Status::Authorized) => {
+            news.amount_capturable = Some(intent.map(|i| i.amount_capturable).filter(|a| *a > 0).unwrap_or(total));
+            news.capture_before = intent.and_then(PaymentIntent::capture_before);
+        }
+        _ => {}
+    }
+    Ok(news)
+}
+
+/// Whether the shipping amount is one of those that were offered (0 while nothing is chosen yet).
+fn shipping_was_offered(row: &Row, shipping: i64, session: &Session) -> bool {
+    let offered: Vec<i64> = serde_json::from_str(&row.shipping_choices).unwrap_or_default();
+    match (offered.is_empty(), session.status.as_deref()) {
+        (true, _) => shipping == 0,
+        (false, Some("complete")) => offered.contains(&shipping),
+        (false, _) => shipping == 0 || offered.contains(&shipping),
+    }
+}
+
+/// Compares a PaymentIntent with its row; `total` is what was agreed in the end.
+fn check_intent(row: &Row, intent: &PaymentIntent, total: i64) -> Result<(), Mismatch> {
+    if intent.metadata.get("cc_transaction").is_some_and(|reference| *reference != row.id) {
+        return Err(Mismatch::Reference);
+    }
+    if intent.currency.as_deref().is_some_and(|currency| currency != row.currency) {
+        return Err(Mismatch::Currency);
+    }
+    if intent.amount != total {
+        return Err(Mismatch::Amount);
+    }
+    if row.destination() {
+        let destination = intent.transfer_data.as_ref().and_then(|transfer| transfer.destination());
+        let on_behalf_of = intent.on_behalf_of.as_ref().map(Expandable::id);
+        if destination != Some(row.account.as_str()) || on_behalf_of != Some(row.account.as_str()) {
+            return Err(Mismatch::Account);
+        }
+    }
+    Ok(())
+}
+
+/// What a PaymentIntent's own event tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum IntentNews {
+    /// It decides by itself.
+    Decided(Box<News>),
+    /// Only the Session can tell (a total that Stripe completes, a delayed payment that may have failed): ask Stripe.
+    AskSession,
+    /// A declined attempt does not end an open session, and the like.
+    Nothing,
+}
+
+/// Compares a PaymentIntent of an event with its row in full, and says what it means.
+pub fn news_of_intent(row: &Row, account: Option<&str>, kind: &str, intent: &PaymentIntent) -> Result<IntentNews, Mismatch> {
+    if account != row.stripe_account() {
+        return Err(Mismatch::Account);
+    }
+    if intent.metadata.get("cc_transaction") != Some(&row.id) {
+        return Err(Mismatch::Reference);
+    }
+    if intent.livemode != (row.livemode != 0) {
+        return Err(Mismatch::Mode);
+    }
+    if row.payment_intent.as_ref().is_some_and(|known| *known != intent.id) {
+        return Err(Mismatch::PaymentIntent);
+    }
+    let known_total = row.total_rule == "exact" || row.payment_intent.is_some();
+    check_intent(row, intent, if known_total { row.amount } else { intent.amount })?;
+    if intent.currency.is_none() {
+        return Err(Mismatch::Currency);
+    }
+    let mut news = News { payment_intent: Some(intent.id.clone()), ..News::default() };
+    Ok(match kind {
+        "payment_intent.succeeded" if known_total => {
+            news.to = Some(Status::Paid);
+            news.amount_captured = Some(if intent.amount_received > 0 { intent.amount_received } else { intent.amount });
+            news.amount_capturable = Some(0);
+            IntentNews::Decided(Box::new(news))
+        }
+        "payment_intent.amount_capturable_updated" if known_total && intent.status == "requires_capture" => {
+            news.to = Some(Status::Authorized);
+            news.amount_capturable = Some(intent.amount_capturable);
+            news.capture_before = intent.capture_before();
+            IntentNews::Decided(Box::new(news))
+        }
+        "payment_intent.canceled" if matches!(row.status, Status::Processing | Status::Authorized) => {
+            news.to = Some(Status::Canceled);
+            news.amount_capturable = Some(0);
+            IntentNews::Decided(Box::new(news))
+        }
+        "payment_intent.succeeded" | "payment_intent.amount_capturable_updated" => IntentNews::AskSession,
+        "payment_intent.payment_failed" if row.status == Status::Processing => IntentNews::AskSession,
+        _ => IntentNews::Nothing,
+    })
+}
+
+/// When the sweep should ask Stripe next about a row, after it asked `checks` times; `None` when nothing can change by itself.
+pub fn next_check(status: Status, checks: i64, now: i64, expires_at: Option<i64>) -> Option<i64> {
+    const MINUTE: i64 = 60;
+    const HOUR: i64 = 60 * MINUTE;
+    // A payment that Stripe still holds open after a month is looked at by people.
+    const GIVE_UP: i64 = 60;
+    match status {
+        Status::Open => {
+            let end = expires_at.unwrap_or(now).saturating_add(2 * MINUTE);
+            // Once early, for the buyer who paid and closed the window while the webhook was lost; then at its end.
+            let early = now.saturating_add(30 * MINUTE);
+            Some(if checks == 0 && early < end { early } else { end.max(now.saturating_add(10 * MINUTE)) })
+        }
+        Status::Processing | Status::Authorized if checks < GIVE_UP => Some(now.saturating_add(12 * HOUR)),
+        _ => None,
+    }
+}

@@ -1,0 +1,30 @@
+//! Time and randomness: the two things that no pure function may make for itself.
+
+use crate::error::{Problem, Result};
+
+/// Milliseconds since 1970. Stands still between I/O on this platform.
+pub fn now_ms() -> u64 {
+    worker::Date::now().as_millis()
+}
+
+/// Unix seconds.
+pub fn now() -> i64 {
+    i64::try_from(now_ms() / 1000).unwrap_or(i64::MAX)
+}
+
+/// Fresh bytes from the platform's cryptographic source.
+pub fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0_u8; N];
+    getrandom::fill(&mut bytes).map_err(|e| Problem::fault(format!("no randomness: {e}")))?;
+    Ok(bytes)
+}
+
+/// A fresh time-ordered id.
+pub fn fresh_id(prefix: &str) -> Result<String> {
+    Ok(crate::id::ordered(prefix, now_ms(), &random::<10>()?))
+}
+
+/// A fresh secret of 256 bits.
+pub fn fresh_secret(prefix: &str) -> Result<String> {
+    Ok(crate::id::secret(prefix, &random::<32>()?))
+}

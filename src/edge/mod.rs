@@ -1,0 +1,94 @@
+//! Where the Worker touches the platform: requests and answers, calls to the outside, time, randomness, the log.
+//! Nothing here decides anything.
+
+pub mod clock;
+pub mod http;
+pub mod log;
+pub mod outside;
+
+use crate::config::{ChargeType, Config, Misconfigured, Pair};
+use crate::error::{Problem, Result};
+use crate::id::Mode;
+use crate::store::Db;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::OnceLock;
+use worker::{Context, Env};
+
+/// The configuration is the same for the whole life of an isolate: read once.
+static CONFIG: OnceLock<std::result::Result<Config, Misconfigured>> = OnceLock::new();
+
+/// Reads the Worker's variables, all problems at once.
+pub fn configuration(env: &Env) -> &'static std::result::Result<Config, Misconfigured> {
+    CONFIG.get_or_init(|| {
+        let read = crate::config::read(|name| env.var(name).ok().map(|var| var.to_string()));
+        if let Err(broken) = &read {
+            let names: Vec<&str> = broken.problems.iter().map(|(name, _)| name.as_str()).collect();
+            log::line(serde_json::json!({ "level": "error", "event": "misconfigured", "variables": names }));
+        }
+        read
+    })
+}
+
+/// How many round trips a request took: the budget of design.md, counted and not estimated.
+#[derive(Default)]
+pub struct Counters {
+    pub d1: Cell<u32>,
+    pub stripe: Cell<u32>,
+}
+
+impl Counters {
+    pub fn count(cell: &Cell<u32>) {
+        cell.set(cell.get().saturating_add(1));
+    }
+}
+
+/// One request's hands on the platform. Cheap to clone, so that work can outlive the answer in `wait_until`.
+#[derive(Clone)]
+pub struct Edge {
+    pub config: &'static Config,
+    pub db: Db,
+    pub env: Rc<Env>,
+    pub context: Option<Rc<Context>>,
+    pub request_id: Rc<str>,
+    /// The Worker's origin as the world sees it, without a trailing slash.
+    pub public_url: Rc<str>,
+    pub counters: Rc<Counters>,
+}
+
+impl Edge {
+    /// The platform's keys of a mode, or what the operator has to set.
+    pub fn pair(&self, mode: Mode) -> Result<&'static Pair> {
+        self.config.pair(mode).ok_or_else(|| {
+            let names = match mode {
+                Mode::Live => "STRIPE_SECRET_KEY and STRIPE_CLIENT_ID",
+                Mode::Test => "STRIPE_TEST_SECRET_KEY and STRIPE_TEST_CLIENT_ID",
+            };
+            Problem::not_configured(format!(
+                "This Worker has no Stripe keys for {} mode: its operator has to set {names}.",
+                mode.name()
+            ))
+        })
+    }
+
+    /// `live` where the live pair is configured, else `test` (contract, *Checkout*, "mode").
+    pub fn default_mode(&self) -> Mode {
+        if self.config.live.is_some() { Mode::Live } else { Mode::Test }
+    }
+
+    pub fn destination(&self) -> bool {
+        matches!(self.config.charge_type, ChargeType::Destination)
+    }
+
+    /// Lets work go on after the answer. It may be cut off after 30 s: the sweep finds what was left.
+    pub fn later(&self, work: impl Future<Output = ()> + 'static) {
+        if let Some(context) = &self.context {
+            context.wait_until(work);
+        }
+    }
+
+    /// A request to the outside must carry this name: shops' firewalls need one to allow.
+    pub fn user_agent(&self) -> String {
+        format!("CognitiveCart-Worker/{} (+{})", env!("CARGO_PKG_VERSION"), self.public_url)
+    }
+}
