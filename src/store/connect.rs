@@ -1,0 +1,416 @@
+//! Tickets, states, claims and connections of Connect.
+
+use super::Db;
+use crate::error::{Problem, Result};
+use crate::sql;
+use serde::Deserialize;
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct ConnectionRow {
+    pub id: String,
+    pub shop_id: String,
+    pub livemode: i64,
+    pub account: String,
+    pub scope: String,
+    pub status: String,
+    pub gone_reason: Option<String>,
+    pub gone_at: Option<i64>,
+    pub platform: Option<String>,
+    pub charges_enabled: Option<i64>,
+    pub details_submitted: Option<i64>,
+    pub checked_at: Option<i64>,
+    pub connected_at: i64,
+}
+
+impl ConnectionRow {
+    pub fn active(&self) -> bool {
+        self.status == "active"
+    }
+
+    /// Stripe once said that the account is not ours to use; unlike an end that somebody wanted, a later success ends it.
+    pub fn may_revive(&self) -> bool {
+        self.gone_reason.as_deref() == Some("account_invalid")
+    }
+}
+
+/// A ticket, with the shop it stands for.
+#[derive(Debug, Clone, Deserialize)]
+pub struct TicketRow {
+    pub hash: String,
+    pub shop_id: String,
+    pub livemode: i64,
+    pub return_url: String,
+    pub replace_existing: i64,
+    pub verifier_challenge: String,
+    pub prefill: String,
+    pub expires_at: i64,
+    pub used_at: Option<i64>,
+    pub site_url: String,
+    pub shop_name: String,
+    pub shop_status: String,
+}
+
+/// What a state led to.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StateRow {
+    pub ticket: String,
+    pub browser_hash: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct ClaimRow {
+    pub hash: String,
+    pub shop_id: String,
+    pub livemode: i64,
+    pub account: String,
+    pub scope: String,
+    pub verifier_challenge: String,
+    pub replace_existing: i64,
+    pub status: String,
+    pub connection_id: String,
+    pub sealed_token: Option<String>,
+    pub expires_at: i64,
+}
+
+const TICKET: &str = "SELECT t.*, s.site_url, s.name AS shop_name, s.status AS shop_status
+  FROM connect_tickets t JOIN shops s ON s.id = t.shop_id";
+
+/// The newest connection of each mode decides; an active one before a gone one.
+const CONNECTIONS_ORDER: &str = "ORDER BY (status = 'active') DESC, connected_at DESC, id DESC LIMIT 20";
+
+/// The connection that counts in a mode: the active one, else the last that there was.
+pub fn in_mode(connections: &[ConnectionRow], live: bool) -> Option<&ConnectionRow> {
+    let of_mode = || connections.iter().filter(move |c| (c.livemode != 0) == live);
+    of_mode().find(|c| c.active()).or_else(|| of_mode().max_by_key(|c| c.connected_at))
+}
+
+impl Db {
+    pub fn connections_of(&self, shop_id: &str) -> Result<worker::D1PreparedStatement> {
+        let text = format!("SELECT * FROM connections WHERE shop_id = ?1 {CONNECTIONS_ORDER}");
+        sql!(self, &text, shop_id)
+    }
+
+    pub async fn connections(&self, shop_id: &str) -> Result<Vec<ConnectionRow>> {
+        self.one(self.connections_of(shop_id)).await?.all()
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub async fn insert_ticket(
+        &self, hash: &str, shop_id: &str, live: bool, return_url: &str, replace: bool, verifier_challenge: &str, prefill: &str,
+        now: i64, expires_at: i64,
+    ) -> Result<()> {
+        self.one(sql!(
+            self,
+            "INSERT INTO connect_tickets (hash, shop_id, livemode, return_url, replace_existing, verifier_challenge, prefill, created, expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            hash,
+            shop_id,
+            live,
+            return_url,
+            replace,
+            verifier_challenge,
+            prefill,
+            now,
+            expires_at
+        ))
+        .await
+        .map(|_| ())
+    }
+
+    pub async fn ticket(&self, hash: &str) -> Result<Option<TicketRow>> {
+        let text = format!("{TICKET} WHERE t.hash = ?1");
+        self.one(sql!(self, &text, hash)).await?.first()
+    }
+
+    pub async fn insert_state(&self, hash: &str, ticket: &str, browser_hash: &str, expires_at: i64) -> Result<()> {
+        self.one(sql!(
+            self,
+            "INSERT INTO connect_states (hash, ticket, browser_hash, expires_at) VALUES (?1, ?2, ?3, ?4)",
+            hash,
+            ticket,
+            browser_hash,
+            expires_at
+        ))
+        .await
+        .map(|_| ())
+    }
+
+    /// Consumes a state, atomically and before anything else happens: of two callbacks with the same state, one gets it.
+    /// (A second exchange of the same code would make Stripe revoke what the first one granted.)
+    pub async fn consume_state(&self, hash: &str, now: i64) -> Result<Option<(StateRow, TicketRow)>> {
+        let ticket = format!("{TICKET} WHERE t.hash = (SELECT ticket FROM connect_states WHERE hash = ?1)");
+        let answers = self
+            .batch(vec![
+                sql!(
+                    self,
+                    "UPDATE connect_states SET used_at = ?2 WHERE hash = ?1 AND used_at IS NULL AND expires_at > ?2
+                     RETURNING ticket, browser_hash",
+                    hash,
+                    now
+                ),
+                sql!(self, &ticket, hash),
+            ])
+            .await?;
+        Ok(answers.at(0)?.first::<StateRow>()?.zip(answers.at(1)?.first::<TicketRow>()?))
+    }
+
+    /// What the callback has to know after Stripe named the account: is another one active, and who else uses this one?
+    pub async fn active_connection(&self, shop_id: &str, live: bool) -> Result<Option<ConnectionRow>> {
+        self.one(sql!(
+            self,
+            "SELECT * FROM connections WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active'",
+            shop_id,
+            live
+        ))
+        .await?
+        .first()
+    }
+
+    /// Keeps what Stripe granted until the admin confirms. Repeatable: the code is spent, this must not be lost.
+    pub async fn insert_claim(&self, claim: &ClaimRow, ticket_hash: &str, now: i64) -> Result<()> {
+        self.repeatable(|| {
+            vec![
+                sql!(
+                    self,
+                    "INSERT INTO connect_claims (hash, shop_id, livemode, account, scope, verifier_challenge, replace_existing, status,
+                       connection_id, sealed_token, created, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', ?8, ?9, ?10, ?11)
+                     ON CONFLICT (hash) DO NOTHING",
+                    &claim.hash,
+                    &claim.shop_id,
+                    claim.livemode,
+                    &claim.account,
+                    &claim.scope,
+                    &claim.verifier_challenge,
+                    claim.replace_existing,
+                    &claim.connection_id,
+                    &claim.sealed_token,
+                    now,
+                    claim.expires_at
+                ),
+                sql!(self, "UPDATE connect_tickets SET used_at = ?2 WHERE hash = ?1", ticket_hash, now),
+            ]
+        })
+        .await
+        .map(|_| ())
+    }
+
+    pub async fn use_ticket(&self, hash: &str, now: i64) -> Result<()> {
+        self.one(sql!(self, "UPDATE connect_tickets SET used_at = ?2 WHERE hash = ?1", hash, now)).await.map(|_| ())
+    }
+
+    pub async fn claim(&self, hash: &str, shop_id: &str) -> Result<Option<ClaimRow>> {
+        self.one(sql!(self, "SELECT * FROM connect_claims WHERE hash = ?1 AND shop_id = ?2", hash, shop_id)).await?.first()
+    }
+
+    /// Ends a claim; its account is given back unless somebody here uses it.
+    pub async fn kill_claim(&self, claim: &ClaimRow, reason: &str, now: i64) -> Result<()> {
+        self.batch(vec![
+            sql!(self, "UPDATE connect_claims SET status = 'dead', sealed_token = NULL WHERE hash = ?1 AND status = 'waiting'", &claim.hash),
+            self.owe_deauthorization(&claim.account, claim.livemode != 0, reason, now),
+        ])
+        .await
+        .map(|_| ())
+    }
+
+    /// Turns a claim into the shop's active connection. `false`: somebody else's connection stands in the way (a lost race)
+    /// or the claim was not waiting any more.
+    pub async fn confirm_claim(&self, claim: &ClaimRow, platform: Option<&str>, now: i64) -> Result<bool> {
+        let replace = claim.replace_existing != 0;
+        let answers = self
+            .batch(vec![
+                // The account that is replaced is given back, unless it is the same one.
+                sql!(
+                    self,
+                    "INSERT INTO deauthorizations (account, livemode, reason, due_at)
+                     SELECT account, livemode, 'replaced', ?4 FROM connections
+                     WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active' AND account <> ?3 AND ?5 = 1
+                       AND EXISTS (SELECT 1 FROM connect_claims WHERE hash = ?6 AND status = 'waiting' AND expires_at > ?4)
+                     ON CONFLICT (account, livemode) DO NOTHING",
+                    &claim.shop_id,
+                    claim.livemode,
+                    &claim.account,
+                    now,
+                    replace,
+                    &claim.hash
+                ),
+                sql!(
+                    self,
+                    "UPDATE connections SET status = 'gone', gone_at = ?4, gone_reason = 'replaced'
+                     WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active' AND (account = ?3 OR ?5 = 1)
+                       AND EXISTS (SELECT 1 FROM connect_claims WHERE hash = ?6 AND status = 'waiting' AND expires_at > ?4)",
+                    &claim.shop_id,
+                    claim.livemode,
+                    &claim.account,
+                    now,
+                    replace,
+                    &claim.hash
+                ),
+                // The unique index on active connections lets one of two racing claims through.
+                sql!(
+                    self,
+                    "INSERT INTO connections (id, shop_id, livemode, account, scope, status, platform, connected_at)
+                     SELECT connection_id, shop_id, livemode, account, scope, 'active', ?2, ?3 FROM connect_claims
+                     WHERE hash = ?1 AND status = 'waiting' AND expires_at > ?3
+                     ON CONFLICT DO NOTHING",
+                    &claim.hash,
+                    platform,
+                    now
+                ),
+                sql!(
+                    self,
+                    "UPDATE connect_claims SET status = 'confirmed' WHERE hash = ?1 AND status = 'waiting'
+                       AND EXISTS (SELECT 1 FROM connections WHERE id = ?2 AND status = 'active')",
+                    &claim.hash,
+                    &claim.connection_id
+                ),
+                sql!(self, "DELETE FROM deauthorizations WHERE account = ?1 AND livemode = ?2
+                       AND EXISTS (SELECT 1 FROM connections WHERE id = ?3 AND status = 'active')",
+                    &claim.account, claim.livemode, &claim.connection_id),
+            ])
+            .await?;
+        Ok(answers.at(3)?.changes()? == 1)
+    }
+
+    pub async fn token_moved(&self, claim_hash: &str) -> Result<()> {
+        self.one(sql!(self, "UPDATE connect_claims SET sealed_token = NULL WHERE hash = ?1 AND status = 'confirmed'", claim_hash))
+            .await
+            .map(|_| ())
+    }
+
+    pub async fn account_checked(&self, id: &str, charges_enabled: bool, details_submitted: bool, platform: Option<&str>, now: i64) -> Result<()> {
+        self.one(sql!(
+            self,
+            "UPDATE connections SET charges_enabled = ?2, details_submitted = ?3, checked_at = ?4, platform = coalesce(platform, ?5) WHERE id = ?1",
+            id,
+            charges_enabled,
+            details_submitted,
+            now,
+            platform
+        ))
+        .await
+        .map(|_| ())
+    }
+
+    pub async fn connection_gone(&self, id: &str, reason: &str, now: i64) -> Result<()> {
+        self.one(sql!(
+            self,
+            "UPDATE connections SET status = 'gone', gone_reason = ?2, gone_at = ?3 WHERE id = ?1 AND status = 'active'",
+            id,
+            reason,
+            now
+        ))
+        .await
+        .map(|_| ())
+    }
+
+    /// A call with the account succeeded after all.
+    pub async fn connection_revived(&self, id: &str) -> Result<()> {
+        self.one(sql!(
+            self,
+            "UPDATE OR IGNORE connections SET status = 'active', gone_reason = NULL, gone_at = NULL
+             WHERE id = ?1 AND status = 'gone' AND gone_reason = 'account_invalid'",
+            id
+        ))
+        .await
+        .map(|_| ())
+    }
+
+    /// Ends every connection of an account, as its owner wanted at Stripe; those made after the event are left alone.
+    pub async fn account_deauthorized(&self, account: &str, live: bool, until: i64, now: i64) -> Result<usize> {
+        self.batch(vec![
+            sql!(
+                self,
+                "UPDATE connections SET status = 'gone', gone_reason = 'deauthorized', gone_at = ?4
+                 WHERE account = ?1 AND livemode = ?2 AND status = 'active' AND connected_at <= ?3",
+                account,
+                live,
+                until,
+                now
+            ),
+            sql!(
+                self,
+                "UPDATE connect_claims SET status = 'dead', sealed_token = NULL
+                 WHERE account = ?1 AND livemode = ?2 AND status = 'waiting' AND created <= ?3",
+                account,
+                live,
+                until
+            ),
+        ])
+        .await?
+        .at(0)?
+        .changes()
+    }
+
+    /// Whether an account has a connection made in this very second, for which the order of events cannot be told.
+    pub async fn connected_in(&self, account: &str, live: bool, second: i64) -> Result<bool> {
+        let rows = self
+            .one(sql!(
+                self,
+                "SELECT id FROM connections WHERE account = ?1 AND livemode = ?2 AND status = 'active' AND connected_at = ?3 LIMIT 1",
+                account,
+                live,
+                second
+            ))
+            .await?;
+        Ok(!rows.all::<serde_json::Value>()?.is_empty())
+    }
+
+    pub fn owe_deauthorization(&self, account: &str, live: bool, reason: &str, now: i64) -> Result<worker::D1PreparedStatement> {
+        sql!(
+            self,
+            "INSERT INTO deauthorizations (account, livemode, reason, due_at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (account, livemode) DO NOTHING",
+            account,
+            live,
+            reason,
+            now
+        )
+    }
+
+    pub async fn owe_deauthorization_now(&self, account: &str, live: bool, reason: &str, now: i64) -> Result<()> {
+        self.one(self.owe_deauthorization(account, live, reason, now)).await.map(|_| ())
+    }
+
+    /// Whether anybody here uses an account in a mode (connections that are active, claims that wait). `except` is left out.
+    pub async fn account_in_use(&self, account: &str, live: bool, except: &str, now: i64) -> Result<bool> {
+        #[derive(Deserialize)]
+        struct Used {
+            n: i64,
+        }
+        let used = self
+            .one(sql!(
+                self,
+                "SELECT (SELECT count(*) FROM connections WHERE account = ?1 AND livemode = ?2 AND status = 'active' AND id <> ?3)
+                      + (SELECT count(*) FROM connect_claims WHERE account = ?1 AND livemode = ?2 AND status = 'waiting' AND expires_at > ?4) AS n",
+                account,
+                live,
+                except,
+                now
+            ))
+            .await?
+            .first::<Used>()?
+            .ok_or_else(|| Problem::fault("count gave no row"))?;
+        Ok(used.n > 0)
+    }
+
+    pub async fn deauthorization_done(&self, account: &str, live: bool) -> Result<()> {
+        self.one(sql!(self, "DELETE FROM deauthorizations WHERE account = ?1 AND livemode = ?2", account, live)).await.map(|_| ())
+    }
+
+    pub async fn deauthorization_failed(&self, account: &str, live: bool, next: i64) -> Result<()> {
+        self.one(sql!(
+            self,
+            "UPDATE deauthorizations SET attempts = attempts + 1, due_at = ?3 WHERE account = ?1 AND livemode = ?2",
+            account,
+            live,
+            next
+        ))
+        .await
+        .map(|_| ())
+    }
+}
+
+/// The KV key of a connection's sealed token.
+pub fn token_key(connection_id: &str) -> String {
+    format!("oauth/{connection_id}")
+}

@@ -1,0 +1,191 @@
+//! Shops and their keys.
+
+use super::Db;
+use crate::error::{Problem, Result};
+use crate::sql;
+use serde::Deserialize;
+
+/// A shop as D1 has it; signing secrets are sealed.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ShopRow {
+    pub id: String,
+    pub site_url: String,
+    pub name: String,
+    pub status: String,
+    pub checkout_enabled: i64,
+    pub challenge: String,
+    pub challenge_url: String,
+    pub webhook_url: Option<String>,
+    pub allowed_origins: String,
+    pub create_session_endpoint: Option<String>,
+    pub default_success_url: Option<String>,
+    pub default_cancel_url: Option<String>,
+    pub automatic_tax: i64,
+    pub fee_bps: Option<i64>,
+    pub fee_fixed: Option<String>,
+    pub signing_secret: String,
+    pub previous_signing_secret: Option<String>,
+    pub previous_signing_secret_expires_at: Option<i64>,
+    pub created: i64,
+}
+
+impl ShopRow {
+    pub fn origins(&self) -> Vec<String> {
+        serde_json::from_str(&self.allowed_origins).unwrap_or_default()
+    }
+}
+
+/// How long a rolled key or secret stays good, seconds.
+pub const ROLLED_LIFE: i64 = 24 * 3600;
+/// How long a shop may stay pending, seconds.
+pub const PENDING_LIFE: i64 = 24 * 3600;
+
+/// The shop that a key's hash belongs to: the start of every statement that a shop key may run.
+pub const SHOP_OF_KEY: &str = "(SELECT shop_id FROM api_keys WHERE hash = ?1 AND (expires_at IS NULL OR expires_at > ?2))";
+
+impl Db {
+    pub async fn shop_of_key(&self, key_hash: &str, now: i64) -> Result<Option<ShopRow>> {
+        let text = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
+        self.one(sql!(self, &text, key_hash, now)).await?.first()
+    }
+
+    pub async fn shop(&self, id: &str) -> Result<Option<ShopRow>> {
+        self.one(sql!(self, "SELECT * FROM shops WHERE id = ?1", id)).await?.first()
+    }
+
+    /// Writes a new shop with its first key. An active one supersedes the active one of the same site.
+    pub async fn insert_shop(&self, shop: &ShopRow, key_hash: &str) -> Result<()> {
+        let mut batch = Vec::new();
+        if shop.status == "active" {
+            batch.push(self.supersede(&shop.site_url, &shop.id));
+            batch.push(self.silence_superseded(&shop.site_url, &shop.id));
+        }
+        batch.push(sql!(
+            self,
+            "INSERT INTO shops (id, site_url, name, status, challenge, challenge_url, webhook_url, allowed_origins,
+               signing_secret, created, verified_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            &shop.id,
+            &shop.site_url,
+            &shop.name,
+            &shop.status,
+            &shop.challenge,
+            &shop.challenge_url,
+            &shop.webhook_url,
+            &shop.allowed_origins,
+            &shop.signing_secret,
+            shop.created,
+            (shop.status == "active").then_some(shop.created)
+        ));
+        batch.push(sql!(
+            self,
+            "INSERT INTO api_keys (hash, shop_id, created) VALUES (?1, ?2, ?3)",
+            key_hash,
+            &shop.id,
+            shop.created
+        ));
+        self.batch(batch).await.map(|_| ())
+    }
+
+    fn supersede(&self, site_url: &str, by: &str) -> Result<worker::D1PreparedStatement> {
+        sql!(
+            self,
+            "UPDATE shops SET status = 'superseded' WHERE site_url = ?1 AND status IN ('active', 'suspended') AND id <> ?2",
+            site_url,
+            by
+        )
+    }
+
+    /// The keys of superseded shops answer 401 from now on.
+    fn silence_superseded(&self, site_url: &str, by: &str) -> Result<worker::D1PreparedStatement> {
+        sql!(
+            self,
+            "DELETE FROM api_keys WHERE shop_id IN (SELECT id FROM shops WHERE site_url = ?1 AND status = 'superseded' AND id <> ?2)",
+            site_url,
+            by
+        )
+    }
+
+    /// Whether another shop holds this site: then only a fixed address may prove a second one.
+    pub async fn site_is_held(&self, site_url: &str, by_other_than: &str) -> Result<bool> {
+        #[derive(Deserialize)]
+        struct Held {
+            n: i64,
+        }
+        let rows = self
+            .one(sql!(
+                self,
+                "SELECT count(*) AS n FROM shops WHERE site_url = ?1 AND status IN ('active', 'suspended') AND id <> ?2",
+                site_url,
+                by_other_than
+            ))
+            .await?;
+        Ok(rows.first::<Held>()?.is_some_and(|held| held.n > 0))
+    }
+
+    /// Makes a pending shop active and supersedes the one that held the site, in one batch.
+    pub async fn activate_shop(&self, shop: &ShopRow, now: i64) -> Result<()> {
+        self.batch(vec![
+            self.supersede(&shop.site_url, &shop.id),
+            self.silence_superseded(&shop.site_url, &shop.id),
+            sql!(
+                self,
+                "UPDATE shops SET status = 'active', verified_at = ?2 WHERE id = ?1 AND status = 'pending'",
+                &shop.id,
+                now
+            ),
+        ])
+        .await
+        .map(|_| ())
+    }
+
+    /// Writes what `PATCH /v1/shop` may change.
+    pub async fn update_shop(&self, shop: &ShopRow) -> Result<()> {
+        self.one(sql!(
+            self,
+            "UPDATE shops SET name = ?2, webhook_url = ?3, allowed_origins = ?4, checkout_enabled = ?5, create_session_endpoint = ?6,
+               default_success_url = ?7, default_cancel_url = ?8, automatic_tax = ?9 WHERE id = ?1",
+            &shop.id,
+            &shop.name,
+            &shop.webhook_url,
+            &shop.allowed_origins,
+            shop.checkout_enabled,
+            &shop.create_session_endpoint,
+            &shop.default_success_url,
+            &shop.default_cancel_url,
+            shop.automatic_tax
+        ))
+        .await
+        .map(|_| ())
+    }
+
+    /// A new key; the ones before stay good until `old_until`, and a second roll does not prolong them.
+    pub async fn roll_key(&self, shop_id: &str, key_hash: &str, now: i64, old_until: i64) -> Result<()> {
+        self.batch(vec![
+            sql!(self, "UPDATE api_keys SET expires_at = ?2 WHERE shop_id = ?1 AND expires_at IS NULL", shop_id, old_until),
+            sql!(self, "INSERT INTO api_keys (hash, shop_id, created) VALUES (?1, ?2, ?3)", key_hash, shop_id, now),
+        ])
+        .await
+        .map(|_| ())
+    }
+
+    /// A new signing secret (sealed); the one before stays beside it until `old_until`.
+    pub async fn roll_signing_secret(&self, shop: &ShopRow, sealed: &str, old_until: i64) -> Result<()> {
+        let moved = self
+            .one(sql!(
+                self,
+                "UPDATE shops SET previous_signing_secret = signing_secret, previous_signing_secret_expires_at = ?4, signing_secret = ?3
+                 WHERE id = ?1 AND signing_secret = ?2",
+                &shop.id,
+                &shop.signing_secret,
+                sealed,
+                old_until
+            ))
+            .await?
+            .changes()?;
+        if moved == 1 {
+            Ok(())
+        } else {
+            Err(Problem::request(409, "roll_in_flight", "Another roll of the signing secret happened at the same moment. Use its secret or roll again."))
+        }
+    }
+}
