@@ -903,7 +903,7 @@ function session_body( array $order, string $source, string $mode, string $home 
 			),
 		) + $urls;
 	}
-	// Line items: everything that costs is a line.
+	// Line items know no other parts: what costs is a line of its own, what is taken off comes off the lines.
 	$lines = $order['items'];
 	foreach ( array_merge( $order['shipping'], $order['fees'], $order['taxes'] ) as $extra ) {
 		$lines[] = array(
@@ -912,16 +912,18 @@ function session_body( array $order, string $source, string $mode, string $home 
 			'amount_total' => $extra['amount'],
 		);
 	}
-	return array_filter(
-		array(
-			'source'       => $source,
-			'order_id'     => $order['id'],
-			'currency'     => $order['currency'],
-			'line_items'   => $lines,
-			'discounts'    => $order['discounts'],
-			'amount_total' => $order['total'],
-		),
-		static fn( $member ) => array() !== $member
+	$off = array_sum( array_column( $order['discounts'], 'amount' ) );
+	foreach ( $lines as $at => $line ) {
+		$taken                         = min( $off, $line['amount_total'] );
+		$lines[ $at ]['amount_total'] -= $taken;
+		$off                          -= $taken;
+	}
+	return array(
+		'source'       => $source,
+		'order_id'     => $order['id'],
+		'currency'     => $order['currency'],
+		'line_items'   => $lines,
+		'amount_total' => $order['total'],
 	) + $urls;
 }
 

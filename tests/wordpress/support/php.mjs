@@ -1,0 +1,209 @@
+// Finds php and runs the example under it: one function at a time, or as a shop on a port of its own.
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(dirname(fileURLToPath(import.meta.url)));
+export const plugin = join(here, '../../examples/wordpress/cognitive-cart-example.php');
+
+export const php = process.env.PHP_BIN || 'php';
+const version = spawnSync(php, ['-r', 'echo PHP_VERSION_ID;'], { encoding: 'utf8' });
+const tooOld = !(Number(version.stdout) >= 80000);
+
+/** The name under which everything here is left out where there is no php; false where there is one. */
+export const noPhp = tooOld ? 'php 8.0 or newer is not installed (apt-get install php-cli)' : false;
+
+/** A long-lived php that calls the example's functions: `await ask('minor_units', '1.00', 'usd')`. */
+export function evaluator() {
+  const child = spawn(php, [join(here, 'doubles/evaluate.php')], {
+    env: { ...process.env, WP_PLUGIN: plugin, WP_HOME: 'http://localhost:1' },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout });
+  const waiting = [];
+  lines.on('line', (line) => waiting.shift()?.resolve(JSON.parse(line)));
+  child.on('exit', (code) => waiting.splice(0).forEach((w) => w.reject(new Error(`php ended (${code})`))));
+  const raw = (fn, ...args) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ resolve, reject });
+      child.stdin.write(`${JSON.stringify({ fn, args })}\n`);
+    });
+  const ask = async (fn, ...args) => {
+    const answer = await raw(fn, ...args);
+    if (!('value' in answer)) throw new Error(`${fn}: ${JSON.stringify(answer)}`);
+    return answer.value;
+  };
+  return { ask, raw, close: () => child.stdin.end() };
+}
+
+export async function freePort() {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** A browser's cookie jar, and fetch without following redirects. */
+export function browser(cookies = {}) {
+  const jar = new Map();
+  const jarOf = (url) => {
+    // As browsers do it: cookies belong to a host. Ports are told apart here, so that two servers on one machine are two sites.
+    const { host } = new URL(url);
+    if (!jar.has(host)) jar.set(host, new Map());
+    return jar.get(host);
+  };
+  for (const [url, pairs] of Object.entries(cookies)) for (const [k, v] of Object.entries(pairs)) jarOf(url).set(k, v);
+  return async function visit(url, options = {}) {
+    const cookie = [...jarOf(url)].map(([k, v]) => `${k}=${v}`).join('; ');
+    const form = options.form && new URLSearchParams(options.form).toString();
+    const response = await fetch(url, {
+      redirect: 'manual',
+      method: form === undefined ? 'GET' : 'POST',
+      body: form,
+      ...options,
+      headers: {
+        ...(cookie ? { cookie } : {}),
+        ...(form === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' }),
+        ...options.headers,
+      },
+    });
+    for (const line of response.headers.getSetCookie()) {
+      const [pair, ...attributes] = line.split(';');
+      const [name, ...value] = pair.split('=');
+      if (attributes.some((a) => /^\s*max-age=0\s*$/i.test(a))) jarOf(url).delete(name.trim());
+      else jarOf(url).set(name.trim(), value.join('='));
+    }
+    const text = await response.text();
+    const location = response.headers.get('location');
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      location: location && new URL(location, url).href,
+      json: () => JSON.parse(text),
+      forms: () => forms(text, url),
+    };
+  };
+}
+
+const unescape = (text) =>
+  text.replace(/&(amp|lt|gt|quot|#0*39|#x27|#0*38);/g, (_, name) => ({ amp: '&', lt: '<', gt: '>', quot: '"', '#038': '&', '#38': '&' })[name] ?? "'");
+
+/** The forms of a page: where they go and the fields they carry. */
+export function forms(html, base) {
+  return [...html.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/g)].map(([, head, inside]) => {
+    const attribute = (tag, name) => unescape(tag.match(new RegExp(`\\b${name}\\s*=\\s*"([^"]*)"`))?.[1] ?? '');
+    const fields = {};
+    for (const [, tag] of inside.matchAll(/<(?:input|button)\b([^>]*)>/g)) {
+      if (/type\s*=\s*"(checkbox|radio)"/.test(tag) && !/\bchecked\b/.test(tag)) continue;
+      const name = attribute(tag, 'name');
+      if (name) fields[name] = attribute(tag, 'value');
+    }
+    return { action: new URL(attribute(head, 'action') || base, base).href, fields };
+  });
+}
+
+/**
+ * Starts a shop with the example in it.
+ *   woo: with (the double of) WooCommerce · port, workerUrl · config: products, cart, currency, … (see probe.php)
+ */
+export async function startShop({ workerUrl, woo = false, config = {}, port } = {}) {
+  port ??= await freePort();
+  const url = `http://localhost:${port}`;
+  const dir = mkdtempSync(join(tmpdir(), 'cognitivecart-shop-'));
+  const mine = join(dir, 'cognitive-cart-example.php');
+  copyFileSync(plugin, mine);
+  const env = {
+    ...process.env,
+    PHP_CLI_SERVER_WORKERS: '6', // The Worker reads the challenge while the shop waits for the Worker.
+    PROBE: dir,
+    WP_STATE: join(dir, 'state'),
+    WP_HOME: url,
+    WP_WORKER_URL: workerUrl ?? '',
+    WP_WOO: woo ? '1' : '',
+    WP_PLUGIN: mine,
+  };
+  const child = spawn(
+    php,
+    ['-d', 'display_errors=stderr', '-d', 'error_reporting=E_ALL', '-S', `localhost:${port}`, join(here, 'doubles/router.php')],
+    { env, stdio: ['ignore', 'ignore', 'pipe'], detached: true },
+  );
+  let noise = '';
+  const ready = new Promise((resolve, reject) => {
+    child.stderr.on('data', (chunk) => {
+      noise += chunk;
+      if (/started/.test(noise)) resolve();
+    });
+    child.once('exit', (code) => reject(new Error(`php -S ended (${code}): ${noise}`)));
+  });
+  const shop = {
+    url,
+    dir,
+    plugin: mine,
+    rest: `${url}/wp-json/cognitive-cart/v1`,
+    page: `${url}/wp-admin/admin.php?page=cognitive-cart`,
+    /** What the shop sells from now on; merged into what it was. */
+    set(more) {
+      config = { ...config, ...more };
+      writeFileSync(join(dir, 'shop.json'), JSON.stringify(config));
+    },
+    log: (what) =>
+      (existsSync(join(dir, 'log.jsonl')) ? readFileSync(join(dir, 'log.jsonl'), 'utf8') : '')
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line))
+        .filter((entry) => !what || entry.what === what),
+    /** PHP's own complaints about the example: there must be none. */
+    complaints: () => noise.split('\n').filter((line) => /\b(Warning|Notice|Deprecated|Fatal|Error)\b/.test(line)),
+    /** What the shop keeps. */
+    kept() {
+      const text = readFileSync(join(dir, 'state'));
+      const out = spawnSync(php, ['-r', 'echo json_encode(array_map(fn($r)=>["value"=>@unserialize($r["value"]),"autoload"=>$r["autoload"]],unserialize(stream_get_contents(STDIN))));'], { input: text, encoding: 'utf8' });
+      return JSON.parse(out.stdout);
+    },
+    /** A logged-in admin's browser: user 1 or 2, in one session of theirs. */
+    admin: (user = 1, session = `session-of-${user}`) => browser({ [url]: { wp_user: `${user}:${session}` } }),
+    visitor: () => browser(),
+    async agent(body, headers = {}) {
+      const response = await fetch(`${shop.rest}/checkout/create-session`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: typeof body === 'string' ? body : JSON.stringify(body),
+      });
+      return { status: response.status, body: await response.json() };
+    },
+    async chat(visit = browser()) {
+      const nonce = (await visit(`${url}/?probe-nonce=1`)).text.trim();
+      const answer = await visit(`${shop.rest}/checkout/get-url`, { method: 'POST', headers: { 'x-wp-nonce': nonce } });
+      return { status: answer.status, body: answer.json() };
+    },
+    cron: () => fetch(`${url}/wp-cron.php`).then((r) => r.text()),
+    manifest: () => fetch(`${shop.rest}/manifest`).then((r) => r.json()),
+    async close() {
+      const gone = once(child, 'exit');
+      // php -S with workers: its children are of the group that this process was started to lead.
+      process.kill(-child.pid, 'SIGTERM');
+      await gone;
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+  shop.set({});
+  await ready;
+  return shop;
+}
+
+/** Finishes a page-guarded POST: finds the form whose hidden action matches and sends it. */
+export async function press(visit, pageUrl, action, more = {}) {
+  const page = await visit(pageUrl);
+  const form = page.forms().find((f) => f.fields.action === action && (!more.mode || f.fields.mode === more.mode));
+  if (!form) throw new Error(`no form "${action}" on the page: ${page.status} ${page.text.slice(0, 600)}`);
+  return visit(form.action, { form: { ...form.fields, ...more } });
+}
