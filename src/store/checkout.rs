@@ -1,0 +1,257 @@
+//! The three round trips of making a session: load, begin, record.
+
+use super::Db;
+use super::connect::ConnectionRow;
+use super::shops::{SHOP_OF_KEY, ShopRow};
+use crate::error::Result;
+use crate::ledger::Row;
+use crate::sql;
+use serde::Deserialize;
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct IdempotencyRow {
+    pub fingerprint: String,
+    pub transaction_id: String,
+    pub locked_until: i64,
+    pub status: Option<i64>,
+    pub body: Option<String>,
+}
+
+/// All that a decision about a new session needs, in one round trip.
+pub struct Loaded {
+    pub shop: Option<ShopRow>,
+    pub connections: Vec<ConnectionRow>,
+    pub attempt: Option<IdempotencyRow>,
+    /// The row of that attempt, if it is still without a session.
+    pub attempted: Option<Row>,
+    /// Rows of the same order, both modes, that stand in the way of a new session.
+    pub same_order: Vec<Row>,
+}
+
+pub struct Begin<'a> {
+    pub row: &'a Row,
+    /// Whether the row is written for the first time or an earlier attempt's row is taken up again.
+    pub fresh: bool,
+    pub path: &'a str,
+    pub key: &'a str,
+    pub fingerprint: &'a str,
+    pub lock: &'a str,
+    pub locked_until: i64,
+    /// Rows of the same order that were left without a session: no buyer ever saw an address of theirs.
+    pub abandoned: &'a [String],
+    pub check_at: i64,
+    pub now: i64,
+}
+
+#[derive(PartialEq, Eq)]
+pub enum Began {
+    Yes,
+    /// Another request holds the key.
+    KeyTaken,
+    /// Another session for this order is being made or open.
+    OrderTaken,
+}
+
+/// How long answers are kept for replay, seconds.
+pub const KEPT: i64 = 48 * 3600;
+
+impl Db {
+    /// Round trip 1.
+    pub async fn load_for_session(&self, key_hash: &str, now: i64, path: &str, key: &str, order_id: Option<&str>) -> Result<Loaded> {
+        let shop = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
+        let connections = format!(
+            "SELECT * FROM connections WHERE shop_id = {SHOP_OF_KEY} ORDER BY (status = 'active') DESC, connected_at DESC LIMIT 20"
+        );
+        let attempt = format!("SELECT * FROM idempotency WHERE shop_id = {SHOP_OF_KEY} AND path = ?3 AND key = ?4 AND created > ?5");
+        let attempted = format!(
+            "SELECT * FROM transactions WHERE id = (SELECT transaction_id FROM idempotency
+               WHERE shop_id = {SHOP_OF_KEY} AND path = ?3 AND key = ?4) AND status = 'open' AND checkout_session IS NULL"
+        );
+        let same_order = format!(
+            "SELECT * FROM transactions WHERE shop_id = {SHOP_OF_KEY} AND order_id = ?3
+               AND status IN ('open', 'processing', 'authorized', 'paid', 'partially_refunded', 'disputed') ORDER BY id DESC LIMIT 10"
+        );
+        let mut batch = vec![
+            sql!(self, &shop, key_hash, now),
+            sql!(self, &connections, key_hash, now),
+            sql!(self, &attempt, key_hash, now, path, key, now.saturating_sub(KEPT)),
+            sql!(self, &attempted, key_hash, now, path, key),
+        ];
+        if order_id.is_some() {
+            batch.push(sql!(self, &same_order, key_hash, now, order_id));
+        }
+        let answers = self.batch(batch).await?;
+        Ok(Loaded {
+            shop: answers.at(0)?.first()?,
+            connections: answers.at(1)?.all()?,
+            attempt: answers.at(2)?.first()?,
+            attempted: answers.at(3)?.first()?,
+            same_order: if order_id.is_some() { answers.at(4)?.all()? } else { Vec::new() },
+        })
+    }
+
+    /// Round trip 2: takes the key and writes the row, before Stripe is called.
+    pub async fn begin_session(&self, begin: &Begin<'_>) -> Result<Began> {
+        let row = begin.row;
+        let holds = "EXISTS (SELECT 1 FROM idempotency WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4)";
+        let mut batch = vec![sql!(
+            self,
+            "INSERT INTO idempotency (shop_id, path, key, fingerprint, transaction_id, lock, locked_until, created)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (shop_id, path, key) DO UPDATE SET lock = excluded.lock, locked_until = excluded.locked_until,
+               transaction_id = excluded.transaction_id, fingerprint = excluded.fingerprint, created = excluded.created,
+               status = NULL, body = NULL
+             WHERE (idempotency.status IS NULL AND idempotency.locked_until <= ?8 AND idempotency.fingerprint = excluded.fingerprint)
+                OR idempotency.created <= ?9",
+            &row.shop_id,
+            begin.path,
+            begin.key,
+            begin.fingerprint,
+            &row.id,
+            begin.lock,
+            begin.locked_until,
+            begin.now,
+            begin.now.saturating_sub(KEPT)
+        )];
+        for abandoned in begin.abandoned {
+            let text = format!(
+                "UPDATE transactions SET status = 'canceled', stripe_form = NULL, check_at = NULL,
+                   events = json_insert(events, '$[#]', json_object('type', 'canceled', 'created', CAST(?6 AS INTEGER), 'by', 'superseded'))
+                 WHERE id = ?5 AND status = 'open' AND checkout_session IS NULL AND attempt_until <= ?6 AND {holds}"
+            );
+            batch.push(sql!(self, &text, &row.shop_id, begin.path, begin.key, begin.lock, abandoned, begin.now));
+        }
+        if begin.fresh {
+            let text = format!(
+                "INSERT INTO transactions (id, shop_id, livemode, account, charge_type, status, source, agent, currency, amount_expected,
+                   total_rule, shipping_choices, automatic_tax, amount, amount_subtotal, amount_tax, amount_shipping, application_fee_amount,
+                   capture, cart_id, order_id, order_key, success_url, cancel_url, expires_at, line_items, extras, discounts, metadata,
+                   customer, stripe_form, stripe_key, attempt_until, created, check_at)
+                 SELECT ?5, ?1, ?6, ?7, ?8, 'open', ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
+                        ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37
+                 WHERE {holds} ON CONFLICT DO NOTHING"
+            );
+            batch.push(sql!(
+                self, &text, &row.shop_id, begin.path, begin.key, begin.lock, &row.id, row.livemode, &row.account, &row.charge_type,
+                &row.source, &row.agent, &row.currency, row.amount_expected, &row.total_rule, &row.shipping_choices, row.automatic_tax,
+                row.amount, row.amount_subtotal, row.amount_tax, row.amount_shipping, row.application_fee_amount, &row.capture,
+                &row.cart_id, &row.order_id, &row.order_key, &row.success_url, &row.cancel_url, row.expires_at, &row.line_items,
+                &row.extras, &row.discounts, &row.metadata, &row.customer, &row.stripe_form, &row.stripe_key, begin.locked_until,
+                row.created, begin.check_at
+            ));
+        } else {
+            let text = format!(
+                "UPDATE transactions SET attempt_until = ?6 WHERE id = ?5 AND status = 'open' AND checkout_session IS NULL AND {holds}"
+            );
+            batch.push(sql!(self, &text, &row.shop_id, begin.path, begin.key, begin.lock, &row.id, begin.locked_until));
+        }
+        let answers = self.batch(batch).await?;
+        if answers.at(0)?.changes()? == 0 {
+            return Ok(Began::KeyTaken);
+        }
+        let written = answers.at(begin.abandoned.len().saturating_add(1))?.changes()?;
+        Ok(if written == 1 { Began::Yes } else { Began::OrderTaken })
+    }
+
+    /// Round trip 3: the session, and the answer for whoever sends the same key again. Repeatable.
+    /// `false`: the row was given up meanwhile, its address must not go out.
+    pub async fn record_session(&self, row: &Row, path: &str, key: &str, lock: &str, body: &str) -> Result<bool> {
+        let answers = self
+            .repeatable(|| {
+                vec![
+                    sql!(
+                        self,
+                        "UPDATE transactions SET checkout_session = ?2, session_url = ?3, expires_at = ?4, stripe_form = NULL, attempt_until = 0,
+                           events = CASE WHEN checkout_session IS NULL THEN
+                             json_insert(events, '$[#]', json_object('type', 'open', 'created', CAST(?5 AS INTEGER), 'by', 'checkout'))
+                             ELSE events END
+                         WHERE id = ?1 AND (checkout_session IS NULL OR checkout_session = ?2) AND status <> 'canceled'",
+                        &row.id,
+                        &row.checkout_session,
+                        &row.session_url,
+                        row.expires_at,
+                        row.created
+                    ),
+                    sql!(
+                        self,
+                        "UPDATE idempotency SET status = 201, body = ?5, locked_until = 0
+                         WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4
+                           AND EXISTS (SELECT 1 FROM transactions WHERE id = ?6 AND checkout_session = ?7)",
+                        &row.shop_id,
+                        path,
+                        key,
+                        lock,
+                        body,
+                        &row.id,
+                        &row.checkout_session
+                    ),
+                ]
+            })
+            .await?;
+        Ok(answers.at(0)?.changes()? == 1)
+    }
+
+    /// Stripe refused: nothing was created, the row goes, the refusal stays for whoever sends the same key again.
+    pub async fn record_refusal(&self, row: &Row, path: &str, key: &str, lock: &str, status: u16, body: &str) -> Result<()> {
+        self.repeatable(|| {
+            vec![
+                sql!(self, "DELETE FROM transactions WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL", &row.id),
+                sql!(
+                    self,
+                    "UPDATE idempotency SET status = ?5, body = ?6, locked_until = 0 WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4",
+                    &row.shop_id,
+                    path,
+                    key,
+                    lock,
+                    i64::from(status),
+                    body
+                ),
+            ]
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// No answer from Stripe: the same key may be sent again at once, and finds the row with its form.
+    pub async fn release_attempt(&self, shop_id: &str, path: &str, key: &str, lock: &str, transaction: &str) -> Result<()> {
+        self.repeatable(|| {
+            vec![
+                sql!(
+                    self,
+                    "UPDATE idempotency SET locked_until = 0 WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4 AND status IS NULL",
+                    shop_id,
+                    path,
+                    key,
+                    lock
+                ),
+                sql!(self, "UPDATE transactions SET attempt_until = 0 WHERE id = ?1 AND checkout_session IS NULL", transaction),
+            ]
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Undoes an attempt that found its order or its connection taken: the row never reached Stripe.
+    pub async fn drop_attempt(&self, row: &Row, path: &str, key: &str, lock: &str) -> Result<()> {
+        self.batch(vec![
+            sql!(self, "DELETE FROM transactions WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL", &row.id),
+            sql!(
+                self,
+                "DELETE FROM idempotency WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4 AND status IS NULL",
+                &row.shop_id,
+                path,
+                key,
+                lock
+            ),
+        ])
+        .await
+        .map(|_| ())
+    }
+
+    /// Stripe replays its own stored 5xx: the next key of the row, written down before it is used.
+    pub async fn next_stripe_key(&self, transaction: &str, key: &str) -> Result<()> {
+        self.one(sql!(self, "UPDATE transactions SET stripe_key = ?2 WHERE id = ?1 AND checkout_session IS NULL", transaction, key))
+            .await
+            .map(|_| ())
+    }
+}

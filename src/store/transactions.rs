@@ -1,0 +1,346 @@
+//! The ledger's rows: found, moved, listed, summed. And what the sweep looks for.
+
+use super::{Bind, Db};
+use crate::error::{Problem, Result};
+use crate::ledger::{News, Row, Status};
+use crate::sql;
+use serde::Deserialize;
+use worker::D1PreparedStatement;
+
+/// Filters of `GET /v1/transactions` and what else goes by them (contract, *Ledger*). Times have become id bounds.
+#[derive(Default)]
+pub struct Filter {
+    pub source: Option<String>,
+    pub agent: Option<String>,
+    pub status: Option<String>,
+    pub live: Option<bool>,
+    pub order_id: Option<String>,
+    pub from_id: Option<String>,
+    pub below_id: Option<String>,
+}
+
+impl Filter {
+    /// The `WHERE` of this filter and its parameters; `?1` is the shop.
+    fn clause<'a>(&'a self, shop_id: &'a str) -> (String, Vec<Bind<'a>>) {
+        let mut text = String::from("shop_id = ?1");
+        let mut binds = vec![Bind::Text(shop_id)];
+        let mut add = |condition: &str, bind: Bind<'a>| {
+            binds.push(bind);
+            text.push_str(" AND ");
+            text.push_str(&condition.replace("??", &format!("?{}", binds.len())));
+        };
+        let texts = [
+            ("source = ??", &self.source),
+            ("agent = ??", &self.agent),
+            ("status = ??", &self.status),
+            ("order_id = ??", &self.order_id),
+            ("id >= ??", &self.from_id),
+            ("id < ??", &self.below_id),
+        ];
+        for (condition, value) in texts {
+            if let Some(value) = value {
+                add(condition, Bind::Text(value));
+            }
+        }
+        if let Some(live) = self.live {
+            add("livemode = ??", Bind::Int(i64::from(live)));
+        }
+        (text, binds)
+    }
+}
+
+/// Where a page begins: newest first.
+pub enum Cursor<'a> {
+    Start,
+    After(&'a str),
+    Before(&'a str),
+}
+
+#[derive(Debug, Deserialize)]
+pub struct SummaryRow {
+    pub group: Option<String>,
+    pub currency: String,
+    pub livemode: i64,
+    pub count: i64,
+    pub gross: i64,
+    pub refunded: i64,
+    pub fees: i64,
+}
+
+/// A row that is due, for the sweep.
+#[derive(Debug, Deserialize)]
+pub struct DueDeauthorization {
+    pub account: String,
+    pub livemode: i64,
+    pub attempts: i64,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct WaitingToken {
+    pub hash: String,
+    pub connection_id: String,
+    pub sealed_token: String,
+}
+
+impl Db {
+    pub async fn transaction(&self, id: &str) -> Result<Option<Row>> {
+        self.one(sql!(self, "SELECT * FROM transactions WHERE id = ?1", id)).await?.first()
+    }
+
+    pub async fn transaction_of_session(&self, session: &str) -> Result<Option<Row>> {
+        self.one(sql!(self, "SELECT * FROM transactions WHERE checkout_session = ?1", session)).await?.first()
+    }
+
+    /// A transaction with its shop, for a returning buyer.
+    pub async fn transaction_with_shop(&self, id: Option<&str>, session: &str) -> Result<Option<(Row, super::shops::ShopRow)>> {
+        let by = if id.is_some() { "id = ?1" } else { "checkout_session = ?1" };
+        let row = format!("SELECT * FROM transactions WHERE {by}");
+        let shop = format!("SELECT * FROM shops WHERE id = (SELECT shop_id FROM transactions WHERE {by})");
+        let value = id.unwrap_or(session);
+        let answers = self.batch(vec![sql!(self, &row, value), sql!(self, &shop, value)]).await?;
+        Ok(answers.at(0)?.first::<Row>()?.zip(answers.at(1)?.first::<super::shops::ShopRow>()?))
+    }
+
+    /// What an event is about, and whether it was seen before.
+    pub async fn event_and_transaction(&self, event: &str, transaction: &str) -> Result<(bool, Option<Row>)> {
+        let answers = self
+            .batch(vec![
+                sql!(self, "SELECT id FROM stripe_events WHERE id = ?1", event),
+                sql!(self, "SELECT * FROM transactions WHERE id = ?1", transaction),
+            ])
+            .await?;
+        Ok((answers.at(0)?.first::<serde_json::Value>()?.is_some(), answers.at(1)?.first()?))
+    }
+
+    /// Moves a row, in one conditional statement that only goes forward and says by `changes` whether it moved.
+    /// What Stripe told beside the status (PaymentIntent, buyer, final amounts) comes with the move.
+    pub fn advance(&self, row: &Row, news: &News, by: &str, now: i64, check_at: Option<i64>) -> Result<D1PreparedStatement> {
+        let Some(to) = news.to else {
+            return Err(Problem::fault("a row was to be moved nowhere"));
+        };
+        let from: Vec<String> = to.follows().iter().map(|status| format!("'{}'", status.name())).collect();
+        let text = format!(
+            "UPDATE transactions SET status = ?2,
+               payment_intent = coalesce(?3, payment_intent), amount = coalesce(?4, amount),
+               amount_subtotal = coalesce(?5, amount_subtotal), amount_tax = coalesce(?6, amount_tax),
+               amount_shipping = coalesce(?7, amount_shipping), amount_capturable = coalesce(?8, amount_capturable),
+               amount_captured = coalesce(?9, amount_captured), capture_before = coalesce(?10, capture_before),
+               customer = coalesce(?11, customer), shipping_details = coalesce(?12, shipping_details),
+               billing_details = coalesce(?13, billing_details),
+               paid_at = CASE WHEN ?2 = 'paid' THEN coalesce(paid_at, ?14) ELSE paid_at END,
+               checkout_session = coalesce(checkout_session, ?15), stripe_form = NULL, check_at = ?16, checks = 0,
+               events = json_insert(events, '$[#]', json_object('type', ?2, 'created', CAST(?14 AS INTEGER), 'by', ?17))
+             WHERE id = ?1 AND status IN ({})",
+            from.join(", ")
+        );
+        let render = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string);
+        let (customer, shipping, billing) = (render(&news.customer), render(&news.shipping_details), render(&news.billing_details));
+        sql!(
+            self,
+            &text,
+            &row.id,
+            to.name(),
+            &news.payment_intent,
+            news.amount,
+            news.amount_subtotal,
+            news.amount_tax,
+            news.amount_shipping,
+            news.amount_capturable,
+            news.amount_captured,
+            news.capture_before,
+            &customer,
+            &shipping,
+            &billing,
+            now,
+            &row.checkout_session,
+            check_at,
+            by
+        )
+    }
+
+    /// Keeps that an event was applied. A doubled event finds its id.
+    #[allow(clippy::too_many_arguments)]
+    pub fn remember_event(
+        &self, id: &str, kind: &str, account: Option<&str>, live: bool, transaction: Option<&str>, created: i64, now: i64,
+    ) -> Result<D1PreparedStatement> {
+        sql!(
+            self,
+            "INSERT INTO stripe_events (id, type, account, livemode, transaction_id, created, received) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (id) DO NOTHING",
+            id,
+            kind,
+            account,
+            live,
+            transaction,
+            created,
+            now
+        )
+    }
+
+    /// Keeps, for the operator, that something named a transaction of ours and is not what was created.
+    #[allow(clippy::too_many_arguments)]
+    pub fn remember_stray(
+        &self, kind: &str, object: &str, transaction: &str, account: Option<&str>, live: bool, reason: &str, now: i64,
+    ) -> Result<D1PreparedStatement> {
+        let id = format!("{object}/{transaction}");
+        sql!(
+            self,
+            "INSERT INTO strays (id, kind, object_id, transaction_id, account, livemode, reason, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (id) DO NOTHING",
+            &id,
+            kind,
+            object,
+            transaction,
+            account,
+            live,
+            reason,
+            now
+        )
+    }
+
+    /// When the sweep should ask Stripe about a row.
+    pub async fn check_later(&self, id: &str, check_at: Option<i64>) -> Result<()> {
+        self.one(sql!(self, "UPDATE transactions SET check_at = ?2, checks = checks + 1 WHERE id = ?1", id, check_at)).await.map(|_| ())
+    }
+
+    /// One row more than asked for, so that the caller knows whether there are more.
+    pub async fn transactions(&self, shop_id: &str, filter: &Filter, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<Row>>> {
+        let (mut text, mut binds) = filter.clause(shop_id);
+        let (bound, order) = match cursor {
+            Cursor::Start => (None, "DESC"),
+            Cursor::After(id) => (Some(("id <", *id)), "DESC"),
+            Cursor::Before(id) => (Some(("id >", *id)), "ASC"),
+        };
+        let mut batch = Vec::new();
+        if let Some((condition, id)) = bound {
+            binds.push(Bind::Text(id));
+            text.push_str(&format!(" AND {condition} ?{}", binds.len()));
+            batch.push(sql!(self, "SELECT id FROM transactions WHERE id = ?1 AND shop_id = ?2", id, shop_id));
+        }
+        let text = format!("SELECT * FROM transactions WHERE {text} ORDER BY id {order} LIMIT {}", limit.saturating_add(1));
+        let page = batch.len();
+        batch.push(self.statement(&text, &binds));
+        let answers = self.batch(batch).await?;
+        if page == 1 && answers.at(0)?.first::<serde_json::Value>()?.is_none() {
+            return Ok(None);
+        }
+        answers.at(page)?.all().map(Some)
+    }
+
+    pub async fn summary(&self, shop_id: &str, filter: &Filter, group_by: &str) -> Result<Vec<SummaryRow>> {
+        let group = match group_by {
+            "agent" => "agent",
+            "day" => "strftime('%Y-%m-%d', paid_at, 'unixepoch')",
+            "currency" => "currency",
+            "status" => "status",
+            _ => "source",
+        };
+        let (mut text, binds) = filter.clause(shop_id);
+        let sold: Vec<String> = Status::ALL.iter().filter(|s| s.sold()).map(|s| format!("'{}'", s.name())).collect();
+        let sold = format!("status IN ({})", sold.join(", "));
+        if group_by != "status" {
+            text.push_str(&format!(" AND {sold}"));
+        }
+        let text = format!(
+            "SELECT {group} AS \"group\", currency, livemode, count(*) AS count, sum(CASE WHEN {sold} THEN amount ELSE 0 END) AS gross,
+               sum(CASE WHEN {sold} THEN amount_refunded ELSE 0 END) AS refunded,
+               sum(CASE WHEN {sold} THEN application_fee_amount ELSE 0 END) AS fees
+             FROM transactions WHERE {text} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        );
+        self.one(self.statement(&text, &binds)).await?.all()
+    }
+
+    // --- what the sweep looks for -------------------------------------------------------------------------------
+
+    /// Rows about which Stripe has to be asked, the longest due first.
+    pub async fn rows_to_check(&self, now: i64, limit: i64) -> Result<Vec<Row>> {
+        let text = format!("SELECT * FROM transactions WHERE check_at <= ?1 ORDER BY check_at LIMIT {limit}");
+        self.one(sql!(self, &text, now)).await?.all()
+    }
+
+    /// Takes a due row for this run, so that two runs side by side do not ask twice.
+    pub async fn lease_check(&self, row: &Row, now: i64, until: i64) -> Result<bool> {
+        let changed = self
+            .one(sql!(
+                self,
+                "UPDATE transactions SET check_at = ?3, checks = checks + 1 WHERE id = ?1 AND check_at <= ?2",
+                &row.id,
+                now,
+                until
+            ))
+            .await?
+            .changes()?;
+        Ok(changed == 1)
+    }
+
+    /// Open sessions of a shop whose kill switch is on.
+    pub async fn open_sessions(&self, shop_id: &str, limit: i64) -> Result<Vec<Row>> {
+        let text = format!(
+            "SELECT * FROM transactions WHERE shop_id = ?1 AND status = 'open' AND checkout_session IS NOT NULL ORDER BY id LIMIT {limit}"
+        );
+        self.one(sql!(self, &text, shop_id)).await?.all()
+    }
+
+    /// Shops with the kill switch on, or superseded with it, that still have open sessions.
+    pub async fn switched_off_with_open(&self, limit: i64) -> Result<Vec<Row>> {
+        let text = format!(
+            "SELECT t.* FROM shops s JOIN transactions t ON t.shop_id = s.id AND t.status = 'open' AND t.checkout_session IS NOT NULL
+             WHERE s.checkout_enabled = 0 ORDER BY t.id LIMIT {limit}"
+        );
+        self.one(sql!(self, &text)).await?.all()
+    }
+
+    pub async fn due_deauthorizations(&self, now: i64, limit: i64) -> Result<Vec<DueDeauthorization>> {
+        let text = format!("SELECT account, livemode, attempts FROM deauthorizations WHERE due_at <= ?1 ORDER BY due_at LIMIT {limit}");
+        self.one(sql!(self, &text, now)).await?.all()
+    }
+
+    pub async fn tokens_waiting(&self, limit: i64) -> Result<Vec<WaitingToken>> {
+        let text = format!(
+            "SELECT hash, connection_id, sealed_token FROM connect_claims WHERE status = 'confirmed' AND sealed_token IS NOT NULL ORDER BY created LIMIT {limit}"
+        );
+        self.one(sql!(self, &text)).await?.all()
+    }
+
+    /// Everything whose time is over, in one batch; slices, so that no run takes long. Answers how many rows went.
+    pub async fn expire(&self, now: i64) -> Result<usize> {
+        use super::checkout::KEPT;
+        use super::shops::PENDING_LIFE;
+        const DAY: i64 = 24 * 3600;
+        let answers = self
+            .batch(vec![
+                // A claim that nobody confirmed dies with its token, and its account is given back.
+                sql!(
+                    self,
+                    "INSERT INTO deauthorizations (account, livemode, reason, due_at)
+                     SELECT account, livemode, 'claim expired', ?1 FROM connect_claims WHERE status = 'waiting' AND expires_at <= ?1 LIMIT 200
+                     ON CONFLICT (account, livemode) DO NOTHING",
+                    now
+                ),
+                sql!(self, "UPDATE connect_claims SET status = 'dead', sealed_token = NULL WHERE hash IN
+                       (SELECT hash FROM connect_claims WHERE status = 'waiting' AND expires_at <= ?1 LIMIT 200)", now),
+                sql!(self, "DELETE FROM connect_claims WHERE hash IN (SELECT hash FROM connect_claims
+                       WHERE status IN ('dead', 'confirmed') AND expires_at <= ?1 AND sealed_token IS NULL LIMIT 500)", now.saturating_sub(DAY)),
+                sql!(self, "DELETE FROM connect_states WHERE hash IN (SELECT hash FROM connect_states WHERE expires_at <= ?1 LIMIT 500)", now),
+                sql!(self, "DELETE FROM connect_tickets WHERE hash IN (SELECT hash FROM connect_tickets WHERE expires_at <= ?1 LIMIT 500)",
+                    now.saturating_sub(DAY)),
+                sql!(self, "DELETE FROM api_keys WHERE hash IN (SELECT hash FROM api_keys WHERE expires_at <= ?1 LIMIT 500)", now),
+                sql!(self, "UPDATE shops SET previous_signing_secret = NULL, previous_signing_secret_expires_at = NULL
+                       WHERE previous_signing_secret_expires_at <= ?1", now),
+                sql!(self, "DELETE FROM api_keys WHERE shop_id IN (SELECT id FROM shops WHERE status = 'pending' AND created <= ?1 LIMIT 200)",
+                    now.saturating_sub(PENDING_LIFE)),
+                sql!(self, "DELETE FROM shops WHERE id IN (SELECT id FROM shops WHERE status = 'pending' AND created <= ?1 LIMIT 200)
+                       AND NOT EXISTS (SELECT 1 FROM api_keys WHERE shop_id = shops.id)", now.saturating_sub(PENDING_LIFE)),
+                sql!(self, "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE created <= ?1 LIMIT 500)",
+                    now.saturating_sub(KEPT)),
+                sql!(self, "DELETE FROM stripe_events WHERE id IN (SELECT id FROM stripe_events WHERE received <= ?1 LIMIT 500)",
+                    now.saturating_sub(DAY.saturating_mul(40))),
+            ])
+            .await?;
+        let mut gone = 0_usize;
+        for index in 0..11 {
+            gone = gone.saturating_add(answers.at(index)?.changes()?);
+        }
+        Ok(gone)
+    }
+}
