@@ -25,7 +25,7 @@ ${record.lines.map((line) => {
     const product = world.record('product', line.price.product)?.object;
     const image = link(product?.images[0]);
     return html`<li>
-${image ? html`<img src="${image}" alt="" width="48" height="48" loading="lazy">` : html`<span class="picture" aria-hidden="true"></span>`}
+${image ? html`<img src="${image}" alt="" width="48" height="48" loading="lazy">` : html`<span class="picture" aria-hidden="true">${line.description.slice(0, 1)}</span>`}
 <div><p class="name">${line.description}</p>${product?.description && html`<p class="muted clip">${product.description}</p>`}<p class="muted">Qty ${line.quantity}</p></div>
 <div class="price"><p>${money(line.amount_subtotal)}</p>${line.quantity > 1 && line.price.unit_amount !== null && html`<p class="muted">${money(line.price.unit_amount)} each</p>`}</div>
 </li>`;

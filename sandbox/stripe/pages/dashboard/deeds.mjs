@@ -1,0 +1,77 @@
+// What the Dashboard's buttons do. Each deed returns the sentence that is shown afterwards.
+import { settle } from '../../checkout.mjs';
+import { message, redirect } from '../html.mjs';
+
+const number = (value, fallback) => (/^\d{1,15}$/.test(value ?? '') ? Number(value) : fallback);
+
+const deeds = {
+  create: async (stripe, form) => {
+    const made = await stripe.createAccount({ name: form.name || undefined, email: form.email || undefined, country: /^[A-Za-z]{2}$/.test(form.country) ? form.country.toUpperCase() : undefined });
+    return `${made.business_profile.name} can be chosen when a shop connects.`;
+  },
+  disconnect: async (stripe, form) => {
+    await stripe.deauthorize(form.id, { livemode: form.live === '1' });
+    return 'Disconnected; account.application.deauthorized is on its way.';
+  },
+  charges: async (stripe, form) => {
+    const now = stripe.world.record('account', form.id)?.object.charges_enabled;
+    await stripe.updateAccount(form.id, { charges_enabled: !now, payouts_enabled: !now });
+    return `Charges are ${now ? 'off' : 'on'}.`;
+  },
+  expire: async (stripe, form) => {
+    await stripe.expire(form.id);
+    return 'Expired.';
+  },
+  refund: async (stripe, form) => {
+    await stripe.refund(form.id, { amount: number(form.amount), ...(form.fee && { refund_application_fee: true }), ...(form.transfer && { reverse_transfer: true }) });
+    return 'Refunded.';
+  },
+  capture: async (stripe, form) => {
+    await stripe.capture(form.id, number(form.amount));
+    return 'Captured.';
+  },
+  cancel: async (stripe, form) => {
+    await stripe.cancelPayment(form.id);
+    return 'Canceled.';
+  },
+  settle: async (stripe, form) => {
+    const { session } = stripe.intent(form.id);
+    if (!settle(stripe.world, stripe.session(session), form.result)) throw new Error('Nothing is under way for this payment.');
+    return form.result === 'succeed' ? 'The bank has paid.' : 'The bank has returned it.';
+  },
+  resend: async (stripe, form) => {
+    const statuses = await stripe.send(form.id);
+    return statuses.length > 0 ? `Sent again: ${statuses.map((answer) => answer || 'no answer').join(', ')}.` : 'Nobody listens for this event.';
+  },
+  misbehave: async (stripe, form) => {
+    stripe.misbehave({ on: form.on || undefined, how: form.how, times: Math.min(number(form.times, 1), 1000), ms: Math.min(number(form.ms, 11_000), 120_000) });
+    return 'Switched on.';
+  },
+  clear: async (stripe) => {
+    stripe.clearMisbehaviour();
+    return 'Everything works again.';
+  },
+  pause: async (stripe) => {
+    stripe.webhooks.pause();
+    return 'Webhooks are held back.';
+  },
+  resume: async (stripe) => {
+    stripe.webhooks.resume();
+    return 'Webhooks are sent again.';
+  },
+  drop: async (stripe) => `${stripe.webhooks.drop()} lost.`,
+};
+
+export async function perform(stripe, form) {
+  // Back to one of these pages only, never to an address of somebody's choosing.
+  const back = /^\/dashboard(\/[\w/]*)?$/.test(form.back ?? '') ? form.back : '/dashboard';
+  const deed = Object.hasOwn(deeds, form.do ?? '') && deeds[form.do];
+  if (!deed) return message({ status: 400, title: 'There is no such action', text: 'Go back and try again.' });
+  let note;
+  try {
+    note = await deed(stripe, form);
+  } catch (error) {
+    note = `That did not work: ${error.message}`;
+  }
+  return redirect(`${back}?note=${encodeURIComponent(note)}`);
+}
