@@ -1,0 +1,232 @@
+//! From a method and a path to the journey that answers them, or to 404, or to 405 with its `Allow`.
+//!
+//! One table, [`ROUTES`], says everything; a test compares it with `openapi.json` in both directions.
+//! Contract: *Conventions* (base URL with or without a trailing slash, `OPTIONS` answers 405, 405 carries `Allow`).
+
+/// What a request asks for. An id in the path comes along as text that is known to be plain (see [`is_plain`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    FrontPage,
+    Health,
+    OpenApi,
+    CreateShop,
+    VerifyShop,
+    GetShop,
+    UpdateShop,
+    RollApiKey,
+    RollSigningSecret,
+    StartConnect,
+    /// The page with the one button; carries the ticket.
+    ConsentPage(String),
+    /// The button; carries the ticket.
+    Consent(String),
+    ConnectCallback,
+    ConfirmConnect,
+    GetConnection,
+    DeleteConnection,
+    CreateCheckoutSession,
+    /// Carries `cs_…`.
+    GetCheckoutSession(String),
+    /// Carries `cs_…`.
+    ExpireCheckoutSession(String),
+    /// Carries `cct_…`; the Session's id is in the query.
+    Complete(String),
+    CompleteBySession,
+    /// Carries `cct_…`.
+    Cancel(String),
+    Manifest,
+    ListTransactions,
+    /// Carries `cct_…`.
+    GetTransaction(String),
+    SummarizeTransactions,
+    ExportTransactions,
+    StripeWebhook,
+}
+
+impl Route {
+    /// What the log calls it: the operation's id in `openapi.json`, never the path (tickets stand in paths).
+    pub fn name(&self) -> &'static str {
+        match self {
+            Route::FrontPage => "frontPage",
+            Route::Health => "health",
+            Route::OpenApi => "openapi",
+            Route::CreateShop => "createShop",
+            Route::VerifyShop => "verifyShop",
+            Route::GetShop => "getShop",
+            Route::UpdateShop => "updateShop",
+            Route::RollApiKey => "rollApiKey",
+            Route::RollSigningSecret => "rollSigningSecret",
+            Route::StartConnect => "startConnect",
+            Route::ConsentPage(_) => "consentPage",
+            Route::Consent(_) => "consent",
+            Route::ConnectCallback => "connectCallback",
+            Route::ConfirmConnect => "confirmConnect",
+            Route::GetConnection => "getConnection",
+            Route::DeleteConnection => "deleteConnection",
+            Route::CreateCheckoutSession => "createCheckoutSession",
+            Route::GetCheckoutSession(_) => "getCheckoutSession",
+            Route::ExpireCheckoutSession(_) => "expireCheckoutSession",
+            Route::Complete(_) => "complete",
+            Route::CompleteBySession => "completeBySession",
+            Route::Cancel(_) => "cancel",
+            Route::Manifest => "manifest",
+            Route::ListTransactions => "listTransactions",
+            Route::GetTransaction(_) => "getTransaction",
+            Route::SummarizeTransactions => "summarizeTransactions",
+            Route::ExportTransactions => "exportTransactions",
+            Route::StripeWebhook => "stripeWebhook",
+        }
+    }
+}
+
+/// The methods that the Worker knows. HEAD is GET without the body; the edge drops the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    /// A GET that uses something up. HEAD is refused: a link scanner that looks before the browser arrives
+    /// would spend the merchant's one-time state, and the connection would fail for no visible reason.
+    GetOnce,
+    Post,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    /// Its name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Get | Method::GetOnce => "GET",
+            Method::Post => "POST",
+            Method::Patch => "PATCH",
+            Method::Delete => "DELETE",
+        }
+    }
+
+    /// Methods are case-sensitive (RFC 9110, 9.1).
+    fn answers(self, method: &str) -> bool {
+        method == self.name() || (self == Method::Get && method == "HEAD")
+    }
+}
+
+/// One line of the table: method, path with at most one `{id}` segment, and what to make of the id.
+pub struct Entry {
+    pub method: Method,
+    pub path: &'static str,
+    pub make: fn(String) -> Route,
+}
+
+const fn on(method: Method, path: &'static str, make: fn(String) -> Route) -> Entry {
+    Entry { method, path, make }
+}
+
+/// Every route. The first line whose path fits decides what the path is, so that a literal stands
+/// before a pattern that would fit it too: `POST /connect/callback` is a 405, not the ticket «callback».
+pub const ROUTES: &[Entry] = &[
+    on(Method::Get, "/", |_| Route::FrontPage),
+    on(Method::Get, "/healthz", |_| Route::Health),
+    on(Method::Get, "/openapi.json", |_| Route::OpenApi),
+    // Shops
+    on(Method::Post, "/v1/shops", |_| Route::CreateShop),
+    on(Method::Get, "/v1/shop", |_| Route::GetShop),
+    on(Method::Patch, "/v1/shop", |_| Route::UpdateShop),
+    on(Method::Post, "/v1/shop/verify", |_| Route::VerifyShop),
+    on(Method::Post, "/v1/shop/api_keys", |_| Route::RollApiKey),
+    on(Method::Post, "/v1/shop/signing_secrets", |_| Route::RollSigningSecret),
+    // Connect
+    on(Method::Post, "/v1/connect/start", |_| Route::StartConnect),
+    on(Method::Post, "/v1/connect/confirm", |_| Route::ConfirmConnect),
+    on(Method::Get, "/v1/connection", |_| Route::GetConnection),
+    on(Method::Delete, "/v1/connection", |_| Route::DeleteConnection),
+    on(Method::GetOnce, "/connect/callback", |_| Route::ConnectCallback),
+    on(Method::Get, "/connect/{ticket}", Route::ConsentPage),
+    on(Method::Post, "/connect/{ticket}", Route::Consent),
+    // Checkout
+    on(Method::Post, "/v1/checkout/sessions", |_| Route::CreateCheckoutSession),
+    on(Method::Get, "/v1/checkout/sessions/{id}", Route::GetCheckoutSession),
+    on(Method::Post, "/v1/checkout/sessions/{id}/expire", Route::ExpireCheckoutSession),
+    on(Method::Get, "/v1/manifest", |_| Route::Manifest),
+    // The buyer comes back
+    on(Method::Get, "/checkout/complete", |_| Route::CompleteBySession),
+    on(Method::Get, "/checkout/complete/{transaction}", Route::Complete),
+    on(Method::Get, "/checkout/cancel/{transaction}", Route::Cancel),
+    // Ledger
+    on(Method::Get, "/v1/transactions", |_| Route::ListTransactions),
+    on(Method::Get, "/v1/transactions.csv", |_| Route::ExportTransactions),
+    on(Method::Get, "/v1/transactions/summary", |_| Route::SummarizeTransactions),
+    on(Method::Get, "/v1/transactions/{id}", Route::GetTransaction),
+    // Stripe
+    on(Method::Post, "/stripe/webhooks", |_| Route::StripeWebhook),
+];
+
+/// What [`find`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    Route(Route),
+    /// 404 `route_unknown`.
+    NotFound,
+    /// 405 `method_not_allowed`; carries the `Allow` header.
+    NotAllowed(&'static str),
+}
+
+/// Finds the route of a request. `path` is the URL's path alone, as it came (not percent-decoded).
+pub fn find(method: &str, path: &str) -> Found {
+    // A client that joins "https://worker.example/" and "/v1/…" sends "//v1/…".
+    let path = path.trim_start_matches('/');
+
+    let Some((template, id)) = ROUTES.iter().find_map(|entry| Some((entry.path, fit(entry.path, path)?))) else {
+        return Found::NotFound;
+    };
+    let here = || ROUTES.iter().filter(|entry| entry.path == template);
+    match here().find(|entry| entry.method.answers(method)) {
+        Some(entry) => Found::Route((entry.make)(id.to_owned())),
+        None => Found::NotAllowed(allow(here().map(|entry| entry.method))),
+    }
+}
+
+/// Lays a path (without its leading slashes) over a template: the id in it, or "" where there is none.
+fn fit<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+    let mut segments = path.split('/');
+    let mut id = "";
+    for expected in template.trim_start_matches('/').split('/') {
+        let segment = segments.next()?;
+        if expected.starts_with('{') {
+            if !is_plain(segment) {
+                return None;
+            }
+            id = segment;
+        } else if segment != expected {
+            return None;
+        }
+    }
+    segments.next().is_none().then_some(id)
+}
+
+/// Every id and ticket of ours and of Stripe's is of these characters; anything else names nothing,
+/// and need not be carried into SQL, KV keys or Stripe's paths.
+fn is_plain(id: &str) -> bool {
+    (1..=255).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+/// The `Allow` header (RFC 9110, 10.2.1) for the methods of one path.
+fn allow(methods: impl Iterator<Item = Method>) -> &'static str {
+    let (mut get, mut once, mut post, mut patch, mut delete) = (false, false, false, false, false);
+    for method in methods {
+        match method {
+            Method::Get => get = true,
+            Method::GetOnce => once = true,
+            Method::Post => post = true,
+            Method::Patch => patch = true,
+            Method::Delete => delete = true,
+        }
+    }
+    // Only the combinations that occur; a test goes through all of ROUTES.
+    match (get, once, post, patch, delete) {
+        (true, false, false, false, false) => "GET, HEAD",
+        (true, false, true, false, false) => "GET, HEAD, POST",
+        (true, false, false, true, false) => "GET, HEAD, PATCH",
+        (true, false, false, false, true) => "GET, HEAD, DELETE",
+        (false, true, false, false, false) => "GET",
+        (false, false, true, false, false) => "POST",
+        _ => "",
+    }
+}

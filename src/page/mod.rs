@@ -1,0 +1,19 @@
+//! The few HTML pages that a person meets: merchants on their way to Stripe, buyers without a page of the shop's
+//! to return to, and whoever opens the Worker's address.
+//!
+//! Names, origins and Stripe's `error_description` are strangers' text. They are written by `maud` alone, which
+//! escapes whatever it is given; nothing in this room builds HTML from strings. Should something slip through even
+//! so, the policy of [`csp`] runs no script, loads nothing and lets no page be framed.
+//! There is no script on any page.
+
+mod consent;
+mod front;
+mod layout;
+mod problem;
+mod thanks;
+
+pub use consent::{Consent, consent};
+pub use front::front;
+pub use layout::csp;
+pub use problem::{ErrorPage, problem};
+pub use thanks::{CartKept, Thanks, cart_kept, thanks};
