@@ -40,7 +40,8 @@ pub fn consent(the: &Consent<'_>) -> String {
                 }
             }
             p { "Next, Stripe asks you to sign in and to choose the account. Afterwards " strong { (the.site_origin) }
-                " can take payments through it, and see them. You can end this at any time, in the shop's settings or in your Stripe Dashboard." }
+                " can take payments and make refunds through it, by way of this service, which gets access to the account for that." }
+            p { "You can end this at any time, in the shop's settings or in your Stripe Dashboard." }
             form method="post" action=(the.action) {
                 p { button.button type="submit" { "Continue to Stripe" } }
             }

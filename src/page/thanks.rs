@@ -22,7 +22,7 @@ pub fn thanks(the: &Thanks<'_>) -> String {
     let (heading, state, explanation) = match the.status {
         // A dispute is between the shop and the bank; the order it is about was paid.
         Status::Paid | Status::PartiallyRefunded | Status::Disputed => {
-            ("Thank you, your payment was received", "Paid", "The shop has been told and takes it from here.")
+            ("Thank you, your payment was received", "Paid", "The shop takes it from here.")
         }
         Status::Authorized => (
             "Thank you, your payment is reserved",
@@ -74,7 +74,7 @@ pub fn cart_kept(the: &CartKept<'_>) -> String {
         brand(the.shop_name, the.shop_url),
         html! {
             h1 { "Your cart is kept" }
-            p { "You have not paid, and nothing has been charged. If you change your mind, your browser's Back button leads to the payment page while it is open." }
+            p { "You left the payment page. Coming back here charged nothing and changed nothing. To pay after all, go back in your browser while the payment page is open, or start again from the shop." }
             p { (link(the.shop_url, Some("button"), "Back to the shop")) }
         },
     )
