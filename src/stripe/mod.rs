@@ -1,0 +1,67 @@
+//! Stripe, as values: this builds the calls and reads the answers and never sends anything.
+//!
+//! Who sends (`Authorization`, `Stripe-Version`, `Stripe-Account`, `Idempotency-Key`, time limits, retries) is the
+//! edge; here is only what can be decided, and tested, without a network.
+//! Amounts are minor units as Stripe means them, times Unix seconds.
+
+pub mod account;
+pub mod call;
+pub mod event;
+pub mod form;
+pub mod oauth;
+pub mod payment_intent;
+pub mod session;
+
+pub use account::Account;
+pub use call::{Answer, Base, Call, Outcome, StripeError};
+pub use event::Event;
+pub use form::Form;
+pub use oauth::Grant;
+pub use payment_intent::{Charge, PaymentIntent};
+pub use session::{Session, Terms};
+
+use serde::{Deserialize, Deserializer};
+
+/// Sent as `Stripe-Version` with every API call, so that no account's own default decides what we read.
+pub const API_VERSION: &str = "2026-10-28.endive";
+
+/// What has an id of Stripe's.
+pub trait Identified {
+    fn id(&self) -> &str;
+}
+
+/// A reference that Stripe gives as an id, or as the object when `expand` asked for it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Expandable<T> {
+    Id(String),
+    Object(Box<T>),
+}
+
+impl<T: Identified> Expandable<T> {
+    pub fn id(&self) -> &str {
+        match self {
+            Expandable::Id(id) => id,
+            Expandable::Object(object) => object.id(),
+        }
+    }
+}
+
+impl<T> Expandable<T> {
+    /// The object, where Stripe sent it.
+    pub fn object(&self) -> Option<&T> {
+        match self {
+            Expandable::Id(_) => None,
+            Expandable::Object(object) => Some(object),
+        }
+    }
+}
+
+/// Reads `null` as the default: Stripe prints null where other versions leave a member out.
+fn or_default<'de, D, T>(deserializer: D) -> std::result::Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}

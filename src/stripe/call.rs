@@ -1,0 +1,263 @@
+//! One call to Stripe and what came of it.
+//!
+//! An answer is one of three things, and the difference decides what a caller is told and what is kept:
+//! it worked; Stripe *refused* (the same request will be refused again, the answer is final); or Stripe is
+//! *unavailable* (nothing is known or nothing was done; the same key may be sent again and cannot charge twice).
+
+use super::form::{Form, segment};
+use crate::error::Problem;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// Which of Stripe's hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    /// `STRIPE_API_BASE`.
+    Api,
+    /// `STRIPE_CONNECT_BASE`.
+    Connect,
+}
+
+/// A request, ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    pub base: Base,
+    pub method: &'static str,
+    /// With the query, where there is one.
+    pub path: String,
+    /// `Stripe-Account`.
+    pub account: Option<String>,
+    /// `Idempotency-Key`. A POST without one is not to be repeated blindly.
+    pub idempotency_key: Option<String>,
+    /// The body of a POST.
+    pub form: Option<String>,
+}
+
+/// A response, as it came.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    /// `Request-Id`: what Stripe's support asks for.
+    pub request_id: Option<String>,
+    /// `Idempotent-Replayed: true`.
+    pub replayed: bool,
+    /// `Stripe-Should-Retry`.
+    pub should_retry: Option<bool>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Whether sending the same call once more, with the same key, may help. Stripe's own word counts most; without
+    /// it a conflict or a server error may pass, a stored server error will not, and a 429 needs time instead.
+    pub fn worth_retrying(&self) -> bool {
+        match self.should_retry {
+            Some(word) => word,
+            None => self.status == 409 || (self.status >= 500 && !self.replayed),
+        }
+    }
+
+    fn unavailable<T>(&self, what: &str) -> Outcome<T> {
+        let id = self.request_id.as_deref().unwrap_or("none");
+        Outcome::Unavailable {
+            why: format!("{what} (status {}, Stripe's request {id})", self.status),
+            replayed_5xx: self.replayed && self.status >= 500,
+        }
+    }
+
+    /// What both hosts have in common; `read_error` reads the body of a refusal.
+    pub(super) fn outcome<T: DeserializeOwned>(&self, read_error: impl Fn(&Answer) -> Option<StripeError>) -> Outcome<T> {
+        match self.status {
+            // The parser's message may quote the body, and a body may hold tokens: only where it stopped is said.
+            200..=299 => match serde_json::from_slice(&self.body) {
+                Ok(value) => Outcome::Ok(value),
+                Err(error) => self.unavailable(&format!(
+                    "Stripe's answer could not be read (line {}, column {})",
+                    error.line(),
+                    error.column()
+                )),
+            },
+            429 => self.unavailable("Stripe asks us to slow down"),
+            409 if self.should_retry != Some(false) => self.unavailable("Stripe is still at work on the same request"),
+            400..=499 => match read_error(self) {
+                Some(error) if error.code.as_deref() == Some("lock_timeout") => {
+                    self.unavailable("Stripe has the object locked")
+                }
+                Some(error) => Outcome::Refused(error),
+                // Not Stripe's words: a proxy or a firewall on the way. Nothing final can be concluded from it.
+                None => self.unavailable("an answer that is not Stripe's"),
+            },
+            500..=599 => self.unavailable("Stripe has trouble"),
+            _ => self.unavailable("an answer that Stripe does not give"),
+        }
+    }
+}
+
+/// What came of a call.
+#[derive(Debug, Clone)]
+pub enum Outcome<T> {
+    Ok(T),
+    /// Final: the same call will be refused again.
+    Refused(StripeError),
+    /// Nothing is known about what was done.
+    Unavailable {
+        /// For the log.
+        why: String,
+        /// Stripe answers this idempotency key with a stored 5xx from now on: look for what was made, or take a
+        /// new key.
+        replayed_5xx: bool,
+    },
+}
+
+/// Stripe's error object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StripeError {
+    pub status: u16,
+    /// `type`: `invalid_request_error`, `card_error`, …
+    pub kind: String,
+    pub code: Option<String>,
+    pub param: Option<String>,
+    pub message: String,
+    pub decline_code: Option<String>,
+}
+
+/// Text of Stripe's that goes into an answer of ours is cut here.
+const LONGEST_MESSAGE: usize = 1000;
+const LONGEST_WORD: usize = 200;
+
+impl StripeError {
+    /// The connected account is not (or no longer) ours to act for.
+    pub fn account_invalid(&self) -> bool {
+        self.status == 403 && self.code.as_deref() == Some("account_invalid")
+    }
+
+    /// What a caller of ours is told: 422 `stripe_refused` with Stripe's words (contract, *Checkout*, "Codes").
+    ///
+    /// Two refusals are not the caller's doing and must not look like it, or be kept as the answer to their key:
+    /// a key that Stripe does not take (401) is the operator's to mend, and an idempotency key that we used for two
+    /// different calls is our fault.
+    pub fn problem(&self) -> Problem {
+        let code = self.code.as_deref().unwrap_or(&self.kind);
+        if self.status == 401 {
+            return Problem::not_configured(
+                "Stripe does not accept this Worker's secret key. The operator has to set a valid one.",
+            )
+            .because(format!("Stripe: {} ({code})", self.message));
+        }
+        if self.kind == "idempotency_error" {
+            return Problem::fault(format!("Stripe: {} ({code})", self.message));
+        }
+        let mut problem = Problem::request(
+            422,
+            "stripe_refused",
+            format!("Stripe refused this: {} (Stripe's code: {code})", self.message),
+        )
+        .with("stripe_type", json!(self.kind));
+        if let Some(code) = &self.code {
+            problem = problem.with("stripe_code", json!(code));
+        }
+        if let Some(decline_code) = &self.decline_code {
+            problem = problem.with("decline_code", json!(decline_code));
+        }
+        match &self.param {
+            Some(param) => problem.at(param.clone()),
+            None => problem,
+        }
+    }
+
+    pub(super) fn new(status: u16, kind: &str, code: Option<&str>, message: &str) -> Self {
+        StripeError {
+            status,
+            kind: cut(kind, LONGEST_WORD),
+            code: code.map(|code| cut(code, LONGEST_WORD)),
+            param: None,
+            message: cut(&without_keys(message), LONGEST_MESSAGE),
+            decline_code: None,
+        }
+    }
+
+    /// Reads `{"error":{…}}`; nothing when the body is something else.
+    pub(super) fn read(answer: &Answer) -> Option<StripeError> {
+        #[derive(Deserialize)]
+        struct Body {
+            error: Error,
+        }
+        // Values, because one member of another type must not hide the refusal.
+        #[derive(Deserialize)]
+        struct Error {
+            #[serde(rename = "type", default)]
+            kind: Value,
+            #[serde(default)]
+            code: Value,
+            #[serde(default)]
+            param: Value,
+            #[serde(default)]
+            message: Value,
+            #[serde(default)]
+            decline_code: Value,
+        }
+        let error = serde_json::from_slice::<Body>(&answer.body).ok()?.error;
+        if error.kind.as_str().is_none() && error.code.as_str().is_none() && error.message.as_str().is_none() {
+            return None;
+        }
+        let mut read = StripeError::new(
+            answer.status,
+            error.kind.as_str().unwrap_or("invalid_request_error"),
+            error.code.as_str(),
+            error.message.as_str().unwrap_or("no reason given"),
+        );
+        read.param = error.param.as_str().map(|param| cut(param, LONGEST_WORD));
+        read.decline_code = error.decline_code.as_str().map(|code| cut(code, LONGEST_WORD));
+        Some(read)
+    }
+}
+
+fn cut(text: &str, characters: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(characters).collect()
+}
+
+/// Takes out what looks like a key. Stripe masks keys in its messages; that is its promise, this is ours.
+fn without_keys(message: &str) -> String {
+    const PREFIXES: [&str; 6] = ["sk_", "rk_", "whsec_", "ac_", "rt_", "ek_"];
+    message
+        .split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '*'))
+        .map(|word| {
+            if PREFIXES.iter().any(|prefix| word.starts_with(prefix)) {
+                // What ends the word (a space, a quote) stays.
+                let end = word.chars().last().filter(|c| !(c.is_ascii_alphanumeric() || *c == '_' || *c == '*'));
+                let mut hidden = String::from("[key]");
+                hidden.extend(end);
+                hidden
+            } else {
+                word.to_owned()
+            }
+        })
+        .collect()
+}
+
+impl Call {
+    /// GET `/v1/{collection}/{id}` with the given objects expanded.
+    pub(super) fn get(collection: &str, id: &str, account: Option<&str>, expand: &[&str]) -> Call {
+        let mut path = format!("/v1/{collection}/{}", segment(id));
+        if !expand.is_empty() {
+            let mut query = Form::new();
+            for name in expand {
+                query.push("expand[]", name);
+            }
+            path = format!("{path}?{}", query.encode());
+        }
+        Call {
+            base: Base::Api,
+            method: "GET",
+            path,
+            account: account.map(str::to_owned),
+            idempotency_key: None,
+            form: None,
+        }
+    }
+
+    /// Reads an answer of the API.
+    pub fn read<T: DeserializeOwned>(answer: Answer) -> Outcome<T> {
+        answer.outcome(StripeError::read)
+    }
+}

@@ -1,0 +1,108 @@
+//! PaymentIntents and their charges, as far as the ledger needs them.
+
+use super::call::Call;
+use super::{Expandable, Identified, or_default};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A PaymentIntent. Only what identifies it is required; all else may be missing in an event of another version.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PaymentIntent {
+    pub id: String,
+    /// `requires_payment_method`, `processing`, `requires_capture`, `succeeded`, `canceled`, …
+    #[serde(default, deserialize_with = "or_default")]
+    pub status: String,
+    #[serde(default)]
+    pub amount: Option<i64>,
+    #[serde(default)]
+    pub amount_received: Option<i64>,
+    #[serde(default)]
+    pub amount_capturable: Option<i64>,
+    #[serde(default)]
+    pub currency: Option<String>,
+    /// Required: a guess would mix test and live.
+    pub livemode: bool,
+    #[serde(default, deserialize_with = "or_default")]
+    pub metadata: BTreeMap<String, String>,
+    #[serde(default)]
+    pub on_behalf_of: Option<Expandable<Reference>>,
+    #[serde(default)]
+    pub transfer_data: Option<TransferData>,
+    #[serde(default)]
+    pub latest_charge: Option<Expandable<Charge>>,
+    #[serde(default)]
+    pub capture_method: Option<String>,
+    #[serde(default)]
+    pub application_fee_amount: Option<i64>,
+    /// Why the last attempt failed: an error object of Stripe's.
+    #[serde(default)]
+    pub last_payment_error: Option<Value>,
+}
+
+impl Identified for PaymentIntent {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl PaymentIntent {
+    /// The connected account of a destination charge.
+    pub fn destination(&self) -> Option<&str> {
+        self.transfer_data.as_ref()?.destination.as_ref().map(Expandable::id)
+    }
+
+    /// The account that a destination charge was made on behalf of.
+    pub fn on_behalf_of(&self) -> Option<&str> {
+        self.on_behalf_of.as_ref().map(Expandable::id)
+    }
+
+    /// Until when an authorised amount can be captured, where Stripe says so.
+    pub fn capture_before(&self) -> Option<i64> {
+        self.latest_charge.as_ref()?.object()?.capture_before()
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct TransferData {
+    #[serde(default)]
+    pub destination: Option<Expandable<Reference>>,
+}
+
+/// Any object of which only the id matters.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Reference {
+    pub id: String,
+}
+
+impl Identified for Reference {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// A charge.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Charge {
+    pub id: String,
+    /// Its shape depends on the payment method; read through [`Charge::capture_before`].
+    #[serde(default)]
+    pub payment_method_details: Value,
+}
+
+impl Charge {
+    pub fn capture_before(&self) -> Option<i64> {
+        self.payment_method_details.pointer("/card/capture_before")?.as_i64()
+    }
+}
+
+impl Identified for Charge {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// Fetches a PaymentIntent with its latest charge.
+pub fn retrieve(id: &str, account: Option<&str>) -> Call {
+    Call::get("payment_intents", id, account, &["latest_charge"])
+}

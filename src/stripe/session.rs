@@ -1,0 +1,244 @@
+//! Checkout Sessions: the form that makes one, and what comes back.
+//!
+//! Each parameter exists in [`super::API_VERSION`]; a test compares them with Stripe's description of it.
+
+use super::call::{Base, Call};
+use super::form::{Form, segment};
+use super::payment_intent::PaymentIntent;
+use super::{Expandable, or_default};
+use crate::cart::{Capture, Line, Order, ShippingOption};
+use crate::money::{Amount, UnitPrice, unit_price};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// All that a Session is made of.
+pub struct Terms<'a> {
+    pub order: &'a Order,
+    /// What [`crate::cart::lines`] made of the order; they sum to its total.
+    pub lines: &'a [Line],
+    /// Our `cct_…`.
+    pub transaction: &'a str,
+    /// Without a trailing slash.
+    pub public_url: &'a str,
+    /// The shop's connected account.
+    pub account: &'a str,
+    /// A destination charge: made by the platform on behalf of `account`, instead of by `account` itself.
+    pub destination: bool,
+    /// The platform's application fee.
+    pub fee: Amount,
+    /// Unix seconds; Stripe's own 24 hours when none.
+    pub expires_at: Option<i64>,
+    /// Stripe adds the tax (the lines are without it).
+    pub automatic_tax: bool,
+}
+
+/// The body of `POST /v1/checkout/sessions`. The same terms give the same bytes, as an idempotency key demands.
+pub fn create_form(terms: &Terms) -> String {
+    let order = terms.order;
+    let mut form = Form::new();
+    form.push("mode", "payment");
+    // Stripe puts the id in place of the braces. The form encodes them once and Stripe decodes them once; encoded
+    // here as well, they would not be found.
+    form.push(
+        "success_url",
+        format!("{}/checkout/complete/{}?session_id={{CHECKOUT_SESSION_ID}}", terms.public_url, terms.transaction),
+    );
+    form.push("cancel_url", format!("{}/checkout/cancel/{}", terms.public_url, terms.transaction));
+    // Otherwise a buyer could pay in another currency than the one that we compare.
+    form.push("adaptive_pricing[enabled]", false);
+    form.push_some("client_reference_id", order.order_id.as_deref());
+    form.push_some("customer_email", order.customer_email.as_deref());
+    form.push_some("locale", order.locale.as_deref());
+    form.push_some("expires_at", terms.expires_at);
+    for (place, line) in terms.lines.iter().enumerate() {
+        push_line(&mut form, &format!("line_items[{place}]"), line, terms);
+    }
+    // Stripe does not copy a Session's metadata to its PaymentIntent, and events come for both.
+    push_metadata(&mut form, "metadata", terms);
+    push_metadata(&mut form, "payment_intent_data[metadata]", terms);
+    if order.capture == Capture::Manual {
+        form.push("payment_intent_data[capture_method]", "manual");
+    }
+    if terms.fee > Amount::ZERO {
+        form.push("payment_intent_data[application_fee_amount]", terms.fee.get());
+    }
+    if terms.destination {
+        form.push("payment_intent_data[on_behalf_of]", terms.account);
+        form.push("payment_intent_data[transfer_data][destination]", terms.account);
+    }
+    if terms.automatic_tax {
+        form.push("automatic_tax[enabled]", true);
+        if terms.destination {
+            // The shop owes the tax, not the platform.
+            form.push("automatic_tax[liability][type]", "account");
+            form.push("automatic_tax[liability][account]", terms.account);
+        }
+    }
+    for (place, country) in order.collect.shipping_countries.iter().enumerate() {
+        form.push(&format!("shipping_address_collection[allowed_countries][{place}]"), country);
+    }
+    if order.collect.phone {
+        form.push("phone_number_collection[enabled]", true);
+    }
+    if order.collect.billing {
+        form.push("billing_address_collection", "required");
+    }
+    for (place, option) in order.shipping_options.iter().enumerate() {
+        push_shipping_option(&mut form, &format!("shipping_options[{place}][shipping_rate_data]"), option, terms);
+    }
+    form.encode()
+}
+
+fn push_line(form: &mut Form, at: &str, line: &Line, terms: &Terms) {
+    form.push(&format!("{at}[quantity]"), line.quantity);
+    let price = format!("{at}[price_data]");
+    form.push(&format!("{price}[currency]"), terms.order.currency.code());
+    match unit_price(line.amount, line.quantity) {
+        UnitPrice::Whole(amount) => form.push(&format!("{price}[unit_amount]"), amount),
+        UnitPrice::Decimal(amount) => form.push(&format!("{price}[unit_amount_decimal]"), amount),
+    }
+    if terms.automatic_tax {
+        form.push(&format!("{price}[tax_behavior]"), "exclusive");
+    }
+    let product = format!("{price}[product_data]");
+    form.push(&format!("{product}[name]"), &line.name);
+    form.push_some(&format!("{product}[description]"), line.description.as_deref());
+    form.push_some(&format!("{product}[images][0]"), line.image_url.as_deref());
+    form.push_some(&format!("{product}[tax_code]"), line.tax_code.as_deref());
+    form.push_some(&format!("{product}[metadata][product_id]"), line.product_id.as_deref());
+    form.push_some(&format!("{product}[metadata][sku]"), line.sku.as_deref());
+}
+
+/// The shop's own metadata and ours: at most 40 and 4, of the 50 that Stripe takes.
+fn push_metadata(form: &mut Form, at: &str, terms: &Terms) {
+    for (key, value) in &terms.order.metadata {
+        form.push(&format!("{at}[{key}]"), value);
+    }
+    form.push(&format!("{at}[cc_transaction]"), terms.transaction);
+    form.push(&format!("{at}[cc_source]"), terms.order.source.name());
+    form.push_some(&format!("{at}[cc_agent]"), terms.order.agent.as_deref());
+    form.push_some(&format!("{at}[cc_order_id]"), terms.order.order_id.as_deref());
+}
+
+fn push_shipping_option(form: &mut Form, at: &str, option: &ShippingOption, terms: &Terms) {
+    form.push(&format!("{at}[type]"), "fixed_amount");
+    form.push(&format!("{at}[display_name]"), &option.label);
+    form.push(&format!("{at}[fixed_amount][amount]"), option.amount.get());
+    form.push(&format!("{at}[fixed_amount][currency]"), terms.order.currency.code());
+    if terms.automatic_tax {
+        form.push(&format!("{at}[tax_behavior]"), "exclusive");
+    }
+    // Stripe takes whole days from 1 on; "today" is no estimate to it.
+    for (bound, days) in [("minimum", option.min_days), ("maximum", option.max_days)] {
+        if let Some(days) = days.filter(|days| *days > 0) {
+            form.push(&format!("{at}[delivery_estimate][{bound}][unit]"), "business_day");
+            form.push(&format!("{at}[delivery_estimate][{bound}][value]"), days);
+        }
+    }
+    form.push(&format!("{at}[metadata][cc_shipping_option]"), &option.id);
+}
+
+/// Makes a Session. `account` is the shop's, or none for a destination charge.
+pub fn create(form: &str, account: Option<&str>, key: &str) -> Call {
+    Call {
+        base: Base::Api,
+        method: "POST",
+        path: "/v1/checkout/sessions".to_owned(),
+        account: account.map(str::to_owned),
+        idempotency_key: Some(key.to_owned()),
+        form: Some(form.to_owned()),
+    }
+}
+
+/// Fetches a Session with its PaymentIntent and that one's charge.
+pub fn retrieve(id: &str, account: Option<&str>) -> Call {
+    Call::get("checkout/sessions", id, account, &["payment_intent", "payment_intent.latest_charge"])
+}
+
+/// Ends an open Session. It carries no key on purpose: Stripe refuses to end a Session twice, which is harmless and
+/// says more than a stored answer would. After a refusal, look at the Session: it may be paid.
+pub fn expire(id: &str, account: Option<&str>) -> Call {
+    Call {
+        base: Base::Api,
+        method: "POST",
+        path: format!("/v1/checkout/sessions/{}/expire", segment(id)),
+        account: account.map(str::to_owned),
+        idempotency_key: None,
+        form: Some(String::new()),
+    }
+}
+
+/// A Session. Only what identifies it is required; all else may be missing in an event of another version.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Session {
+    pub id: String,
+    /// Stripe's page; only while the Session is open.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// `open`, `complete` or `expired`.
+    #[serde(default, deserialize_with = "or_default")]
+    pub status: String,
+    /// `paid`, `unpaid` or `no_payment_required`.
+    #[serde(default, deserialize_with = "or_default")]
+    pub payment_status: String,
+    #[serde(default)]
+    pub amount_total: Option<i64>,
+    #[serde(default)]
+    pub amount_subtotal: Option<i64>,
+    #[serde(default)]
+    pub currency: Option<String>,
+    /// Required: a guess would mix test and live.
+    pub livemode: bool,
+    #[serde(default, deserialize_with = "or_default")]
+    pub metadata: BTreeMap<String, String>,
+    #[serde(default)]
+    pub client_reference_id: Option<String>,
+    #[serde(default)]
+    pub expires_at: Option<i64>,
+    #[serde(default)]
+    pub payment_intent: Option<Expandable<PaymentIntent>>,
+    #[serde(default)]
+    pub total_details: Option<TotalDetails>,
+    #[serde(default)]
+    pub customer_details: Option<CustomerDetails>,
+    /// Where the shipping address is.
+    #[serde(default)]
+    pub collected_information: Option<Value>,
+    /// Where older versions have the shipping address.
+    #[serde(default)]
+    pub shipping_details: Option<Value>,
+}
+
+impl Session {
+    /// The shipping name and address, wherever this version has them.
+    pub fn shipping(&self) -> Option<&Value> {
+        self.collected_information
+            .as_ref()
+            .and_then(|collected| collected.get("shipping_details"))
+            .or(self.shipping_details.as_ref())
+            .filter(|details| !details.is_null())
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct TotalDetails {
+    #[serde(default)]
+    pub amount_tax: Option<i64>,
+    #[serde(default)]
+    pub amount_shipping: Option<i64>,
+    #[serde(default)]
+    pub amount_discount: Option<i64>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct CustomerDetails {
+    #[serde(default)]
+    pub email: Option<String>,
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub phone: Option<String>,
+    #[serde(default)]
+    pub address: Option<Value>,
+}
