@@ -1,0 +1,57 @@
+// Builds the Worker into build/, and does nothing at all when nothing changed. `wrangler dev` and `wrangler deploy` call it too.
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { cargoEnv, inOurTarget } from './lib/cargo.mjs';
+import { BUILD, inRoot, nodeBin, ROOT, sha256 } from './lib/paths.mjs';
+import { step } from './lib/progress.mjs';
+import { run } from './lib/run.mjs';
+import { rustTools } from './lib/rust.mjs';
+import { main, setup } from './setup.mjs';
+
+const STAMP = join(BUILD, '.built-from');
+const OUTPUT = ['index.js', 'index_bg.wasm'].map((name) => join(BUILD, name));
+
+function filesUnder(folder) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? filesUnder(path) : [path];
+  });
+}
+
+/** One hash over the contents (not the times: git changes those) of all that the output depends on. */
+function sources() {
+  const paths = [...filesUnder(inRoot('src')), inRoot('Cargo.toml'), inRoot('Cargo.lock')].sort();
+  return sha256(paths.map((path) => `${relative(ROOT, path)} ${sha256(readFileSync(path))}`).join('\n'));
+}
+
+const upToDate = (hash) => OUTPUT.every(existsSync) && existsSync(STAMP) && readFileSync(STAMP, 'utf8') === hash;
+
+/** -> true when something was built */
+export async function build() {
+  if (upToDate(sources())) return false;
+  await setup();
+  const { workerBuild, wasmBindgen } = rustTools();
+  const bin = (...parts) => inRoot('node_modules', ...parts);
+  await step('Worker', 'compiling Rust to WASM (the first time with all its crates: about a minute)', (note) => inOurTarget(async () => {
+    // The sources as they are now: whoever edits during the build gets another build.
+    const hash = sources();
+    if (upToDate(hash)) return;
+    rmSync(STAMP, { force: true });
+    const { out } = await run(workerBuild, ['--release'], {
+      cwd: ROOT, onLine: note,
+      env: {
+        ...cargoEnv(),
+        WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: bin('binaryen', 'bin', 'wasm-opt'), ESBUILD_BIN: bin('.bin', 'esbuild'),
+        // npm's wasm-opt is a Node script that needs the newer Node.
+        PATH: `${dirname(nodeBin())}:${process.env.PATH}`,
+      },
+    });
+    for (const warning of out.match(/^warning: .*(\n +.*)*/gm) ?? []) console.log(warning);
+    writeFileSync(STAMP, hash);
+  }));
+  return true;
+}
+
+await main(import.meta.url, async () => {
+  await build();
+});

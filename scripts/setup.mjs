@@ -1,0 +1,50 @@
+// Everything that has to be on the machine before anything else runs; at once when it is already there.
+// `npm start`, `npm test` and the build call it, so nobody has to: `npm run setup` is for the impatient.
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { ensureChromium } from './lib/chromium.mjs';
+import { withLock } from './lib/lock.mjs';
+import { ensureNpm, npmIsUpToDate } from './lib/npm.mjs';
+import { CACHE, STATE } from './lib/paths.mjs';
+import { ensurePhp } from './lib/php.mjs';
+import { step } from './lib/progress.mjs';
+import { ensureRustTools, ensureTarget } from './lib/rust.mjs';
+
+/** What building and running the Worker needs. npm waits for the network and cargo for the cores: side by side. */
+export async function setup() {
+  const [major] = process.versions.node.split('.').map(Number);
+  if (major < 20) throw new Error(`Node 20 or newer is needed to begin; this is ${process.version}`);
+  const results = await Promise.allSettled([
+    npmIsUpToDate() || withLock(join(STATE, 'npm.lock'), () => step('npm packages', 'wrangler, its Node, wasm-opt, esbuild', ensureNpm)),
+    step('wasm target', 'Rust compiles to WASM by it', ensureTarget).then(() => ensureRustTools(step)),
+  ]);
+  for (const { reason } of results) if (reason) throw reason;
+}
+
+/** What only the tests need. -> {chromium?, php?}; a missing one means that its tests are skipped, by name. */
+export async function setupForTests({ browser = true, php = true } = {}) {
+  return {
+    chromium: browser ? await step('Chromium', 'the browser tests click through it', ensureChromium) : undefined,
+    php: php ? await step('PHP', 'the WordPress example runs in it', ensurePhp) : undefined,
+  };
+}
+
+/** For scripts that are started by hand: a message instead of a stack trace. */
+export async function main(url, work) {
+  if (url !== pathToFileURL(process.argv[1] ?? '').href) return;
+  try {
+    await work();
+  } catch (error) {
+    console.error(`\n${error.message}`);
+    process.exitCode = 1;
+  }
+}
+
+await main(import.meta.url, async () => {
+  const began = performance.now();
+  await setup();
+  if (process.argv.includes('--tests')) {
+    for (const [name, path] of Object.entries(await setupForTests())) console.log(`  ${name}: ${path ?? 'not to be had here; its tests will be skipped'}`);
+  }
+  console.log(`ready (${((performance.now() - began) / 1000).toFixed(1)} s); caches: ${CACHE}`);
+});
