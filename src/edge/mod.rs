@@ -10,7 +10,7 @@ use crate::config::{ChargeType, Config, Misconfigured, Pair};
 use crate::error::{Problem, Result};
 use crate::id::Mode;
 use crate::store::Db;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::OnceLock;
 use worker::{Context, Env};
@@ -35,6 +35,8 @@ pub fn configuration(env: &Env) -> &'static std::result::Result<Config, Misconfi
 pub struct Counters {
     pub d1: Cell<u32>,
     pub stripe: Cell<u32>,
+    /// Whose request it is, once known.
+    pub shop: RefCell<Option<String>>,
 }
 
 impl Counters {

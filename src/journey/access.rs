@@ -1,0 +1,128 @@
+//! Who asks, and to which addresses of the shop's answers may go.
+
+use crate::edge::Edge;
+use crate::edge::clock;
+use crate::edge::http::Incoming;
+use crate::error::{Problem, Result};
+use crate::id::Mode;
+use crate::sign;
+use crate::store::connect::ConnectionRow;
+use crate::store::shops::ShopRow;
+use crate::weburl::{self, WebUrl};
+
+fn token(incoming: &Incoming) -> Result<String> {
+    let header = incoming.header("Authorization").ok_or_else(|| {
+        Problem::unauthenticated("api_key_missing", "Send your key as 'Authorization: Bearer ccs_…'.")
+    })?;
+    match header.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() && token.len() <= 256 => {
+            Ok(token.trim().to_owned())
+        }
+        _ => Err(Problem::unauthenticated("api_key_invalid", "The Authorization header must be 'Bearer ' and a key.")),
+    }
+}
+
+/// The hash of the caller's key, by which D1 knows it.
+pub fn key_hash(incoming: &Incoming) -> Result<String> {
+    Ok(sign::sha256_hex(token(incoming)?.as_bytes()))
+}
+
+/// What everyone is told whose key opens nothing: unknown, rolled, or of a superseded shop.
+pub fn unknown_key() -> Problem {
+    Problem::unauthenticated(
+        "api_key_invalid",
+        "This key is not valid here. It may have been rolled, or the site was registered anew (see shop.superseded).",
+    )
+}
+
+/// The operator's key, compared in constant time through its digest.
+pub fn operator(edge: &Edge, incoming: &Incoming) -> Result<()> {
+    let given = sign::sha256_hex(token(incoming)?.as_bytes());
+    match &edge.config.admin_key {
+        Some(key) if sign::equal(sign::sha256_hex(key.expose().as_bytes()).as_bytes(), given.as_bytes()) => Ok(()),
+        _ => Err(Problem::unauthenticated("api_key_invalid", "This needs the operator's key.")),
+    }
+}
+
+/// The shop of a key, pending ones too. One D1 round trip.
+pub async fn shop(edge: &Edge, incoming: &Incoming) -> Result<ShopRow> {
+    let shop = edge.db.shop_of_key(&key_hash(incoming)?, clock::now()).await?.ok_or_else(unknown_key)?;
+    let shop = known(edge, shop)?;
+    if shop.status == "suspended" { Err(suspended()) } else { Ok(shop) }
+}
+
+/// The shop of a key, verified. One D1 round trip.
+pub async fn verified_shop(edge: &Edge, incoming: &Incoming) -> Result<ShopRow> {
+    let shop = shop(edge, incoming).await?;
+    verified(&shop)?;
+    Ok(shop)
+}
+
+/// Notes whose request this is.
+pub fn known(edge: &Edge, shop: ShopRow) -> Result<ShopRow> {
+    *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
+    if shop.status == "superseded" { Err(unknown_key()) } else { Ok(shop) }
+}
+
+fn suspended() -> Problem {
+    Problem::forbidden("shop_suspended", "The operator of this Worker has suspended the shop. Payments under way are still recorded.")
+}
+
+/// Until its address is proved, a shop may only do what proves it.
+pub fn verified(shop: &ShopRow) -> Result<()> {
+    match shop.status.as_str() {
+        "active" => Ok(()),
+        "suspended" => Err(suspended()),
+        _ => Err(Problem::forbidden(
+            "shop_not_verified",
+            "Prove the shop's address first: serve the challenge at challenge_url, then POST /v1/shop/verify.",
+        )),
+    }
+}
+
+/// An address of the shop's: on its own origin or one that it registered, exactly. Anything else would make the
+/// Worker an open redirect in the shop's name, or a way to inside addresses.
+pub fn shop_url(edge: &Edge, shop: &ShopRow, param: &str, raw: &str, fragment: bool) -> Result<WebUrl> {
+    let refused = |why: &str| Problem::value("url_not_allowed", param, format!("{param} is not allowed: {why}"));
+    let url = weburl::parse_with_placeholder(raw, edge.config.allow_local).map_err(refused)?;
+    let site = WebUrl::parse(&shop.site_url, edge.config.allow_local).map_err(Problem::fault)?;
+    if url.origin() != site.origin() && !shop.origins().contains(&url.origin()) {
+        return Err(refused("its origin is neither that of site_url nor one of allowed_origins."));
+    }
+    if !fragment && url.fragment().is_some() {
+        return Err(refused("it must not have a fragment (#…)."));
+    }
+    Ok(url)
+}
+
+/// The mode of a request that does not say: that of the shop's only active connection; with both or none,
+/// `live` where the live pair is configured, else `test`.
+pub fn mode(edge: &Edge, asked: Option<Mode>, connections: &[ConnectionRow]) -> Mode {
+    asked.unwrap_or_else(|| {
+        let has = |live: bool| connections.iter().any(|c| c.active() && (c.livemode != 0) == live);
+        match (has(true), has(false)) {
+            (true, false) => Mode::Live,
+            (false, true) => Mode::Test,
+            _ => edge.default_mode(),
+        }
+    })
+}
+
+/// `?mode=`.
+pub fn mode_param(incoming: &Incoming) -> Result<Option<Mode>> {
+    match incoming.param("mode") {
+        None => Ok(None),
+        Some(text) => Mode::parse(&text).map(Some).ok_or_else(|| Problem::value("parameter_invalid", "mode", "mode must be live or test.")),
+    }
+}
+
+/// Opens the shop's signing secret.
+pub fn signing_secret(edge: &Edge, shop: &ShopRow) -> Result<String> {
+    let plain = edge.config.seal_keys.open(&signing_secret_context(&shop.id), &shop.signing_secret)?;
+    String::from_utf8(plain).map_err(Problem::fault)
+}
+
+/// What a sealed signing secret is bound to: moved to another shop's row it does not open.
+pub fn signing_secret_context(shop_id: &str) -> String {
+    format!("shop/{shop_id}/signing_secret")
+}

@@ -1,0 +1,490 @@
+//! A merchant connects a Stripe account by OAuth, and ends the connection (contract, *Connect*).
+//!
+//! What an attacker would want is a stranger's shop paying into his account. He needs all of: the one-time state
+//! (bound to the ticket), the cookie of the browser that pressed the button, and the verifier that only the
+//! admin's session in the shop holds.
+
+use super::access;
+use crate::edge::http::{Incoming, Reply};
+use crate::edge::{Edge, clock, log, outside};
+use crate::error::{Problem, Result};
+use crate::fields::Fields;
+use crate::id::{self, Mode};
+use crate::page;
+use crate::store::connect::{ClaimRow, ConnectionRow, TicketRow, in_mode, token_key};
+use crate::stripe::account::{self, Account};
+use crate::stripe::call::{Call, Outcome};
+use crate::stripe::oauth::{self, Grant};
+use crate::weburl::WebUrl;
+use crate::{sign, weburl};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const TICKET_LIFE: i64 = 30 * 60;
+const STATE_LIFE: i64 = 10 * 60;
+const CLAIM_LIFE: i64 = 10 * 60;
+/// How old what we know of an account may be before Stripe is asked again, seconds.
+const ACCOUNT_FRESH: i64 = 10;
+/// What Stripe takes as prefill for a new account.
+const PREFILL: [&str; 14] = [
+    "email", "url", "country", "phone_number", "business_name", "business_type", "first_name", "last_name", "street_address", "city",
+    "state", "zip", "currency", "product_description",
+];
+
+/// `POST /v1/connect/start`
+pub async fn start(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming).await?;
+    let body = incoming.json().await?;
+    let fields = Fields::open(&body, "", &["return_url", "mode", "replace", "verifier_challenge", "prefill", "method"])?;
+    let return_url = access::shop_url(edge, &shop, "return_url", fields.need_string("return_url", 1000)?, true)?;
+    let challenge = fields.need_string("verifier_challenge", 200)?;
+    let is_s256 = challenge.len() == 43 && challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if !is_s256 {
+        return Err(Problem::value(
+            "parameter_invalid",
+            "verifier_challenge",
+            "verifier_challenge must be base64url(SHA-256(verifier)) without padding: 43 characters.",
+        ));
+    }
+    fields.choice("method", &[("oauth", ())])?;
+    let replace = fields.boolean("replace")?.unwrap_or(false);
+    let asked = fields.choice("mode", &[("live", Mode::Live), ("test", Mode::Test)])?;
+    let mut prefill = BTreeMap::new();
+    if let Some(value) = fields.get("prefill") {
+        let members = Fields::open(value, "prefill", &PREFILL)?;
+        for name in PREFILL {
+            if let Some(text) = members.string(name, 300)? {
+                prefill.insert(name, text);
+            }
+        }
+    }
+    let connections = edge.db.connections(&shop.id).await?;
+    let mode = access::mode(edge, asked, &connections);
+    edge.pair(mode)?;
+    if !replace && in_mode(&connections, mode.live()).is_some_and(ConnectionRow::active) {
+        return Err(already_connected(mode));
+    }
+    let now = clock::now();
+    let expires_at = now.saturating_add(TICKET_LIFE);
+    let ticket = clock::fresh_secret("")?;
+    let hash = sign::sha256_hex(ticket.as_bytes());
+    edge.db
+        .insert_ticket(&hash, &shop.id, mode.live(), &return_url.to_string(), replace, challenge, &json!(prefill).to_string(), now, expires_at)
+        .await?;
+    let url = format!("{}/connect/{ticket}", edge.public_url);
+    Ok(Reply::json(201, &json!({ "object": "connect.ticket", "url": url, "livemode": mode.live(), "expires_at": expires_at })))
+}
+
+fn already_connected(mode: Mode) -> Problem {
+    Problem::request(
+        409,
+        "already_connected",
+        format!("A Stripe account is connected in {} mode already. Disconnect it first, or start with replace: true.", mode.name()),
+    )
+}
+
+fn error_page(edge: &Edge, status: u16, title: &str, what_happened: &str, what_next: &str) -> Reply {
+    let html = page::problem(&page::ErrorPage { title, what_happened, what_next, reference: Some(&edge.request_id) });
+    Reply::page(status, html, page::csp(edge.config.allow_local))
+}
+
+fn dead_ticket(edge: &Edge) -> Reply {
+    error_page(
+        edge,
+        404,
+        "This link is no longer valid",
+        "The link to connect Stripe has been used or is too old.",
+        "Go back to your shop's admin, open CognitiveCart → Connectivity and press Connect again.",
+    )
+}
+
+async fn live_ticket(edge: &Edge, ticket: &str) -> Result<Option<TicketRow>> {
+    let row = edge.db.ticket(&sign::sha256_hex(ticket.as_bytes())).await?;
+    Ok(row.filter(|t| t.used_at.is_none() && t.expires_at > clock::now() && t.shop_status == "active"))
+}
+
+/// `GET /connect/{ticket}`: the page that names the shop and the mode before Stripe is reached, so that nobody is
+/// led to connect an account to a stranger's shop.
+pub async fn consent_page(edge: &Edge, ticket: &str) -> Result<Reply> {
+    let Some(row) = live_ticket(edge, ticket).await? else { return Ok(dead_ticket(edge)) };
+    let origin = WebUrl::parse(&row.site_url, edge.config.allow_local).map(|url| url.origin()).unwrap_or_default();
+    let action = format!("/connect/{ticket}");
+    let html =
+        page::consent(&page::Consent { site_origin: &origin, shop_name: &row.shop_name, live: row.livemode != 0, action: &action });
+    Ok(Reply::page(200, html, page::csp(edge.config.allow_local)))
+}
+
+/// The cookie of one state. One each, so that two tabs or a double click do not take each other's.
+fn cookie_name(state_hash: &str) -> String {
+    let short: String = state_hash.chars().take(16).collect();
+    format!("__Host-cc_{short}")
+}
+
+/// `POST /connect/{ticket}`: the button. Guarded by the ticket, not by Origin: with `no-referrer` forms say `Origin: null`.
+pub async fn consent(edge: &Edge, ticket: &str) -> Result<Reply> {
+    let Some(row) = live_ticket(edge, ticket).await? else { return Ok(dead_ticket(edge)) };
+    let mode = Mode::from_live(row.livemode != 0);
+    let pair = edge.pair(mode)?;
+    let state = clock::fresh_secret("")?;
+    let browser = clock::fresh_secret("")?;
+    let state_hash = sign::sha256_hex(state.as_bytes());
+    let expires_at = clock::now().saturating_add(STATE_LIFE);
+    edge.db.insert_state(&state_hash, &row.hash, &sign::sha256_hex(browser.as_bytes()), expires_at).await?;
+    let prefill: BTreeMap<String, String> = serde_json::from_str(&row.prefill).unwrap_or_default();
+    let redirect_uri = format!("{}/connect/callback", edge.public_url);
+    let url = oauth::authorize_url(&edge.config.connect_base, &pair.client_id, &redirect_uri, &state, &prefill);
+    let cookie = format!("{}={browser}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={STATE_LIFE}", cookie_name(&state_hash));
+    Ok(Reply::see_other(url).with("Set-Cookie", cookie))
+}
+
+/// Back to the shop, to the address that it registered when it started.
+fn back(edge: &Edge, ticket: &TicketRow, params: &[(&str, &str)]) -> Result<Reply> {
+    let url = weburl::parse_with_placeholder(&ticket.return_url, edge.config.allow_local).map_err(Problem::fault)?;
+    Ok(Reply::see_other(url.with_params(params)))
+}
+
+fn failed(edge: &Edge, ticket: &TicketRow, code: &str) -> Result<Reply> {
+    log::line(json!({ "level": "info", "event": "connect_failed", "request_id": &*edge.request_id, "shop": ticket.shop_id, "code": code }));
+    back(edge, ticket, &[("cc_connect", "failed"), ("cc_code", code)])
+}
+
+/// `GET /connect/callback`
+pub async fn callback(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let now = clock::now();
+    // 1. The state first, atomically: reloaded or stolen, it works once, and a code can not be sent twice.
+    let state_hash = sign::sha256_hex(incoming.param("state").unwrap_or_default().as_bytes());
+    let Some((state, ticket)) = edge.db.consume_state(&state_hash, now).await? else {
+        return Ok(error_page(
+            edge,
+            400,
+            "This step was done already, or took too long",
+            "Stripe sent you back with a request that is unknown, used or older than ten minutes. Nothing was connected by it.",
+            "Go back to your shop's admin: if it does not show the account as connected, press Connect again.",
+        ));
+    };
+    let name = cookie_name(&state_hash);
+    let clear = format!("{name}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
+    // 2. The browser that pressed the button. Another one gets a page and no redirect: it may be the victim's.
+    let cookie = incoming.cookie(&name).unwrap_or_default();
+    if !sign::equal(sign::sha256_hex(cookie.as_bytes()).as_bytes(), state.browser_hash.as_bytes()) {
+        return Ok(error_page(
+            edge,
+            400,
+            "Please use the same browser",
+            "Connecting was started in another browser or window than this one, or cookies are switched off. Nothing was connected.",
+            "Go back to your shop's admin, press Connect again, and stay in one browser until you are back.",
+        )
+        .with("Set-Cookie", clear));
+    }
+    Ok(exchange(edge, incoming, &ticket, now).await?.with("Set-Cookie", clear))
+}
+
+async fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64) -> Result<Reply> {
+    let mode = Mode::from_live(ticket.livemode != 0);
+    // 3. What Stripe says. `error_description` is anybody's text and goes nowhere.
+    if let Some(error) = incoming.param("error") {
+        edge.db.use_ticket(&ticket.hash, now).await?;
+        return if error == "access_denied" { back(edge, ticket, &[("cc_connect", "denied")]) } else { failed(edge, ticket, "code_rejected") };
+    }
+    let Some(code) = incoming.param("code").filter(|code| !code.is_empty() && code.len() <= 512) else {
+        return failed(edge, ticket, "code_rejected");
+    };
+    if ticket.shop_status != "active" {
+        return failed(edge, ticket, "code_rejected");
+    }
+    // 4. Exactly one exchange, never a retry: a code that is used twice makes Stripe revoke what it granted.
+    let grant = match outside::stripe_answer(edge, mode, &oauth::exchange(&code), outside::BUYER_DEADLINE).await? {
+        Ok(answer) => oauth::read_oauth::<Grant>(answer),
+        Err(why) => Outcome::Unavailable { why, replayed_5xx: false },
+    };
+    let grant = match grant {
+        Outcome::Ok(grant) => grant,
+        Outcome::Refused(error) if error.status == 400 => return failed(edge, ticket, "code_rejected"),
+        Outcome::Refused(error) => {
+            log::line(json!({ "level": "error", "event": "oauth_refused", "request_id": &*edge.request_id, "status": error.status, "code": error.code }));
+            return failed(edge, ticket, "stripe_unavailable");
+        }
+        Outcome::Unavailable { why, .. } => {
+            log::line(json!({ "level": "warn", "event": "oauth_unavailable", "request_id": &*edge.request_id, "why": why }));
+            return failed(edge, ticket, "stripe_unavailable");
+        }
+    };
+    if !id::is_account_id(&grant.stripe_user_id) {
+        return failed(edge, ticket, "account_invalid");
+    }
+    if grant.livemode != mode.live() {
+        give_back_later(edge, &grant.stripe_user_id, Mode::from_live(grant.livemode), "mode mismatch", now).await?;
+        return failed(edge, ticket, "mode_mismatch");
+    }
+    // 5. Another account came first, and nobody asked to replace it.
+    if ticket.replace_existing == 0
+        && let Some(existing) = edge.db.active_connection(&ticket.shop_id, mode.live()).await?
+        && existing.account != grant.stripe_user_id
+    {
+        give_back_later(edge, &grant.stripe_user_id, mode, "already connected", now).await?;
+        return failed(edge, ticket, "already_connected");
+    }
+    // 6. Kept until the admin's session confirms with its verifier. The tokens wait sealed in the claim's row.
+    let claim_secret = clock::fresh_secret("ccc_")?;
+    let connection_id = clock::fresh_id("conn_")?;
+    let tokens = json!({ "access_token": grant.access_token, "refresh_token": grant.refresh_token, "scope": grant.scope,
+        "stripe_publishable_key": grant.stripe_publishable_key });
+    let context = token_context(&ticket.shop_id, &grant.stripe_user_id, mode);
+    let sealed = edge.config.seal_keys.seal(clock::random::<12>()?, &context, tokens.to_string().as_bytes())?;
+    let claim = ClaimRow {
+        hash: sign::sha256_hex(claim_secret.as_bytes()),
+        shop_id: ticket.shop_id.clone(),
+        livemode: ticket.livemode,
+        account: grant.stripe_user_id.clone(),
+        scope: grant.scope.clone().unwrap_or_else(|| "read_write".to_owned()),
+        verifier_challenge: ticket.verifier_challenge.clone(),
+        replace_existing: ticket.replace_existing,
+        status: "waiting".to_owned(),
+        connection_id,
+        sealed_token: Some(sealed),
+        expires_at: now.saturating_add(CLAIM_LIFE),
+    };
+    edge.db.insert_claim(&claim, &ticket.hash, now).await?;
+    back(edge, ticket, &[("cc_connect", "pending"), ("cc_claim", &claim_secret)])
+}
+
+/// What a sealed token is bound to: it does not open for another shop, account or mode.
+fn token_context(shop_id: &str, account: &str, mode: Mode) -> String {
+    format!("oauth/{shop_id}/{account}/{}", mode.name())
+}
+
+/// `POST /v1/connect/confirm`. The same claim and verifier again get the same answer: an answer may be lost.
+pub async fn confirm(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming).await?;
+    let body = incoming.json().await?;
+    let fields = Fields::open(&body, "", &["claim", "verifier"])?;
+    let claim = fields.need_string("claim", 200)?;
+    let verifier = fields.need_string("verifier", 500)?;
+    let now = clock::now();
+    let Some(row) = edge.db.claim(&sign::sha256_hex(claim.as_bytes()), &shop.id).await? else {
+        return Err(Problem::request(404, "resource_missing", "No such claim for this shop. Start again with POST /v1/connect/start.").at("claim"));
+    };
+    let mode = Mode::from_live(row.livemode != 0);
+    if !sign::equal(sign::s256(verifier).as_bytes(), row.verifier_challenge.as_bytes()) {
+        // One guess: whoever brings a stolen claim without the admin's session ends it.
+        edge.db.kill_claim(&row, "wrong verifier", now).await?;
+        settle_deauthorizations_later(edge);
+        return Err(Problem::value(
+            "verifier_mismatch",
+            "verifier",
+            "The verifier does not belong to this claim, which is dead now. Start again with POST /v1/connect/start.",
+        ));
+    }
+    let dead = || {
+        Problem::value("claim_dead", "claim", "This claim was refused or not confirmed within ten minutes. Start again with POST /v1/connect/start.")
+    };
+    match row.status.as_str() {
+        "dead" => return Err(dead()),
+        "confirmed" => {
+            let connections = edge.db.connections(&shop.id).await?;
+            let same = connections.iter().find(|c| c.id == row.connection_id && c.active());
+            return same.map(|c| Reply::json(200, &connection_object(mode, Some(c)))).ok_or_else(dead);
+        }
+        _ if row.expires_at <= now => return Err(dead()),
+        _ => {}
+    }
+    let platform = platform_account(edge, mode).await;
+    if !edge.db.confirm_claim(&row, platform.as_deref(), now).await? {
+        edge.db.kill_claim(&row, "lost race", now).await?;
+        settle_deauthorizations_later(edge);
+        return Err(already_connected(mode));
+    }
+    settle_deauthorizations_later(edge);
+    // The tokens move to KV. If KV refuses, they stay sealed in the claim's row and the sweep moves them.
+    if let Some(sealed) = &row.sealed_token {
+        move_token(edge, &row.hash, &row.connection_id, sealed).await;
+    }
+    let connections = edge.db.connections(&shop.id).await?;
+    let connection = checked(edge, mode, in_mode(&connections, mode.live()).cloned(), now).await?;
+    Ok(Reply::json(200, &connection_object(mode, connection.as_ref())))
+}
+
+/// Puts a sealed token into KV, then takes it out of the claim's row.
+pub async fn move_token(edge: &Edge, claim_hash: &str, connection_id: &str, sealed: &str) {
+    let stored = async {
+        let kv = edge.env.kv("KV").map_err(Problem::fault)?;
+        kv.put(&token_key(connection_id), sealed).map_err(Problem::fault)?.execute().await.map_err(Problem::fault)?;
+        edge.db.token_moved(claim_hash).await
+    };
+    if let Err(problem) = stored.await {
+        log::line(json!({ "level": "warn", "event": "token_left_to_sweep", "connection": connection_id, "why": problem.cause }));
+    }
+}
+
+/// The platform that the configured key belongs to; `None` when Stripe does not say.
+async fn platform_account(edge: &Edge, mode: Mode) -> Option<String> {
+    match outside::stripe::<Account>(edge, mode, &account::own(), outside::STRIPE_DEADLINE).await {
+        Ok(Outcome::Ok(account)) => Some(account.id),
+        _ => None,
+    }
+}
+
+fn connection_object(mode: Mode, connection: Option<&ConnectionRow>) -> Value {
+    let active = connection.filter(|c| c.active());
+    json!({
+        "object": "connection",
+        "connected": active.is_some(),
+        "account": active.map(|c| &c.account),
+        "livemode": mode.live(),
+        "scope": active.map(|c| &c.scope),
+        "connected_at": active.map(|c| c.connected_at),
+        "charges_enabled": active.and_then(|c| c.charges_enabled).map(|flag| flag != 0),
+        "details_submitted": active.and_then(|c| c.details_submitted).map(|flag| flag != 0),
+        "checked_at": active.and_then(|c| c.checked_at),
+        "gone_at": if active.is_some() { None } else { connection.and_then(|c| c.gone_at) },
+        "gone_reason": if active.is_some() { None } else { connection.and_then(|c| c.gone_reason.as_deref()) },
+    })
+}
+
+/// Asks Stripe how the account is, unless that was done seconds ago. Stripe being away changes nothing.
+async fn checked(edge: &Edge, mode: Mode, connection: Option<ConnectionRow>, now: i64) -> Result<Option<ConnectionRow>> {
+    let Some(mut row) = connection else { return Ok(None) };
+    let worth = row.active() || row.may_revive();
+    if !worth || row.checked_at.is_some_and(|at| at.saturating_add(ACCOUNT_FRESH) > now) {
+        return Ok(Some(row));
+    }
+    match outside::stripe::<Account>(edge, mode, &account::retrieve(&row.account), outside::STRIPE_DEADLINE).await? {
+        Outcome::Ok(account) => {
+            let platform = if row.platform.is_none() { platform_account(edge, mode).await } else { None };
+            edge.db.account_checked(&row.id, account.charges_enabled, account.details_submitted, platform.as_deref(), now).await?;
+            if !row.active() {
+                edge.db.connection_revived(&row.id).await?;
+                row.status = "active".to_owned();
+            }
+            row.charges_enabled = Some(i64::from(account.charges_enabled));
+            row.details_submitted = Some(i64::from(account.details_submitted));
+            row.checked_at = Some(now);
+        }
+        Outcome::Refused(error) if error.account_invalid() => {
+            account_refused(edge, mode, &row).await?;
+            row = edge.db.connections(&row.shop_id).await?.into_iter().find(|c| c.id == row.id).unwrap_or(row);
+        }
+        _ => {}
+    }
+    Ok(Some(row))
+}
+
+/// Stripe says that the platform may not use the account. That ends the connection only while the configured key still
+/// belongs to the platform that made it: a wrong key must not disconnect every shop.
+/// Answers what the caller is to be told.
+pub async fn account_refused(edge: &Edge, mode: Mode, connection: &ConnectionRow) -> Result<Problem> {
+    let gone = Problem::request(
+        409,
+        "connection_gone",
+        "Stripe no longer lets this Worker use the connected account: it was disconnected there. Connect again in the shop's admin.",
+    );
+    if !connection.active() {
+        return Ok(gone);
+    }
+    let platform = platform_account(edge, mode).await;
+    if platform.is_some() && platform == connection.platform {
+        edge.db.connection_gone(&connection.id, "account_invalid", clock::now()).await?;
+        log::line(json!({ "level": "warn", "event": "connection_gone", "shop": connection.shop_id, "reason": "account_invalid" }));
+        return Ok(gone);
+    }
+    log::line(json!({ "level": "error", "event": "platform_changed", "shop": connection.shop_id, "known": connection.platform, "configured": platform }));
+    if platform.is_none() {
+        return Ok(Problem::stripe_unavailable("Stripe could not be asked whether the account is still connected. Sending the same request again is safe."));
+    }
+    Ok(Problem::not_configured(format!(
+        "The operator's Stripe key for {} mode belongs to another platform than the one this shop connected to.",
+        mode.name()
+    )))
+}
+
+/// `GET /v1/connection`
+pub async fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming).await?;
+    let asked = access::mode_param(incoming)?;
+    let connections = edge.db.connections(&shop.id).await?;
+    let mode = access::mode(edge, asked, &connections);
+    let connection = match edge.pair(mode) {
+        Ok(_) => checked(edge, mode, in_mode(&connections, mode.live()).cloned(), clock::now()).await?,
+        Err(_) => in_mode(&connections, mode.live()).cloned(),
+    };
+    Ok(Reply::json(200, &connection_object(mode, connection.as_ref())))
+}
+
+/// `DELETE /v1/connection`: Stripe first, then the row, so that a retry after a crash finishes it.
+pub async fn delete(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming).await?;
+    let asked = access::mode_param(incoming)?;
+    let connections = edge.db.connections(&shop.id).await?;
+    let mode = access::mode(edge, asked, &connections);
+    let now = clock::now();
+    if let Some(connection) = in_mode(&connections, mode.live()).filter(|c| c.active()) {
+        edge.pair(mode)?;
+        if !edge.db.account_in_use(&connection.account, mode.live(), &connection.id, now).await? {
+            deauthorize(edge, &connection.account, mode).await?;
+        }
+        edge.db.connection_gone(&connection.id, "disconnected", now).await?;
+        if let Ok(kv) = edge.env.kv("KV") {
+            // Should this fail, what stays is sealed and opens nothing: the account is deauthorized.
+            let _ = kv.delete(&token_key(&connection.id)).await;
+        }
+    }
+    Ok(Reply::json(200, &connection_object(mode, None)))
+}
+
+/// Gives an account back at Stripe; "not connected" there counts as done.
+async fn deauthorize(edge: &Edge, account: &str, mode: Mode) -> Result<()> {
+    let call: Call = oauth::deauthorize(&edge.pair(mode)?.client_id, account);
+    let outcome = match outside::stripe_answer(edge, mode, &call, outside::STRIPE_DEADLINE).await? {
+        Ok(answer) => oauth::read_oauth::<oauth::Deauthorized>(answer),
+        Err(why) => Outcome::Unavailable { why, replayed_5xx: false },
+    };
+    match outcome {
+        Outcome::Ok(_) => Ok(()),
+        Outcome::Refused(error) if oauth::is_not_connected(&error) => Ok(()),
+        Outcome::Refused(error) => Err(Problem::stripe_unavailable(format!("Stripe refused to disconnect the account: {}", error.message))),
+        Outcome::Unavailable { why, .. } => Err(Problem::stripe_unavailable(
+            "Stripe did not answer, so the account is still connected. Sending the same request again is safe.",
+        )
+        .because(why)),
+    }
+}
+
+async fn give_back_later(edge: &Edge, account: &str, mode: Mode, reason: &str, now: i64) -> Result<()> {
+    edge.db.owe_deauthorization_now(account, mode.live(), reason, now).await?;
+    settle_deauthorizations_later(edge);
+    Ok(())
+}
+
+fn settle_deauthorizations_later(edge: &Edge) {
+    let work = edge.clone();
+    edge.later(async move {
+        if let Err(problem) = settle_deauthorizations(&work, 5).await {
+            log::line(json!({ "level": "warn", "event": "deauthorization_left_to_sweep", "why": problem.code }));
+        }
+    });
+}
+
+/// Gives back what is owed, unless somebody here uses the account after all. Answers how many were done.
+pub async fn settle_deauthorizations(edge: &Edge, limit: i64) -> Result<u32> {
+    let now = clock::now();
+    let mut done = 0_u32;
+    for due in edge.db.due_deauthorizations(now, limit).await? {
+        let mode = Mode::from_live(due.livemode != 0);
+        let outcome = if edge.db.account_in_use(&due.account, mode.live(), "", now).await? {
+            Ok(())
+        } else {
+            deauthorize(edge, &due.account, mode).await
+        };
+        match outcome {
+            Ok(()) => {
+                edge.db.deauthorization_done(&due.account, mode.live()).await?;
+                done = done.saturating_add(1);
+            }
+            Err(_) => {
+                let pause = 60_i64.saturating_mul(due.attempts.clamp(0, 60).saturating_add(1));
+                edge.db.deauthorization_failed(&due.account, mode.live(), now.saturating_add(pause)).await?;
+            }
+        }
+    }
+    Ok(done)
+}

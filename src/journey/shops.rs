@@ -1,0 +1,285 @@
+//! A shop registers, proves its address, changes its settings, rolls its keys (contract, *Shops*).
+
+use super::access;
+use crate::config::Registration;
+use crate::edge::http::{Incoming, Reply};
+use crate::edge::{Edge, clock, outside};
+use crate::error::{Problem, Result};
+use crate::fields::Fields;
+use crate::store::shops::{ROLLED_LIFE, ShopRow};
+use crate::weburl::{self, WebUrl};
+use crate::{id, sign};
+use serde_json::{Value, json};
+
+const MAX_ORIGINS: usize = 20;
+/// What the Worker waits for a challenge, milliseconds, and reads of it, bytes.
+const CHALLENGE_DEADLINE: u64 = 5_000;
+const CHALLENGE_LIMIT: usize = 4096;
+
+fn shop_object(shop: &ShopRow) -> Value {
+    json!({
+        "object": "shop",
+        "id": shop.id,
+        "site_url": shop.site_url,
+        "name": shop.name,
+        "status": shop.status,
+        "checkout_enabled": shop.checkout_enabled != 0,
+        "webhook_url": shop.webhook_url,
+        "allowed_origins": shop.origins(),
+        "challenge_url": shop.challenge_url,
+        "create_session_endpoint": shop.create_session_endpoint,
+        "default_success_url": shop.default_success_url,
+        "default_cancel_url": shop.default_cancel_url,
+        "automatic_tax": shop.automatic_tax != 0,
+        "created": shop.created,
+    })
+}
+
+fn read_origins(edge: &Edge, fields: &Fields<'_>) -> Result<Vec<String>> {
+    let elements = fields.array("allowed_origins")?;
+    if elements.len() > MAX_ORIGINS {
+        return Err(Problem::value("parameter_invalid", "allowed_origins", format!("At most {MAX_ORIGINS} origins.")));
+    }
+    let mut origins = Vec::new();
+    for (param, value) in elements {
+        let Value::String(raw) = value else {
+            return Err(Problem::shape("parameter_invalid_string", param.clone(), format!("{param} must be a string.")));
+        };
+        let origin = weburl::origin_only(raw, edge.config.allow_local)
+            .map_err(|why| Problem::value("url_not_allowed", param.clone(), format!("{param} is not allowed: {why}")))?;
+        if !origins.contains(&origin) {
+            origins.push(origin);
+        }
+    }
+    Ok(origins)
+}
+
+/// `POST /v1/shops`
+pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    if edge.config.registration == Registration::Operator {
+        access::operator(edge, incoming)?;
+    }
+    let body = incoming.json().await?;
+    let fields = Fields::open(&body, "", &["site_url", "challenge_url", "name", "webhook_url", "allowed_origins"])?;
+    let local = edge.config.allow_local;
+    let raw_site = fields.need_string("site_url", 500)?;
+    let site_url = weburl::site_url(raw_site, local)
+        .map_err(|why| Problem::value("url_not_allowed", "site_url", format!("site_url is not allowed: {why}")))?;
+    let site = WebUrl::parse(&site_url, local).map_err(Problem::fault)?;
+    let raw_challenge = fields.need_string("challenge_url", 1000)?;
+    let name = match fields.string("name", 200)? {
+        Some(name) if !name.trim().is_empty() => name.trim().to_owned(),
+        _ => site_url.split_once("://").map(|(_, rest)| rest.to_owned()).unwrap_or_default(),
+    };
+    let now = clock::now();
+    let shop_id = clock::fresh_id("shop_")?;
+    let api_key = clock::fresh_secret("ccs_")?;
+    let signing_secret = sign::signing_secret(&clock::random::<32>()?);
+    let sealed =
+        edge.config.seal_keys.seal(clock::random::<12>()?, &access::signing_secret_context(&shop_id), signing_secret.as_bytes())?;
+    let mut shop = ShopRow {
+        id: shop_id,
+        site_url,
+        name,
+        status: if edge.config.verification_required { "pending" } else { "active" }.to_owned(),
+        checkout_enabled: 1,
+        challenge: clock::fresh_secret("ccch_")?,
+        challenge_url: raw_challenge.to_owned(),
+        webhook_url: None,
+        allowed_origins: json!(read_origins(edge, &fields)?).to_string(),
+        create_session_endpoint: None,
+        default_success_url: None,
+        default_cancel_url: None,
+        automatic_tax: 0,
+        fee_bps: None,
+        fee_fixed: None,
+        signing_secret: sealed,
+        previous_signing_secret: None,
+        previous_signing_secret_expires_at: None,
+        created: now,
+    };
+    let challenge_url = access::shop_url(edge, &shop, "challenge_url", raw_challenge, false)?;
+    // Under the shop's own path: where many shops share an origin, one must not prove another's.
+    if !challenge_url.under(&site) {
+        return Err(Problem::value("url_not_allowed", "challenge_url", "challenge_url must lie under site_url's path, on its origin."));
+    }
+    shop.challenge_url = challenge_url.to_string();
+    if let Some(raw) = fields.string("webhook_url", 1000)? {
+        shop.webhook_url = Some(access::shop_url(edge, &shop, "webhook_url", raw, false)?.to_string());
+    }
+    edge.db.insert_shop(&shop, &sign::sha256_hex(api_key.as_bytes())).await?;
+    *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
+    let mut object = shop_object(&shop);
+    if let Value::Object(members) = &mut object {
+        members.insert("api_key".into(), json!(api_key));
+        members.insert("signing_secret".into(), json!(signing_secret));
+        members.insert("challenge".into(), json!(shop.challenge));
+    }
+    Ok(Reply::json(201, &object))
+}
+
+/// Whether an answer is the challenge: plain text, or JSON with a `challenge`, told by content.
+fn is_challenge(body: &[u8], challenge: &str) -> bool {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim_start_matches('\u{feff}').trim();
+    if text == challenge {
+        return true;
+    }
+    match serde_json::from_str::<Value>(text) {
+        // A WordPress REST route answers a bare string as a JSON string.
+        Ok(Value::String(told)) => told.trim() == challenge,
+        Ok(Value::Object(members)) => members.get("challenge").and_then(Value::as_str).is_some_and(|told| told.trim() == challenge),
+        _ => false,
+    }
+}
+
+/// The only addresses that may take a site over from a shop that holds it. Any other could be a visitor's upload.
+fn takes_over(shop: &ShopRow) -> bool {
+    let site = &shop.site_url;
+    let url = shop.challenge_url.as_str();
+    let routes = [
+        format!("{site}/wp-json/cognitive-cart/v1/challenge"),
+        format!("{site}/?rest_route=/cognitive-cart/v1/challenge"),
+        format!("{site}/index.php?rest_route=/cognitive-cart/v1/challenge"),
+        format!("{site}/.well-known/cognitive-cart-challenge"),
+    ];
+    let decoded = url.replace("%2F", "/").replace("%2f", "/");
+    routes.iter().any(|route| *route == decoded || *route == url)
+}
+
+/// `POST /v1/shop/verify`
+pub async fn verify(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let mut shop = access::shop(edge, incoming).await?;
+    Fields::open(&incoming.json().await?, "", &[])?;
+    if shop.status == "active" {
+        return Ok(Reply::json(200, &shop_object(&shop)));
+    }
+    if edge.config.verification_required {
+        let failed = |message: String, saw: Value| {
+            Problem::value("challenge_failed", "challenge_url", message).with("saw", saw)
+        };
+        let url = shop.challenge_url.clone();
+        let received = outside::get(edge, &url, CHALLENGE_DEADLINE, CHALLENGE_LIMIT).await.map_err(|why| {
+            failed(format!("{url} could not be read: {why}. Is the shop reachable from the Internet?"), json!({ "status": null, "server": null, "body": why }))
+        })?;
+        if received.status != 200 || !is_challenge(&received.body, &shop.challenge) {
+            let start: String = String::from_utf8_lossy(&received.body).chars().take(200).collect();
+            let server = received.headers.get("server").ok().flatten();
+            return Err(failed(
+                format!(
+                    "{url} answered {} ({}) instead of 200 with the challenge; it began: {start:?}. Often a firewall or a cache: allow the User-Agent CognitiveCart-Worker.",
+                    received.status,
+                    server.as_deref().unwrap_or("no server header"),
+                ),
+                json!({ "status": received.status, "server": server, "body": start }),
+            ));
+        }
+    }
+    if edge.db.site_is_held(&shop.site_url, &shop.id).await? && !takes_over(&shop) {
+        return Err(Problem::value(
+            "challenge_failed",
+            "challenge_url",
+            "This site is registered already. A new registration of it must prove itself at wp-json/cognitive-cart/v1/challenge or .well-known/cognitive-cart-challenge under site_url.",
+        ));
+    }
+    edge.db.activate_shop(&shop, clock::now()).await?;
+    shop.status = "active".to_owned();
+    Ok(Reply::json(200, &shop_object(&shop)))
+}
+
+/// `GET /v1/shop`
+pub async fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    Ok(Reply::json(200, &shop_object(&access::shop(edge, incoming).await?)))
+}
+
+/// `PATCH /v1/shop`: what is named is set, `null` clears, the rest stays.
+pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let mut shop = access::shop(edge, incoming).await?;
+    let body = incoming.json().await?;
+    let fields = Fields::open(
+        &body,
+        "",
+        &[
+            "name",
+            "webhook_url",
+            "allowed_origins",
+            "checkout_enabled",
+            "create_session_endpoint",
+            "default_success_url",
+            "default_cancel_url",
+            "automatic_tax",
+        ],
+    )?;
+    if fields.raw("name").is_some() {
+        shop.name = fields.need_string("name", 200)?.trim().to_owned();
+    }
+    if fields.raw("allowed_origins").is_some() {
+        shop.allowed_origins = json!(read_origins(edge, &fields)?).to_string();
+    }
+    if let Some(enabled) = fields.boolean("checkout_enabled")? {
+        shop.checkout_enabled = i64::from(enabled);
+    }
+    if let Some(tax) = fields.boolean("automatic_tax")? {
+        shop.automatic_tax = i64::from(tax);
+    }
+    let read = |name: &str, current: &Option<String>| -> Result<Option<String>> {
+        Ok(if fields.raw(name).is_some() { fields.string(name, 1000)?.map(str::to_owned) } else { current.clone() })
+    };
+    let webhook_url = read("webhook_url", &shop.webhook_url)?;
+    let endpoint = read("create_session_endpoint", &shop.create_session_endpoint)?;
+    let success = read("default_success_url", &shop.default_success_url)?;
+    let cancel = read("default_cancel_url", &shop.default_cancel_url)?;
+    // Checked also where they stay: an origin that was taken away takes its addresses with it, and says so.
+    for (name, value) in [
+        ("webhook_url", &webhook_url),
+        ("create_session_endpoint", &endpoint),
+        ("default_success_url", &success),
+        ("default_cancel_url", &cancel),
+    ] {
+        if let Some(raw) = value {
+            access::shop_url(edge, &shop, name, raw, name.starts_with("default_"))?;
+        }
+    }
+    shop.webhook_url = webhook_url;
+    shop.create_session_endpoint = endpoint;
+    shop.default_success_url = success;
+    shop.default_cancel_url = cancel;
+    edge.db.update_shop(&shop).await?;
+    if shop.checkout_enabled == 0 {
+        let (work, shop_id) = (edge.clone(), shop.id.clone());
+        edge.later(async move {
+            if let Err(problem) = super::sweep::expire_open_of(&work, &shop_id).await {
+                crate::edge::log::line(json!({ "level": "warn", "event": "kill_switch_left_to_sweep", "shop": shop_id, "why": problem.code }));
+            }
+        });
+    }
+    Ok(Reply::json(200, &shop_object(&shop)))
+}
+
+/// `POST /v1/shop/api_keys`
+pub async fn roll_api_key(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::shop(edge, incoming).await?;
+    Fields::open(&incoming.json().await?, "", &[])?;
+    let now = clock::now();
+    let until = now.saturating_add(ROLLED_LIFE);
+    let key = clock::fresh_secret("ccs_")?;
+    edge.db.roll_key(&shop.id, &sign::sha256_hex(key.as_bytes()), now, until).await?;
+    Ok(Reply::json(201, &json!({ "object": "api_key", "api_key": key, "created": now, "previous_expires_at": until })))
+}
+
+/// `POST /v1/shop/signing_secrets`
+pub async fn roll_signing_secret(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::shop(edge, incoming).await?;
+    Fields::open(&incoming.json().await?, "", &[])?;
+    let now = clock::now();
+    let until = now.saturating_add(ROLLED_LIFE);
+    let secret = sign::signing_secret(&clock::random::<32>()?);
+    let sealed = edge.config.seal_keys.seal(clock::random::<12>()?, &access::signing_secret_context(&shop.id), secret.as_bytes())?;
+    edge.db.roll_signing_secret(&shop, &sealed, until).await?;
+    Ok(Reply::json(201, &json!({ "object": "signing_secret", "signing_secret": secret, "created": now, "previous_expires_at": until })))
+}
+
+/// Whether an id in a path can be one of ours at all.
+pub fn plausible(what: &str, value: &str, prefix: &str) -> Result<()> {
+    if id::is_prefixed(value, prefix) { Ok(()) } else { Err(Problem::missing(what, value)) }
+}
