@@ -22,7 +22,12 @@ export function showAccount(account) {
     metadata: {},
     payouts_enabled: account.payouts_enabled,
     requirements: account.charges_enabled ? none : { ...none, currently_due: ['external_account'], eventually_due: ['external_account'], disabled_reason: 'requirements.past_due' },
-    settings: { dashboard: { display_name: account.name, timezone: 'Etc/UTC' } },
+    settings: {
+      branding: { icon: null, logo: null, primary_color: null, secondary_color: null },
+      card_payments: { statement_descriptor_prefix: null },
+      dashboard: { display_name: account.name, timezone: 'Etc/UTC' },
+      payments: { statement_descriptor: null, statement_descriptor_kana: null, statement_descriptor_kanji: null },
+    },
     tos_acceptance: { date: null, ip: null, user_agent: null },
     type: account.type,
   };

@@ -67,7 +67,6 @@ export function intentOf(world, session, { receiptEmail, shipping }) {
       review: null,
       setup_future_usage: null,
       shipping: data.shipping ?? null,
-      source: null,
       statement_descriptor: data.statement_descriptor ?? null,
       statement_descriptor_suffix: data.statement_descriptor_suffix ?? null,
       status: 'requires_payment_method',
@@ -137,7 +136,6 @@ function makeCharge(world, record, method, billing, fields) {
     refunded: false,
     review: null,
     shipping: intent.shipping,
-    source: null,
     source_transfer: null,
     statement_descriptor: intent.statement_descriptor,
     statement_descriptor_suffix: intent.statement_descriptor_suffix,
@@ -238,7 +236,7 @@ export function refuseAtBank(world, record) {
 
 export function startDebit(world, record, method, billing) {
   const charge = makeCharge(world, record, method, billing, { status: 'pending', paid: false });
-  Object.assign(record.object, { status: 'processing', last_payment_error: null, processing: { type: bankDebit(record.object.currency) } });
+  Object.assign(record.object, { status: 'processing', last_payment_error: null });
   world.emit('charge.pending', charge.object, charge);
   world.emit('payment_intent.processing', record.object, record);
 }

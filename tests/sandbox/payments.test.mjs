@@ -156,7 +156,7 @@ describe('Payments and refunds', () => {
   });
 
   test('destination charges live on the platform; refunds reverse the transfer', async () => {
-    const intent = await paid(1000, { application_fee_amount: 100, on_behalf_of: shop, transfer_data: { destination: shop } }, undefined);
+    const intent = await paid(1000, { application_fee_amount: 100, on_behalf_of: shop, transfer_data: { destination: shop } }, null);
     const { body } = await call('GET', `/v1/payment_intents/${intent}`, { expand: ['latest_charge.transfer'] });
     assert.deepEqual([body.on_behalf_of, body.transfer_data.destination, body.application], [shop, shop, null]);
     assert.equal(body.latest_charge.transfer.destination, shop);

@@ -9,14 +9,14 @@ const vectors = new URL('../../../shared/contracts/stripe/webhook-signature-vect
 test('signatures agree with the official SDK', { skip: !existsSync(vectors) && 'the vectors are not here' }, () => {
   const { cases } = JSON.parse(readFileSync(vectors, 'utf8'));
   let checked = 0;
-  for (const { name, payload, header, secret, official_sdk: verdict, now, tolerance } of cases) {
+  for (const { name, payload, header, secret, official_sdk: verdict, official_error: why } of cases) {
     const plain = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(header);
     if (!plain) continue;
     const [, t, given] = plain;
     const right = signature(payload, secret, Number(t)) === header;
     assert.equal(mac(payload, secret, t) === given, right, name);
-    if (verdict === 'accept') assert.ok(right, `${name}: the SDK accepts what we would have sent`);
-    else if (secret && (!tolerance || now - Number(t) <= tolerance)) assert.ok(!right || /thin|JSON|v2/.test(name), `${name}: the SDK rejects it, and so it is not ours`);
+    if (verdict === 'accept') assert.ok(right, `${name}: what the SDK accepts is what we send`);
+    if (/^No signatures found matching/.test(why)) assert.ok(!right, `${name}: what the SDK finds wrongly signed is not what we send`);
     checked += 1;
   }
   assert.ok(checked >= 8, `${checked} plain vectors were there`);
@@ -34,6 +34,7 @@ describe('Webhooks', () => {
     }));
     shop = await merchant();
     await stripe.webhooks.drained();
+    connect.heard.length = 0; // account.application.authorized
   });
   after(async () => {
     await stripe.close();

@@ -1,0 +1,234 @@
+// The pages, as a browser without scripts uses them: fetch, fill in the form, send it, follow.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { CALLBACK, form, line, start } from './support.mjs';
+
+const unescape = (text) => text.replace(/&(amp|lt|gt|quot|#39);/g, (_, name) => ({ amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" })[name]);
+
+describe('Pages', () => {
+  let stripe, call, authorizeUrl, merchant, session, shop;
+  before(async () => {
+    ({ stripe, call, authorizeUrl, merchant, session } = await start());
+    shop = await merchant({ name: 'Tea & "Leaf" <shop>' });
+  });
+  after(() => stripe.close());
+
+  const open = async (path, options = {}) => {
+    const response = await fetch(new URL(path, stripe.url), { redirect: 'manual', ...options });
+    return { status: response.status, text: await response.text(), location: response.headers.get('location'), headers: response.headers };
+  };
+  const send = (path, fields, headers = {}) => open(path, { method: 'POST', body: new URLSearchParams(fields), headers });
+  const pageOf = (made) => `/checkout/c/pay/${made.id}`;
+  /** What the page's form would send before anybody types: hidden fields and checked radios. */
+  const filled = (text) => Object.fromEntries([...text.matchAll(/<input type="(hidden|radio)" name="(\w+)" value="([^"]*)"( checked)?/g)]
+    .filter(([, type, , , checked]) => type === 'hidden' || checked).map(([, , name, value]) => [name, unescape(value)]));
+  const card = { email: 'b@example.com', number: '4242 4242 4242 4242', exp: '12 / 34', cvc: '123', name: 'Bo', country: 'US', act: 'pay' };
+  const reload = async (made) => (await call('GET', `/v1/checkout/sessions/${made.id}`, {}, { account: shop })).body;
+
+  test('checkout shows merchant, items, quantities and total, escaped, under strict headers', async () => {
+    const made = await session(shop, { cancel_url: 'https://shop.example/cart', line_items: [line(1450, { quantity: 2, name: '<b>Sencha</b>' })], custom_text: { submit: { message: 'Tea comes by post' } } });
+    const { status, text, headers } = await open(pageOf(made));
+    assert.equal(status, 200);
+    for (const part of ['Tea &amp; &quot;Leaf&quot; &lt;shop&gt;', '&lt;b&gt;Sencha&lt;/b&gt;', 'Qty 2', '$29.00', '$14.50 each', 'Test mode', 'Pay $29.00', 'https://shop.example/cart', '4000 0025 0000 3155', 'Tea comes by post', 'Bank debit']) {
+      assert.ok(text.includes(part), part);
+    }
+    assert.ok(!/<script|<b>Sencha/.test(text));
+    assert.match(headers.get('content-security-policy'), /default-src 'none'.*frame-ancestors 'none'/);
+    assert.equal(headers.get('cache-control'), 'no-store');
+  });
+
+  test('every field has a label and every reference leads somewhere', async () => {
+    const made = await session(shop, { phone_number_collection: { enabled: true }, shipping_address_collection: { allowed_countries: ['US'] }, billing_address_collection: 'required' });
+    for (const path of [pageOf(made), '/dashboard', '/dashboard/trouble', authorizeUrl()]) {
+      const { text } = await open(path);
+      const ids = [...text.matchAll(/ id="([^"]+)"/g)].map((match) => match[1]);
+      assert.equal(new Set(ids).size, ids.length, `${path}: ids are unique`);
+      for (const [, tag] of text.matchAll(/<((?:input|select)\b[^>]*)>/g)) {
+        if (/type="(hidden|radio|checkbox)"/.test(tag)) continue;
+        const id = / id="([^"]+)"/.exec(tag)?.[1];
+        assert.ok(text.includes(`<label for="${id}"`), `${path}: ${tag}`);
+      }
+      for (const [, about] of text.matchAll(/aria-describedby="([^"]+)"/g)) assert.ok(about.split(' ').every((id) => ids.includes(id)), about);
+      assert.equal((text.match(/<h1/g) ?? []).length, 1, `${path}: one heading`);
+      assert.ok(text.includes('<html lang="en">') && text.includes('<main'), path);
+    }
+  });
+
+  test('a payment by form goes home to the shop', async () => {
+    const made = await session(shop);
+    const page = await open(pageOf(made));
+    const done = await send(pageOf(made), { ...filled(page.text), ...card });
+    assert.deepEqual([done.status, done.location], [303, `https://shop.example/thanks?session_id=${made.id}`]);
+    const seen = await reload(made);
+    assert.deepEqual([seen.payment_status, seen.customer_details.email, seen.customer_details.name], ['paid', 'b@example.com', 'Bo']);
+    assert.match((await open(pageOf(made))).text, /all done/);
+    assert.match((await send(pageOf(made), { ...filled(page.text), ...card })).text, /all done/, 'sent twice, charged once');
+  });
+
+  test('mistakes are said beside the field, what was typed stays', async () => {
+    const made = await session(shop);
+    const page = await open(pageOf(made));
+    const wrong = await send(pageOf(made), { ...filled(page.text), ...card, number: '42', email: 'nobody', name: 'Bo "B"' });
+    assert.equal(wrong.status, 422);
+    assert.match(wrong.text, /id="number-error"/);
+    assert.match(wrong.text, /id="email-error"/);
+    assert.match(wrong.text, /value="Bo &quot;B&quot;"/);
+    assert.equal((await reload(made)).payment_intent, null);
+  });
+
+  test('a decline is told and the page stays usable', async () => {
+    const made = await session(shop);
+    const page = await open(pageOf(made));
+    const refused = await send(pageOf(made), { ...filled(page.text), ...card, number: '4000000000009995' });
+    assert.equal(refused.status, 422);
+    assert.match(refused.text, /role="alert">Your card has insufficient funds/);
+    assert.ok(!refused.text.includes('4000000000009995'), 'the number is not sent back');
+    assert.equal((await send(pageOf(made), { ...filled(refused.text), ...card })).status, 303);
+  });
+
+  test('the bank\'s page: refuse, then confirm', async () => {
+    const made = await session(shop);
+    const start_ = async () => {
+      const page = await open(pageOf(made));
+      return send(pageOf(made), { ...filled(page.text), ...card, number: '4000002500003155' });
+    };
+    const asked = await start_();
+    assert.equal(asked.location, `${pageOf(made)}/bank`);
+    assert.match((await open(asked.location)).text, /Confirm payment/);
+    assert.match((await send(asked.location, { answer: 'no' })).text, /could not confirm/);
+    await start_();
+    assert.equal((await send(`${pageOf(made)}/bank`, { answer: 'yes' })).status, 303);
+    assert.equal((await reload(made)).payment_status, 'paid');
+  });
+
+  test('a bank debit needs no card', async () => {
+    const made = await session(shop);
+    const page = await open(pageOf(made));
+    const done = await send(pageOf(made), { ...filled(page.text), email: 'b@example.com', name: 'Bo', method: 'bank_debit_fails', act: 'pay' });
+    assert.equal(done.status, 303);
+    assert.equal((await reload(made)).payment_status, 'unpaid');
+    const manual = await session(shop, { payment_intent_data: { capture_method: 'manual' } });
+    assert.ok(!(await open(pageOf(manual))).text.includes('bank_debit'), 'not offered where it cannot work');
+  });
+
+  const rate = (display_name, amount) => ({ shipping_rate_data: { display_name, fixed_amount: { amount, currency: 'usd' }, delivery_estimate: { minimum: { unit: 'day', value: 1 } } } });
+
+  test('nobody pays a total that was not shown: shipping and tax are asked back', async () => {
+    const made = await session(shop, { automatic_tax: { enabled: true }, shipping_options: [rate('Post', 500), rate('Courier', 1500)], shipping_address_collection: { allowed_countries: ['CA', 'US'] } });
+    const page = await open(pageOf(made));
+    assert.match(page.text, /Enter your address/);
+    const courier = [...page.text.matchAll(/name="shipping_option" value="(shr_\w+)"/g)][1][1];
+    const address = { ship_name: 'Bo', ship_country: 'CA', ship_line1: '1 Rue', ship_city: 'Montréal', ship_postal_code: 'H1' };
+    const first = await send(pageOf(made), { ...filled(page.text), ...card, ...address, shipping_option: courier });
+    assert.equal(first.status, 422);
+    assert.match(first.text, /The total is now \$27\.50/);
+    assert.match(first.text, /value="Montréal"/);
+    const second = await send(pageOf(made), { ...filled(first.text), ...card, ...address });
+    assert.equal(second.status, 303);
+    const seen = await reload(made);
+    assert.deepEqual([seen.amount_total, seen.shipping_cost.amount_subtotal, seen.collected_information.shipping_details.address.city], [2750, 1500, 'Montréal']);
+    const other = await session(shop, { shipping_options: [rate('Post', 500), rate('Courier', 1500)] });
+    const rates = [...(await open(pageOf(other))).text.matchAll(/name="shipping_option" value="(shr_\w+)"/g)];
+    const updated = await send(pageOf(other), { shipping_option: rates[1][1], act: 'update' });
+    assert.match(updated.text, /Pay \$25\.00/);
+  });
+
+  test('expired and unknown checkouts have a page', async () => {
+    const made = await session(shop, { cancel_url: 'https://shop.example/cart' });
+    await stripe.expire(made.id);
+    const { text } = await open(pageOf(made));
+    assert.match(text, /has expired/);
+    assert.match(text, /https:\/\/shop\.example\/cart/);
+    assert.equal((await open('/checkout/c/pay/cs_test_none')).status, 404);
+    assert.equal((await open('/nowhere')).status, 404);
+  });
+
+  test('the OAuth page: choose, deny, or open a new account filled in from the shop', async () => {
+    const url = authorizeUrl({ stripe_user: { business_name: 'Fresh & New', email: 'f@example.com', country: 'DE' } });
+    const { text } = await open(url);
+    assert.match(text, /Fresh &amp; New/);
+    assert.ok(text.includes(shop));
+    const chosen = await send(url, { account: shop, decision: 'approve' });
+    assert.equal(chosen.status, 303);
+    assert.ok(chosen.location.startsWith(`${CALLBACK}?scope=read_write&code=ac_`));
+    assert.match((await send(url, { account: shop, decision: 'deny' })).location, /error=access_denied/);
+    assert.equal((await send(url, { account: 'acct_1None', decision: 'approve' })).status, 422);
+    const fresh = await send(url, { account: 'new', name: 'Fresh & New', email: 'f@example.com', country: 'DE', decision: 'approve' });
+    const code = new URL(fresh.location).searchParams.get('code');
+    const { body } = await call('POST', '/oauth/token', { grant_type: 'authorization_code', code });
+    const made = stripe.books().accounts.find(({ id }) => id === body.stripe_user_id);
+    assert.deepEqual([made.business_profile.name, made.email, made.country], ['Fresh & New', 'f@example.com', 'DE']);
+    await stripe.createAccount({ name: 'Live only', livemode: true });
+    assert.ok(!(await open(url)).text.includes('Live only'));
+    assert.match((await open(authorizeUrl({}, true))).text, /Live only/);
+  });
+
+  // -- the Dashboard ---------------------------------------------------------------------------------------------
+
+  const deed = async (fields) => {
+    const { status, location } = await send('/dashboard/do', fields);
+    assert.equal(status, 303);
+    return decodeURIComponent(location.split('note=')[1]);
+  };
+  const paid = async (data = {}, pay = {}) => {
+    const made = await session(shop, { payment_intent_data: data });
+    await stripe.pay(made.id, pay);
+    return (await reload(made)).payment_intent;
+  };
+  const intent = (id) => stripe.books().payment_intents.find((entry) => entry.id === id);
+
+  test('a person refunds, captures, cancels and lets the bank decide', async () => {
+    const one = await paid({ application_fee_amount: 100 });
+    const back = `/dashboard/payments/${one}`;
+    assert.match((await open(back)).text, /give the application fee back/);
+    assert.equal(await deed({ do: 'refund', id: one, amount: '400', fee: '1', back }), 'Refunded.');
+    assert.match((await open(back)).text, /partly refunded/);
+    assert.match(await deed({ do: 'refund', id: one, amount: '601', back }), /^That did not work/);
+    const held = await paid({ capture_method: 'manual' });
+    assert.match((await open(`/dashboard/payments/${held}`)).text, /Cancel the authorization/);
+    assert.equal(await deed({ do: 'capture', id: held, amount: '300' }), 'Captured.');
+    assert.equal(intent(held).amount_received, 300);
+    const other = await paid({ capture_method: 'manual' });
+    assert.equal(await deed({ do: 'cancel', id: other }), 'Canceled.');
+    assert.equal(intent(other).status, 'canceled');
+    const debit = await paid({}, { card: 'bank_debit_succeeds' });
+    assert.equal(await deed({ do: 'settle', id: debit, result: 'succeed' }), 'The bank has paid.');
+    assert.equal(intent(debit).status, 'succeeded');
+    const { text } = await open(`/dashboard/accounts/${shop}`);
+    for (const id of [one, held, other, debit]) assert.ok(text.includes(id));
+  });
+
+  test('events, resending, requests, trouble, disconnecting', async () => {
+    await paid();
+    const [event] = stripe.books().events.slice(-1);
+    assert.match((await open('/dashboard/events')).text, new RegExp(event.id));
+    assert.match((await open(`/dashboard/events/${event.id}`)).text, /&quot;checkout\.session\.completed&quot;/);
+    assert.equal(await deed({ do: 'resend', id: event.id }), 'Nobody listens for this event.');
+    const requests = await open('/dashboard/requests');
+    assert.match(requests.text, /POST \/v1\/checkout\/sessions/);
+    assert.ok(!requests.text.includes(stripe.keys.test.secret), 'no key on a page');
+    await deed({ do: 'misbehave', on: 'POST /v1/checkout/sessions', how: '500', times: '1', ms: '1' });
+    assert.match((await open('/dashboard/trouble')).text, /answer 500 without doing the work/);
+    await assert.rejects(session(shop));
+    await deed({ do: 'misbehave', on: '', how: '500', times: '5' });
+    await deed({ do: 'clear' });
+    await session(shop);
+    const gone = await merchant();
+    assert.match((await open(`/dashboard/accounts/${gone}`)).text, /Disconnect/);
+    await deed({ do: 'disconnect', id: gone, live: '' });
+    assert.equal((await call('GET', '/v1/account', {}, { account: gone })).status, 403);
+  });
+
+  test('forms of other sites are refused, and nobody is sent elsewhere', async () => {
+    const one = await paid();
+    for (const headers of [{ 'Sec-Fetch-Site': 'cross-site' }, { 'Sec-Fetch-Site': 'same-site' }, { Origin: 'https://evil.example' }, { Origin: 'null' }]) {
+      assert.equal((await send('/dashboard/do', { do: 'refund', id: one }, headers)).status, 403);
+    }
+    assert.equal(intent(one).status, 'succeeded');
+    const away = await send('/dashboard/do', { do: 'clear', back: '//evil.example' });
+    assert.ok(away.location.startsWith('/dashboard?'));
+    assert.equal((await send('/dashboard/do', { do: 'constructor' })).status, 400);
+  });
+});
+
+test('form() of the helpers writes brackets', () => assert.equal(form({ a: [{ b: 1 }] }), 'a%5B0%5D%5Bb%5D=1'));
