@@ -41,6 +41,7 @@ export async function build() {
       cwd: ROOT, onLine: note,
       env: {
         ...cargoEnv(),
+        RUST_BACKTRACE: '0', // worker-build would bury the compiler's message under its own stack
         WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: bin('binaryen', 'bin', 'wasm-opt'), ESBUILD_BIN: bin('.bin', 'esbuild'),
         // npm's wasm-opt is a Node script that needs the newer Node.
         PATH: `${dirname(nodeBin())}:${process.env.PATH}`,
