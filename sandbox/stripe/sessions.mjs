@@ -85,6 +85,9 @@ function makeRate(world, option, index, currency, livemode) {
   if (coin !== currency) throw invalid('The shipping rate has another currency than the lines.', { param: `${param}[currency]` });
   if (amount < 0 || amount > MAXIMUM_CARD) throw invalid('Invalid non-negative integer', { param: `${param}[amount]`, code: 'parameter_invalid_integer' });
   checkStep(amount, currency, `${param}[amount]`);
+  for (const [bound, moment] of Object.entries(data.delivery_estimate ?? {})) {
+    if (moment.value < 1) throw invalid('A delivery estimate is at least 1.', { param: `${at}[shipping_rate_data][delivery_estimate][${bound}][value]`, code: 'parameter_invalid_integer' });
+  }
   return {
     id: newId('shipping_rate'), object: 'shipping_rate', active: true, created: world.now(),
     delivery_estimate: data.delivery_estimate ? { maximum: null, minimum: null, ...data.delivery_estimate } : null,
@@ -183,6 +186,16 @@ function checkMoneyRoute(world, scope, data, total) {
   }
 }
 
+/** Who owes the tax: the account itself, or a connected one that the platform names. */
+function checkLiability(world, scope, { type, account }) {
+  const param = 'automatic_tax[liability][account]';
+  if (type === 'account' && account === undefined) throw missing(param);
+  if (type === 'self' && account !== undefined) throw invalid('liability[account] goes with type=account only.', { param });
+  if (account !== undefined && account !== scope.owner && !(scope.owner === world.keys.platform && world.connection(account, scope.livemode))) {
+    throw invalid(`No such account to owe the tax: '${account}'`, { code: 'resource_missing', param });
+  }
+}
+
 function createSession({ world, params, scope }) {
   if (params.mode !== 'payment') {
     throw invalid(`mode=${params.mode} exists at Stripe, but this local stand-in plays payment only.`, { param: 'mode', code: 'parameter_not_played_here' });
@@ -278,6 +291,7 @@ function createSession({ world, params, scope }) {
   checkTotal(total, currency);
   checkStep(total, currency, 'line_items');
   checkMoneyRoute(world, scope, data, total);
+  if (params.automatic_tax?.liability) checkLiability(world, scope, params.automatic_tax.liability);
 
   for (const { product } of made) world.add('product', product, { owner, livemode });
   for (const rate of rates) world.add('shipping_rate', rate, { owner, livemode });

@@ -114,6 +114,8 @@ describe('Checkout Sessions', () => {
     assert.equal(body.shipping_cost.shipping_rate.display_name, 'Courier');
     assert.deepEqual([body.collected_information.shipping_details.address.country, body.collected_information.shipping_details.address.city], ['DE', 'Berlin']);
     await refused({ shipping_options: [rate('Post', 500, { fixed_amount: { amount: 1, currency: 'eur' } })] }, { param: 'shipping_options[0][shipping_rate_data][fixed_amount][currency]', code: undefined });
+    const never = rate('Post', 500, { delivery_estimate: { minimum: { unit: 'day', value: 0 } } });
+    await refused({ shipping_options: [never] }, { param: 'shipping_options[0][shipping_rate_data][delivery_estimate][minimum][value]', code: 'parameter_invalid_integer' });
     await refused({ shipping_options: Array.from({ length: 6 }, () => rate('Post', 1)) }, { param: 'shipping_options', code: undefined });
   });
 
@@ -126,6 +128,16 @@ describe('Checkout Sessions', () => {
     await stripe.pay(made.id);
     const { body } = await call('GET', `/v1/checkout/sessions/${made.id}`, {}, { account: shop });
     assert.deepEqual([body.amount_subtotal, body.amount_total, body.total_details.amount_tax, body.automatic_tax.status], [2100, 2750, 250, 'complete']);
+  });
+
+  test('the tax may be owed by the account itself or by a connected one', async () => {
+    const liability = (type, account) => ({ automatic_tax: { enabled: true, liability: { type, account } } });
+    const param = 'automatic_tax[liability][account]';
+    await refused(liability('account'), { code: 'parameter_missing', param });
+    await refused(liability('account', 'acct_1Foreign'), { code: 'resource_missing', param });
+    await refused(liability('self', shop), { code: undefined, param });
+    const made = await session(undefined, { ...liability('account', shop), payment_intent_data: { transfer_data: { destination: shop }, on_behalf_of: shop } });
+    assert.deepEqual(made.automatic_tax.liability, { type: 'account', account: shop });
   });
 
   test('phone, billing address, text and other settings are kept; adaptive pricing can be switched off', async () => {
