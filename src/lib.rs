@@ -1,3 +1,25 @@
+//! CognitiveCart Worker: shops sell to AI agents and chat visitors through Stripe.
+//!
+//! The inside decides, the edge does. Whatever decides is a plain function over plain data; whatever touches the
+//! platform lives in [`edge`] and [`store`] and decides nothing. Each journey reads top to bottom in one file:
+//! *receive → load → decide → call Stripe → record → reply*.
+//!
+//! | room | what |
+//! | --- | --- |
+//! | [`route`] | which journey a method and a path ask for |
+//! | [`config`] | every variable of the operator's, all problems at once |
+//! | [`money`], [`cart`] | minor units; what a shop sends → an order known to be good |
+//! | [`ledger`] | what a transaction is, which way its status moves, what counts as news of it |
+//! | [`sign`], [`seal`], [`id`] | signatures, sealing, ids |
+//! | [`weburl`] | addresses that answers may go to |
+//! | [`stripe`] | builds calls to Stripe and reads the answers; never sends |
+//! | `journey` | connect, checkout, complete, event, ledger, shops, sweep |
+//! | `store` | every SQL statement and KV key; its module doc is the schema with lifetimes |
+//! | `edge` | requests, answers, deadlines, time, randomness, the log |
+//! | [`page`] | the few pages that a person meets |
+//!
+//! Read next: `journey/checkout.rs`, then [`cart`] and [`money`].
+
 pub mod cart;
 pub mod config;
 pub mod error;
@@ -11,3 +33,158 @@ pub mod seal;
 pub mod sign;
 pub mod stripe;
 pub mod weburl;
+
+mod edge;
+mod journey;
+mod store;
+
+use edge::http::{Incoming, Reply};
+use edge::{Counters, Edge, clock, log};
+use error::{Kind, Problem, Result};
+use route::{Found, Route};
+use serde_json::json;
+use std::rc::Rc;
+use store::Db;
+use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
+
+/// One request: told apart, answered, logged. Never an `Err` and never a panic: either would reach others.
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
+    let begun = clock::now_ms();
+    let mut incoming = Incoming::new(request);
+    let request_id = request_id(&incoming);
+    let counters = Rc::new(Counters::default());
+    let found = route::find(&incoming.method, &incoming.path);
+    let name = if let Found::Route(route) = &found { route.name() } else { "none" };
+    let reply = match answer(&mut incoming, found, env, context, &request_id, &counters).await {
+        Ok(reply) => reply,
+        Err(problem) => {
+            report(&problem, &request_id);
+            Reply::problem(&problem, &request_id)
+        }
+    };
+    let shop = counters.shop.borrow().clone();
+    log::line(json!({
+        "level": "info", "event": "request", "request_id": request_id, "method": incoming.method, "route": name, "shop": shop,
+        "status": reply.status, "ms": clock::now_ms().saturating_sub(begun), "d1": counters.d1.get(), "stripe": counters.stripe.get(),
+    }));
+    reply.send(&request_id, incoming.method == "HEAD")
+}
+
+/// Faults are reported with their cause; refusals are in the request's own line already.
+fn report(problem: &Problem, request_id: &str) {
+    if problem.kind == Kind::Internal || problem.cause.is_some() {
+        let level = if problem.kind == Kind::Internal { "error" } else { "warn" };
+        log::line(json!({ "level": level, "event": "problem", "request_id": request_id, "code": problem.code, "why": problem.cause }));
+    }
+}
+
+/// The caller's id, if it is one that a log can hold; else a fresh one.
+fn request_id(incoming: &Incoming) -> String {
+    let usable = |id: &String| (8..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    incoming.header("Request-Id").filter(usable).or_else(|| clock::fresh_id("req_").ok()).unwrap_or_else(|| "req_unknown".to_owned())
+}
+
+async fn answer(
+    incoming: &mut Incoming, found: Found, env: Env, context: Context, request_id: &str, counters: &Rc<Counters>,
+) -> Result<Reply> {
+    let route = match found {
+        Found::Route(route) => route,
+        Found::NotFound => {
+            return Err(Problem::request(404, "route_unknown", "There is nothing at this address. GET /openapi.json lists what there is."));
+        }
+        Found::NotAllowed(allow) => {
+            let mut problem = Problem::request(405, "method_not_allowed", format!("This address answers {allow}."));
+            problem.allow = Some(allow);
+            return Err(problem);
+        }
+    };
+    let configuration = edge::configuration(&env);
+    let allow_local = match configuration {
+        Ok(config) => config.allow_local,
+        Err(broken) => broken.allow_local,
+    };
+    let configured_url = configuration.as_ref().ok().and_then(|config| config.public_url.clone());
+    let public_url = configured_url.unwrap_or_else(|| incoming.origin.clone());
+    match &route {
+        Route::FrontPage => return Ok(journey::welcome::front(configuration, &public_url, allow_local)),
+        Route::OpenApi => return Ok(journey::welcome::openapi()),
+        _ => {}
+    }
+    let config = match configuration {
+        Ok(config) => config,
+        Err(broken) if route == Route::Health => return Ok(journey::welcome::health_misconfigured(broken)),
+        Err(broken) => {
+            let names: Vec<&str> = broken.problems.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(Problem::not_configured(format!(
+                "The operator of this Worker has to set: {}. The front page says what is wrong with each.",
+                names.join(", ")
+            ))
+            .with("variables", json!(names)));
+        }
+    };
+    let edge = Edge {
+        config,
+        db: Db::new(env.d1("DB").map_err(Problem::fault)?, counters.clone()),
+        env: Rc::new(env),
+        context: Some(Rc::new(context)),
+        request_id: request_id.into(),
+        public_url: public_url.into(),
+        counters: counters.clone(),
+    };
+    dispatch(&edge, incoming, route).await
+}
+
+async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<Reply> {
+    use journey::{checkout, complete, connect, event, ledger, shops, welcome};
+    match route {
+        Route::FrontPage | Route::OpenApi => Err(Problem::fault("answered before")),
+        Route::Health => Ok(welcome::health(edge).await),
+        Route::CreateShop => shops::create(edge, incoming).await,
+        Route::VerifyShop => shops::verify(edge, incoming).await,
+        Route::GetShop => shops::get(edge, incoming).await,
+        Route::UpdateShop => shops::update(edge, incoming).await,
+        Route::RollApiKey => shops::roll_api_key(edge, incoming).await,
+        Route::RollSigningSecret => shops::roll_signing_secret(edge, incoming).await,
+        Route::StartConnect => connect::start(edge, incoming).await,
+        Route::ConsentPage(ticket) => connect::consent_page(edge, &ticket).await,
+        Route::Consent(ticket) => connect::consent(edge, &ticket).await,
+        Route::ConnectCallback => connect::callback(edge, incoming).await,
+        Route::ConfirmConnect => connect::confirm(edge, incoming).await,
+        Route::GetConnection => connect::get(edge, incoming).await,
+        Route::DeleteConnection => connect::delete(edge, incoming).await,
+        Route::CreateCheckoutSession => checkout::create(edge, incoming).await,
+        Route::GetCheckoutSession(id) => checkout::get(edge, incoming, &id).await,
+        Route::ExpireCheckoutSession(id) => checkout::expire(edge, incoming, &id).await,
+        Route::Complete(id) => complete::complete(edge, incoming, Some(&id)).await,
+        Route::CompleteBySession => complete::complete(edge, incoming, None).await,
+        Route::Cancel(id) => complete::cancel(edge, &id).await,
+        Route::Manifest => complete::manifest(edge, incoming).await,
+        Route::ListTransactions => ledger::list(edge, incoming).await,
+        Route::GetTransaction(id) => ledger::get(edge, incoming, &id).await,
+        Route::SummarizeTransactions => ledger::summary(edge, incoming).await,
+        Route::ExportTransactions => ledger::export(edge, incoming).await,
+        Route::StripeWebhook => event::receive(edge, incoming).await,
+    }
+}
+
+/// The sweep. A scheduled event returns nothing, so whatever happens is in the log.
+#[event(scheduled)]
+async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    let Ok(config) = edge::configuration(&env) else { return };
+    let counters = Rc::new(Counters::default());
+    let database = match env.d1("DB") {
+        Ok(database) => database,
+        Err(why) => return log::line(json!({ "level": "error", "event": "sweep", "why": why.to_string() })),
+    };
+    let edge = Edge {
+        config,
+        db: Db::new(database, counters.clone()),
+        env: Rc::new(env),
+        context: None,
+        request_id: "sweep".into(),
+        public_url: config.public_url.clone().unwrap_or_default().into(),
+        counters,
+    };
+    journey::sweep::run(&edge).await;
+}

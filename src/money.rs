@@ -1,0 +1,275 @@
+//! Money: amounts, currencies, unit prices, discounts shared out, fees.
+//!
+//! Everything is an integer in Stripe's minor units (`jpy` 500 is ¥500, `isk` 50000 is 500 kr, `kwd` 1230 is
+//! 1.230), never ISO 4217's. There is no floating point here and nothing wraps: what does not fit is `None`.
+//! Contract, *Conventions* and *Checkout*.
+
+use crate::fields::MAX_SAFE_INTEGER;
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The most that Stripe charges to a card, in minor units of any currency.
+pub const MAX_CHARGE: i64 = 999_999_999_999;
+
+/// Zero or more minor units, within what D1 keeps exactly (2^53 − 1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Amount(i64);
+
+impl Amount {
+    pub const ZERO: Amount = Amount(0);
+
+    /// `None` when negative or beyond 2^53 − 1.
+    pub fn new(minor: i64) -> Option<Self> {
+        (0..=MAX_SAFE_INTEGER).contains(&minor).then_some(Amount(minor))
+    }
+
+    /// In minor units.
+    pub fn get(self) -> i64 {
+        self.0
+    }
+
+    pub fn checked_add(self, other: Amount) -> Option<Self> {
+        self.0.checked_add(other.0).and_then(Amount::new)
+    }
+
+    /// `None` below zero.
+    pub fn checked_sub(self, other: Amount) -> Option<Self> {
+        self.0.checked_sub(other.0).and_then(Amount::new)
+    }
+
+    /// `None` when the sum does not fit.
+    pub fn sum(amounts: impl IntoIterator<Item = Amount>) -> Option<Self> {
+        amounts.into_iter().try_fold(Amount::ZERO, Amount::checked_add)
+    }
+
+    /// From arithmetic that was widened so that it could not overflow.
+    fn from_wide(minor: i128) -> Option<Self> {
+        i64::try_from(minor).ok().and_then(Amount::new)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The currencies that Stripe takes, in alphabetical order (the look-up relies on it).
+/// Which of them a merchant's account may charge is Stripe's to say; it refuses the others itself.
+#[rustfmt::skip]
+const CODES: &[&str] = &[
+    "aed", "afn", "all", "amd", "ang", "aoa", "ars", "aud", "awg", "azn",
+    "bam", "bbd", "bdt", "bgn", "bhd", "bif", "bmd", "bnd", "bob", "brl", "bsd", "bwp", "byn", "bzd",
+    "cad", "cdf", "chf", "clp", "cny", "cop", "crc", "cve", "czk",
+    "djf", "dkk", "dop", "dzd", "egp", "etb", "eur", "fjd", "fkp",
+    "gbp", "gel", "gip", "gmd", "gnf", "gtq", "gyd", "hkd", "hnl", "htg", "huf",
+    "idr", "ils", "inr", "isk", "jmd", "jod", "jpy",
+    "kes", "kgs", "khr", "kmf", "krw", "kwd", "kyd", "kzt", "lak", "lbp", "lkr", "lrd", "lsl",
+    "mad", "mdl", "mga", "mkd", "mmk", "mnt", "mop", "mur", "mvr", "mwk", "mxn", "myr", "mzn",
+    "nad", "ngn", "nio", "nok", "npr", "nzd", "omr", "pab", "pen", "pgk", "php", "pkr", "pln", "pyg",
+    "qar", "ron", "rsd", "rub", "rwf",
+    "sar", "sbd", "scr", "sek", "sgd", "shp", "sle", "sos", "srd", "std", "szl",
+    "thb", "tjs", "tnd", "top", "try", "ttd", "twd", "tzs", "uah", "ugx", "usd", "uyu", "uzs",
+    "vnd", "vuv", "wst", "xaf", "xcd", "xcg", "xof", "xpf", "yer", "zar", "zmw",
+];
+
+/// A currency that Stripe takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Currency(&'static str);
+
+impl Currency {
+    /// Its three letters in either case; `None` when Stripe does not take it.
+    pub fn parse(code: &str) -> Option<Self> {
+        let code = code.to_ascii_lowercase();
+        let place = CODES.binary_search(&code.as_str()).ok()?;
+        CODES.get(place).copied().map(Currency)
+    }
+
+    /// Three lower-case letters.
+    pub fn code(self) -> &'static str {
+        self.0
+    }
+
+    /// How many decimals of the unit the minor unit has.
+    pub fn exponent(self) -> u32 {
+        match self.0 {
+            "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "vnd" | "vuv" | "xaf"
+            | "xof" | "xpf" => 0,
+            "bhd" | "jod" | "kwd" | "omr" | "tnd" => 3,
+            // isk and ugx too: they have no cents, and Stripe counts in hundredths nevertheless.
+            _ => 2,
+        }
+    }
+
+    /// The smallest step between two amounts that Stripe takes: every amount is a multiple of it.
+    pub fn step(self) -> i64 {
+        match self.0 {
+            "isk" | "ugx" => 100,
+            "bhd" | "jod" | "kwd" | "omr" | "tnd" => 10,
+            _ => 1,
+        }
+    }
+
+    /// The least that Stripe charges. It really goes by the currency in which the account is paid out, so this
+    /// only catches early what cannot work in the common case; Stripe has the last word.
+    pub fn minimum(self) -> Amount {
+        Amount(match self.0 {
+            "usd" | "ars" | "aud" | "brl" | "cad" | "chf" | "cop" | "eur" | "idr" | "ils" | "inr" | "nzd" | "php"
+            | "rub" | "sgd" | "zar" => 50,
+            "jpy" | "krw" => 50,
+            "gbp" => 30,
+            "aed" | "myr" | "pln" | "ron" => 200,
+            "dkk" => 250,
+            "nok" | "sek" => 300,
+            "hkd" => 400,
+            "mxn" | "thb" => 1_000,
+            "czk" => 1_500,
+            "huf" => 17_500,
+            _ => 1,
+        })
+    }
+
+    /// For pages: `USD 12.30`, `JPY 500`, `ISK 500`, `KWD 1.230`.
+    pub fn display(self, amount: Amount) -> String {
+        let code = self.0.to_ascii_uppercase();
+        let unit = 10_i64.saturating_pow(self.exponent());
+        let whole = amount.0.checked_div(unit).unwrap_or_default();
+        let part = amount.0.checked_rem(unit).unwrap_or_default();
+        let places = usize::try_from(self.exponent()).unwrap_or_default();
+        // Nobody has seen a hundredth of a króna.
+        if unit == 1 || (self.step() == unit && part == 0) {
+            format!("{code} {whole}")
+        } else {
+            format!("{code} {whole}.{part:0places$}")
+        }
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0)
+    }
+}
+
+/// What one piece costs, in one of the two forms that Stripe takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnitPrice {
+    /// `unit_amount`
+    Whole(i64),
+    /// `unit_amount_decimal`: minor units with at most twelve decimals.
+    Decimal(String),
+}
+
+/// Twelve decimals, as many as Stripe takes.
+const DECIMALS: i128 = 1_000_000_000_000;
+
+/// What one of `quantity` pieces costs that cost `line` together.
+///
+/// Stripe multiplies and then rounds to the minor unit. The price is off by at most half of 10^-12, so that for
+/// any quantity that the contract allows (999,999) the product is off by less than a millionth: it rounds back
+/// to `line` exactly.
+pub fn unit_price(line: Amount, quantity: i64) -> UnitPrice {
+    let quantity = i128::from(quantity.max(1));
+    let total = i128::from(line.0).saturating_mul(DECIMALS);
+    // Half up: (2 × total + quantity) ÷ (2 × quantity)
+    let scaled = total
+        .saturating_mul(2)
+        .saturating_add(quantity)
+        .checked_div(quantity.saturating_mul(2))
+        .unwrap_or_default();
+    let whole = scaled.checked_div(DECIMALS).unwrap_or_default();
+    let part = scaled.checked_rem(DECIMALS).unwrap_or_default();
+    match i64::try_from(whole) {
+        Ok(whole) if part == 0 => UnitPrice::Whole(whole),
+        _ => {
+            let digits = format!("{part:012}");
+            UnitPrice::Decimal(format!("{whole}.{}", digits.trim_end_matches('0')))
+        }
+    }
+}
+
+/// Shares `discount` out over `lines` in proportion, in whole `step`s: what is left after rounding down goes, one
+/// step each, to the lines that rounding cost most (largest remainder; the earlier line wins a tie).
+///
+/// The shares sum to `discount` exactly and none is larger than its line. `None` when the discount is larger
+/// than all lines together.
+pub fn spread(discount: Amount, lines: &[Amount], step: i64) -> Option<Vec<Amount>> {
+    let total = Amount::sum(lines.iter().copied())?;
+    if discount > total {
+        return None;
+    }
+    let step = step.max(1);
+    let wide_step = i128::from(step);
+    // In units of 1/total of a minor unit, nothing has to be rounded.
+    let scale = i128::from(total.0.max(1)).checked_mul(wide_step)?;
+
+    let mut shares = Vec::with_capacity(lines.len());
+    let mut losses = Vec::with_capacity(lines.len());
+    let mut left = discount.0;
+    for (place, line) in lines.iter().enumerate() {
+        let exact = i128::from(discount.0).checked_mul(i128::from(line.0))?;
+        let share = Amount::from_wide(exact.checked_div(scale)?.checked_mul(wide_step)?)?.0;
+        left = left.checked_sub(share)?;
+        shares.push(share);
+        losses.push((exact.checked_rem(scale)?, place));
+    }
+    // Stable, so that equal losses stay in the order of the lines.
+    losses.sort_by_key(|(loss, _)| std::cmp::Reverse(*loss));
+
+    // The first round gives a step each and is enough where everything is a multiple of the step. The second
+    // gives whatever fits: amounts that no step divides still sum up.
+    for give in [step, i64::MAX] {
+        for (_, place) in &losses {
+            let (Some(share), Some(line)) = (shares.get_mut(*place), lines.get(*place)) else { continue };
+            let room = line.0.checked_sub(*share)?;
+            let more = if give == step && (left < step || room < step) { 0 } else { give.min(left).min(room) };
+            *share = share.checked_add(more)?;
+            left = left.checked_sub(more)?;
+        }
+    }
+    if left != 0 {
+        return None;
+    }
+    shares.into_iter().map(Amount::new).collect()
+}
+
+/// Basis points of the total and a fixed part by currency.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FeeRule {
+    /// Hundredths of a per cent.
+    pub bps: i64,
+    /// Minor units by lower-case currency; none where a currency is missing.
+    pub fixed: BTreeMap<String, i64>,
+}
+
+impl FeeRule {
+    /// `total × bps / 10,000 + fixed`, in 10,000ths of a minor unit, so that the caller decides how to round.
+    fn of(&self, total: Amount, currency: Currency) -> i128 {
+        let fixed = self.fixed.get(currency.code()).copied().unwrap_or_default().max(0);
+        i128::from(total.0)
+            .saturating_mul(i128::from(self.bps.max(0)))
+            .saturating_add(i128::from(fixed).saturating_mul(TEN_THOUSAND))
+    }
+}
+
+const TEN_THOUSAND: i128 = 10_000;
+
+/// The platform's application fee on `total`: by `fee`, rounded down; never below what Stripe charges the
+/// platform (`cost`, rounded up); never above the total. In the currency's steps, or Stripe would refuse it.
+pub fn application_fee(total: Amount, currency: Currency, fee: &FeeRule, cost: &FeeRule) -> Amount {
+    let step = i128::from(currency.step());
+    let unit = TEN_THOUSAND.saturating_mul(step);
+    let wanted = fee.of(total, currency).checked_div(unit).unwrap_or_default();
+    let needed = cost.of(total, currency);
+    let needed = needed.saturating_add(unit.saturating_sub(1)).checked_div(unit).unwrap_or_default();
+    let minor = wanted.max(needed).saturating_mul(step).min(i128::from(total.0));
+    Amount::from_wide(minor).unwrap_or(total)
+}

@@ -1,0 +1,420 @@
+//! A shop asks for a checkout and gets an address at Stripe (contract, *Checkout*).
+//!
+//! The order of things with money: the row is written before Stripe is called, with the exact form and key of the
+//! request. Whatever is lost afterwards (the answer, this isolate, the shop's patience), the same key sent again
+//! asks Stripe the very same thing and gets the very same Session.
+
+use super::access;
+use super::settle::{self, Settled};
+use crate::cart::{self, Capture, Order};
+use crate::edge::http::{Incoming, Reply};
+use crate::edge::{Edge, clock, outside};
+use crate::error::{Problem, Result};
+use crate::fields::Fields;
+use crate::id::{self, Mode};
+use crate::ledger::{self, Row, Status};
+use crate::money::{self, Amount, FeeRule};
+use crate::sign;
+use crate::store::checkout::{Began, Begin, Loaded};
+use crate::store::connect::{ConnectionRow, in_mode};
+use crate::store::shops::ShopRow;
+use crate::stripe::call::Outcome;
+use crate::stripe::session::{self, Session, Terms};
+use serde_json::{Value, json};
+
+/// The scope of idempotency keys is shop + path.
+const PATH: &str = "/v1/checkout/sessions";
+/// A lock that a crash left is free after this many seconds.
+const LOCK_LIFE: i64 = 60;
+/// A session that says nothing else lives this long, seconds: Stripe's default.
+const DEFAULT_LIFE: i64 = 24 * 3600;
+
+/// The `Idempotency-Key`: 1–255 printable characters.
+pub fn idempotency_key(incoming: &Incoming) -> Result<String> {
+    match incoming.header("Idempotency-Key") {
+        None => Err(Problem::request(
+            400,
+            "idempotency_key_required",
+            "Send an Idempotency-Key header: one fresh value for each attempt, the same one when you send it again.",
+        )),
+        Some(key) if (1..=255).contains(&key.len()) && key.bytes().all(|b| (0x20..=0x7e).contains(&b)) => Ok(key),
+        Some(_) => Err(Problem::request(400, "idempotency_key_invalid", "Idempotency-Key must be 1 to 255 printable ASCII characters.")),
+    }
+}
+
+/// `POST /v1/checkout/sessions`
+pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    // Receive. Who asks is decided before what is asked, so errors in the body wait.
+    let now = clock::now();
+    let key_hash = access::key_hash(incoming)?;
+    let key = idempotency_key(incoming);
+    let body = incoming.json().await;
+    let order = body.as_ref().ok().map(cart::read);
+    let order_id = match &order {
+        Some(Ok(order)) => order.order_id.clone(),
+        _ => None,
+    };
+    // Load.
+    let key_or_none = key.as_deref().unwrap_or_default();
+    let loaded = edge.db.load_for_session(&key_hash, now, PATH, key_or_none, order_id.as_deref()).await?;
+    let shop = access::known(edge, loaded.shop.clone().ok_or_else(access::unknown_key)?)?;
+    access::verified(&shop)?;
+    let (key, body) = (key?, body?);
+    // Parsed JSON has its members sorted: their order in the body does not matter.
+    let fingerprint = sign::sha256_hex(body.to_string().as_bytes());
+    if let Some(answer) = earlier_answer(&loaded, &fingerprint, now)? {
+        return Ok(answer);
+    }
+    if shop.checkout_enabled == 0 {
+        return Err(Problem::forbidden("checkout_disabled", "This shop has switched checkout off (checkout_enabled is false)."));
+    }
+    let order = order.ok_or_else(|| Problem::fault("a body without an order"))??;
+    // Decide.
+    let mode = access::mode(edge, order.mode, &loaded.connections);
+    let connection = usable(in_mode(&loaded.connections, mode.live()), mode)?;
+    edge.pair(mode)?;
+    let taken_up = loaded.attempted.clone().filter(|row| row.account == connection.account && row.mode() == mode);
+    let mut abandoned: Vec<String> = loaded.attempted.iter().filter(|_| taken_up.is_none()).map(|row| row.id.clone()).collect();
+    for other in loaded.same_order.iter().filter(|row| row.mode() == mode && taken_up.as_ref().is_none_or(|t| t.id != row.id)) {
+        match predecessor(edge, other, now).await? {
+            Predecessor::Ended => {}
+            Predecessor::Abandoned => abandoned.push(other.id.clone()),
+        }
+    }
+    abandoned.dedup();
+    let fresh = taken_up.is_none();
+    let mut row = match taken_up {
+        Some(row) => row,
+        None => new_row(edge, &shop, connection, &order, mode, now)?,
+    };
+    // Record the intent.
+    let lock = clock::fresh_secret("")?;
+    let begin = Begin {
+        row: &row,
+        fresh,
+        path: PATH,
+        key: &key,
+        fingerprint: &fingerprint,
+        lock: &lock,
+        locked_until: now.saturating_add(LOCK_LIFE),
+        abandoned: &abandoned,
+        check_at: ledger::next_check(Status::Open, 0, now, row.expires_at).unwrap_or(now),
+        now,
+    };
+    match edge.db.begin_session(&begin).await? {
+        Began::Yes => {}
+        Began::KeyTaken => return Err(in_flight()),
+        Began::OrderTaken => {
+            edge.db.drop_attempt(&row, PATH, &key, &lock).await?;
+            return Err(order_in_flight());
+        }
+    }
+    // Call Stripe.
+    let made = match ask_stripe(edge, &mut row).await {
+        Ok(made) => made,
+        Err(problem) => {
+            edge.db.release_attempt(&shop.id, PATH, &key, &lock, &row.id).await?;
+            return Err(problem);
+        }
+    };
+    let session = match made {
+        Outcome::Ok(session) => session,
+        Outcome::Refused(error) if error.account_invalid() => {
+            edge.db.drop_attempt(&row, PATH, &key, &lock).await?;
+            return Err(super::connect::account_refused(edge, mode, connection).await?);
+        }
+        Outcome::Refused(error) => {
+            let problem = error.problem();
+            let body = problem.body(&edge.request_id).to_string();
+            edge.db.record_refusal(&row, PATH, &key, &lock, problem.status, &body).await?;
+            return Err(problem);
+        }
+        Outcome::Unavailable { why, .. } => {
+            edge.db.release_attempt(&shop.id, PATH, &key, &lock, &row.id).await?;
+            return Err(Problem::stripe_unavailable(
+                "Stripe did not answer. Send the same request with the same Idempotency-Key again: it can never charge twice.",
+            )
+            .because(why));
+        }
+    };
+    // Record the answer, then reply.
+    row.checkout_session = Some(session.id.clone());
+    row.session_url = session.url.clone();
+    row.expires_at = session.expires_at.or(row.expires_at);
+    let body = row.checkout_session().to_string();
+    if !edge.db.record_session(&row, PATH, &key, &lock, &body).await? {
+        return Err(order_in_flight());
+    }
+    if !connection.active() {
+        let (work, id) = (edge.clone(), connection.id.clone());
+        edge.later(async move {
+            if let Err(problem) = work.db.connection_revived(&id).await {
+                crate::edge::log::line(json!({ "level": "warn", "event": "revival_failed", "connection": id, "why": problem.cause }));
+            }
+        });
+    }
+    Ok(Reply::rendered(201, body))
+}
+
+fn in_flight() -> Problem {
+    Problem::request(
+        409,
+        "idempotency_in_flight",
+        "A request with this Idempotency-Key is still running. Send the same request again in a moment.",
+    )
+    .after(2)
+}
+
+fn order_in_flight() -> Problem {
+    Problem::request(409, "order_in_flight", "Another session for this order is being made right now. Send the request again in a moment.")
+        .at("order_id")
+        .after(2)
+}
+
+/// What the same key was told before: the first answer again, a conflict, or "still running".
+fn earlier_answer(loaded: &Loaded, fingerprint: &str, now: i64) -> Result<Option<Reply>> {
+    let Some(attempt) = &loaded.attempt else { return Ok(None) };
+    if !sign::equal(attempt.fingerprint.as_bytes(), fingerprint.as_bytes()) {
+        return Err(Problem::request(
+            422,
+            "idempotency_conflict",
+            "This Idempotency-Key was used with another body. A new attempt needs a new key.",
+        ));
+    }
+    if let (Some(status), Some(body)) = (attempt.status, &attempt.body) {
+        let status = u16::try_from(status).map_err(Problem::fault)?;
+        return Ok(Some(Reply::rendered(status, body.clone()).with("Idempotent-Replayed", "true")));
+    }
+    if attempt.locked_until > now { Err(in_flight()) } else { Ok(None) }
+}
+
+/// The connection to charge on, or why there is none.
+fn usable(connection: Option<&ConnectionRow>, mode: Mode) -> Result<&ConnectionRow> {
+    match connection {
+        Some(connection) if connection.active() || connection.may_revive() => Ok(connection),
+        Some(connection) if connection.gone_reason.as_deref() == Some("deauthorized") => Err(Problem::request(
+            409,
+            "connection_gone",
+            "The Stripe account was disconnected at Stripe. Connect again in the shop's admin.",
+        )),
+        _ => Err(Problem::request(
+            409,
+            "not_connected",
+            format!("No Stripe account is connected in {} mode. Connect one in the shop's admin.", mode.name()),
+        )),
+    }
+}
+
+enum Predecessor {
+    /// It can no longer be paid.
+    Ended,
+    /// It never got a session; no buyer ever saw an address.
+    Abandoned,
+}
+
+/// A new session for an order ends its open predecessor first: two open ones could both be paid.
+async fn predecessor(edge: &Edge, row: &Row, now: i64) -> Result<Predecessor> {
+    if row.status == Status::Open && row.checkout_session.is_none() {
+        return if row.attempt_until > now { Err(order_in_flight()) } else { Ok(Predecessor::Abandoned) };
+    }
+    let status = if row.status == Status::Open { end(edge, row).await?.status } else { row.status };
+    match status {
+        Status::Open => Err(Problem::stripe_unavailable(
+            "The order's earlier session could not be ended at Stripe. Sending the same request again is safe.",
+        )),
+        Status::Expired | Status::Canceled | Status::Failed => Ok(Predecessor::Ended),
+        _ => Err(Problem::request(409, "order_already_paid", "This order has been paid, or its payment is being processed.").at("order_id")),
+    }
+}
+
+/// Ends a session at Stripe and records what it turned out to be: expired, or paid in the last moment.
+pub async fn end(edge: &Edge, row: &Row) -> Result<Row> {
+    let Some(session_id) = &row.checkout_session else { return Ok(row.clone()) };
+    let account = row.stripe_account();
+    let expired = outside::stripe::<Session>(edge, row.mode(), &session::expire(session_id, account), outside::STRIPE_DEADLINE).await?;
+    let session = match expired {
+        Outcome::Ok(session) => session,
+        // Not open any more: see what became of it.
+        Outcome::Refused(_) => {
+            let call = session::retrieve(session_id, account);
+            match outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
+                Outcome::Ok(session) => session,
+                Outcome::Refused(error) => return Err(error.problem()),
+                Outcome::Unavailable { why, .. } => return Err(unreachable_stripe(why)),
+            }
+        }
+        Outcome::Unavailable { why, .. } => return Err(unreachable_stripe(why)),
+    };
+    match settle::session(edge, row, &session, "expire").await? {
+        Settled::Row(row) => Ok(*row),
+        Settled::Stray(_) => Err(Problem::fault("Stripe's Session is not the one that was created")),
+    }
+}
+
+fn unreachable_stripe(why: String) -> Problem {
+    Problem::stripe_unavailable("Stripe did not answer. Sending the same request again is safe.").because(why)
+}
+
+/// The row as it is written before Stripe is called.
+fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Order, mode: Mode, now: i64) -> Result<Row> {
+    let automatic_tax = shop.automatic_tax != 0;
+    if automatic_tax && !order.taxes.is_empty() {
+        return Err(Problem::value(
+            "parameter_invalid",
+            "taxes",
+            "This shop lets Stripe compute the tax (automatic_tax); a cart must not bring its own taxes then.",
+        ));
+    }
+    for (name, url) in [("success_url", &order.success_url), ("cancel_url", &order.cancel_url)] {
+        if let Some(raw) = url {
+            access::shop_url(edge, shop, name, raw, true)?;
+        }
+    }
+    let transaction = clock::fresh_id("cct_")?;
+    let lines = cart::lines(order)?;
+    let fee = money::application_fee(order.total, order.currency, &fee_rule(edge, shop), &edge.config.cost);
+    // Ten seconds of slack at both ends, for the way to Stripe and for clocks that differ.
+    let expires_at = order.expires_in.map(|seconds| now.saturating_add(seconds.clamp(1810, 86_390)));
+    let destination = edge.destination();
+    let form = session::create_form(&Terms {
+        order,
+        lines: &lines,
+        transaction: &transaction,
+        public_url: &edge.public_url,
+        account: &connection.account,
+        destination,
+        fee,
+        expires_at,
+        automatic_tax,
+    });
+    let sum = |extras: &[cart::Extra]| Amount::sum(extras.iter().map(|extra| extra.amount)).unwrap_or(Amount::ZERO).get();
+    let choices: Vec<i64> = order.shipping_options.iter().map(|option| option.amount.get()).collect();
+    Ok(Row {
+        stripe_key: format!("{transaction}-1"),
+        id: transaction,
+        shop_id: shop.id.clone(),
+        livemode: i64::from(mode.live()),
+        account: connection.account.clone(),
+        charge_type: edge.config.charge_type.name().to_owned(),
+        status: Status::Open,
+        source: order.source.name().to_owned(),
+        agent: order.agent.clone(),
+        currency: order.currency.code().to_owned(),
+        amount_expected: order.total.get(),
+        total_rule: if automatic_tax || !choices.is_empty() { "open" } else { "exact" }.to_owned(),
+        shipping_choices: json!(choices).to_string(),
+        automatic_tax: i64::from(automatic_tax),
+        amount: order.total.get(),
+        amount_subtotal: Amount::sum(order.items.iter().map(|item| item.amount_total)).unwrap_or(Amount::ZERO).get(),
+        amount_tax: sum(&order.taxes),
+        amount_shipping: sum(&order.shipping),
+        amount_capturable: 0,
+        amount_captured: 0,
+        amount_refunded: 0,
+        application_fee_amount: fee.get(),
+        capture: if matches!(order.capture, Capture::Manual) { "manual" } else { "automatic" }.to_owned(),
+        capture_before: None,
+        cart_id: order.cart_id.clone(),
+        order_id: order.order_id.clone(),
+        order_key: order.order_key.clone(),
+        success_url: order.success_url.clone().or_else(|| shop.default_success_url.clone()),
+        cancel_url: order.cancel_url.clone().or_else(|| shop.default_cancel_url.clone()),
+        checkout_session: None,
+        session_url: None,
+        expires_at: Some(expires_at.unwrap_or(now.saturating_add(DEFAULT_LIFE))),
+        payment_intent: None,
+        line_items: json!(order.items).to_string(),
+        extras: json!({ "shipping": order.shipping, "fees": order.fees, "taxes": order.taxes }).to_string(),
+        discounts: json!(order.discounts).to_string(),
+        metadata: json!(order.metadata).to_string(),
+        customer: order.customer_email.as_ref().map(|email| json!({ "email": email, "name": null, "phone": null }).to_string()),
+        shipping_details: None,
+        billing_details: None,
+        refunds: "[]".to_owned(),
+        dispute: None,
+        events: "[]".to_owned(),
+        stripe_form: Some(form),
+        attempt_until: 0,
+        created: now,
+        paid_at: None,
+        checks: 0,
+    })
+}
+
+/// The platform's fee for a shop: the operator's own terms for it, else the default.
+fn fee_rule(edge: &Edge, shop: &ShopRow) -> FeeRule {
+    let mut rule = edge.config.fee.clone();
+    if let Some(bps) = shop.fee_bps {
+        rule.bps = bps;
+    }
+    if let Some(fixed) = shop.fee_fixed.as_deref().and_then(|text| serde_json::from_str(text).ok()) {
+        rule.fixed = fixed;
+    }
+    rule
+}
+
+/// Sends the row's stored form with the row's stored key. A 5xx that Stripe replays from its own store will never become
+/// a session: then, and only then, the next key, written down first. (No buyer has seen an address of the other.)
+async fn ask_stripe(edge: &Edge, row: &mut Row) -> Result<Outcome<Session>> {
+    let form = row.stripe_form.clone().ok_or_else(|| Problem::fault("an attempt without its form"))?;
+    let mut attempt = row.stripe_key.rsplit('-').next().and_then(|n| n.parse::<u32>().ok()).unwrap_or(1);
+    for _ in 0..3 {
+        let call = session::create(&form, row.stripe_account(), &row.stripe_key);
+        let outcome = outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await?;
+        match outcome {
+            Outcome::Unavailable { replayed_5xx: true, .. } => {
+                attempt = attempt.saturating_add(1);
+                row.stripe_key = format!("{}-{attempt}", row.id);
+                edge.db.next_stripe_key(&row.id, &row.stripe_key).await?;
+            }
+            other => return Ok(other),
+        }
+    }
+    Ok(Outcome::Unavailable { why: "Stripe keeps answering 5xx".to_owned(), replayed_5xx: true })
+}
+
+async fn own_row(edge: &Edge, incoming: &Incoming, session_id: &str) -> Result<(ShopRow, Row)> {
+    let shop = access::verified_shop(edge, incoming).await?;
+    let row = match id::is_session_id(session_id) {
+        true => edge.db.transaction_of_session(session_id).await?,
+        false => None,
+    };
+    // Another shop's session looks like none at all.
+    match row.filter(|row| row.shop_id == shop.id) {
+        Some(row) => Ok((shop, row)),
+        None => Err(Problem::missing("checkout.session", session_id)),
+    }
+}
+
+/// `GET /v1/checkout/sessions/{id}`: while it can still change, Stripe is asked; should Stripe be away, the row answers.
+pub async fn get(edge: &Edge, incoming: &Incoming, session_id: &str) -> Result<Reply> {
+    let (_, row) = own_row(edge, incoming, session_id).await?;
+    if !matches!(row.status, Status::Open | Status::Processing) {
+        return Ok(Reply::json(200, &row.checkout_session()));
+    }
+    let call = session::retrieve(session_id, row.stripe_account());
+    let row = match outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
+        Outcome::Ok(session) => match settle::session(edge, &row, &session, "api").await? {
+            Settled::Row(row) => *row,
+            Settled::Stray(_) => row,
+        },
+        _ => row,
+    };
+    Ok(Reply::json(200, &row.checkout_session()))
+}
+
+/// `POST /v1/checkout/sessions/{id}/expire`
+pub async fn expire(edge: &Edge, incoming: &mut Incoming, session_id: &str) -> Result<Reply> {
+    let (_, row) = own_row(edge, incoming, session_id).await?;
+    Fields::open(&incoming.json().await?, "", &[])?;
+    let row = if row.status == Status::Open { end(edge, &row).await? } else { row };
+    match row.status {
+        Status::Expired => Ok(Reply::json(200, &row.checkout_session())),
+        status => Err(Problem::request(
+            422,
+            "stripe_refused",
+            format!("Only an open session can be expired; this one's payment is {}.", status.name()),
+        )
+        .with("stripe_code", Value::Null)),
+    }
+}

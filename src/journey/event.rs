@@ -1,0 +1,165 @@
+//! Stripe tells us something (contract, *From Stripe*): signature, then what it is about, then one effect, kept with the
+//! event's id in the same batch. 200 only once that is durable.
+
+use super::settle;
+use crate::edge::http::{Incoming, Reply};
+use crate::edge::{Edge, clock, log, outside};
+use crate::error::{Kind, Problem, Result};
+use crate::id::{self, Mode};
+use crate::ledger::{self, IntentNews, Mismatch, News, Row, Status};
+use crate::sign;
+use crate::stripe::account::{self, Account};
+use crate::stripe::call::Outcome;
+use crate::stripe::event::{self, Event};
+use crate::stripe::payment_intent::PaymentIntent;
+use crate::stripe::session::{self, Session};
+use serde_json::json;
+
+/// `POST /stripe/webhooks`
+pub async fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    // No secret, no webhook: never «accept» (CVE-2026-1461).
+    if edge.config.webhook_secrets.is_empty() {
+        return Err(Problem::not_configured("STRIPE_WEBHOOK_SECRETS is not set, so no event can be trusted."));
+    }
+    let body = incoming.bytes().await?;
+    let header = incoming.header("Stripe-Signature").unwrap_or_default();
+    let secrets: Vec<&str> = edge.config.webhook_secrets.iter().map(|secret| secret.expose()).collect();
+    if let Err(bad) = sign::verify_stripe(&header, &body, &secrets, clock::now()) {
+        log::line(json!({ "level": "warn", "event": "signature_refused", "request_id": &*edge.request_id, "why": bad.0 }));
+        return Err(Problem::request(400, "signature_invalid", format!("The Stripe-Signature was refused: {}.", bad.0)));
+    }
+    let event = event::read(&body)?;
+    let outcome = apply(edge, &event).await.map_err(|problem| {
+        // Stripe sends it again: an event that is not durable must not be acknowledged.
+        if problem.kind == Kind::Internal {
+            Problem { status: 503, ..problem }
+        } else {
+            problem
+        }
+    })?;
+    log::line(json!({ "level": "info", "event": "stripe_event", "request_id": &*edge.request_id, "id": event.id, "type": event.kind, "outcome": outcome }));
+    Ok(Reply::json(200, &json!({ "received": true })))
+}
+
+async fn apply(edge: &Edge, event: &Event) -> Result<&'static str> {
+    match event.kind.as_str() {
+        "checkout.session.completed"
+        | "checkout.session.async_payment_succeeded"
+        | "checkout.session.async_payment_failed"
+        | "checkout.session.expired" => match event.data.read_object::<Session>() {
+            Some(session) => of_session(edge, event, &session).await,
+            None => Ok("unreadable"),
+        },
+        "payment_intent.succeeded"
+        | "payment_intent.payment_failed"
+        | "payment_intent.canceled"
+        | "payment_intent.amount_capturable_updated" => match event.data.read_object::<PaymentIntent>() {
+            Some(intent) => of_intent(edge, event, &intent).await,
+            None => Ok("unreadable"),
+        },
+        "account.application.deauthorized" => deauthorized(edge, event).await,
+        _ => Ok("not_handled"),
+    }
+}
+
+enum About {
+    /// A connected account's own business, or another Worker's: no trace.
+    NotOurs,
+    Seen,
+    Row(Box<Row>),
+}
+
+async fn about(edge: &Edge, event: &Event, reference: Option<&String>) -> Result<About> {
+    let Some(reference) = reference.filter(|r| id::is_prefixed(r, "cct_")) else { return Ok(About::NotOurs) };
+    Ok(match edge.db.event_and_transaction(&event.id, reference).await? {
+        (_, None) => About::NotOurs,
+        (true, _) => About::Seen,
+        (false, Some(row)) => {
+            *edge.counters.shop.borrow_mut() = Some(row.shop_id.clone());
+            About::Row(Box::new(row))
+        }
+    })
+}
+
+async fn of_session(edge: &Edge, event: &Event, session: &Session) -> Result<&'static str> {
+    let row = match about(edge, event, session.metadata.get("cc_transaction")).await? {
+        About::Row(row) => row,
+        About::Seen => return Ok("seen"),
+        About::NotOurs => return Ok("not_ours"),
+    };
+    if event.livemode != session.livemode {
+        return keep_stray(edge, event, &row, Mismatch::Mode).await;
+    }
+    match ledger::news_of_session(&row, event.account.as_deref(), session) {
+        Ok(mut news) => {
+            if event.kind == "checkout.session.async_payment_failed" && news.to == Some(Status::Processing) {
+                news.to = Some(Status::Failed);
+            }
+            let row = Row { checkout_session: Some(session.id.clone()), ..*row };
+            record(edge, event, &row, &news).await
+        }
+        Err(mismatch) => keep_stray(edge, event, &row, mismatch).await,
+    }
+}
+
+async fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result<&'static str> {
+    let row = match about(edge, event, intent.metadata.get("cc_transaction")).await? {
+        About::Row(row) => row,
+        About::Seen => return Ok("seen"),
+        About::NotOurs => return Ok("not_ours"),
+    };
+    match ledger::news_of_intent(&row, event.account.as_deref(), &event.kind, intent) {
+        Ok(IntentNews::Decided(news)) => record(edge, event, &row, &news).await,
+        Ok(IntentNews::Nothing) => record(edge, event, &row, &News::default()).await,
+        Ok(IntentNews::AskSession) => {
+            let Some(session_id) = &row.checkout_session else { return Err(Problem::stripe_unavailable("The session is not recorded yet.")) };
+            let call = session::retrieve(session_id, row.stripe_account());
+            match outside::stripe::<Session>(edge, row.mode(), &call, outside::BUYER_DEADLINE).await? {
+                Outcome::Ok(session) => match ledger::news_of_session(&row, row.stripe_account(), &session) {
+                    Ok(news) => record(edge, event, &row, &news).await,
+                    Err(mismatch) => keep_stray(edge, event, &row, mismatch).await,
+                },
+                Outcome::Refused(error) => Err(error.problem()),
+                Outcome::Unavailable { why, .. } => Err(Problem::stripe_unavailable("Stripe did not answer.").because(why)),
+            }
+        }
+        Err(mismatch) => keep_stray(edge, event, &row, mismatch).await,
+    }
+}
+
+/// The effect and the event's id, in one batch.
+async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Result<&'static str> {
+    let now = clock::now();
+    let remember = || {
+        edge.db.remember_event(&event.id, &event.kind, event.account.as_deref(), event.livemode, Some(&row.id), event.created, now)
+    };
+    let Some(to) = news.to.filter(|to| to.follows().contains(&row.status)) else {
+        edge.db.one(remember()).await?;
+        return Ok("nothing_new");
+    };
+    let check_at = ledger::next_check(to, 0, now, row.expires_at);
+    let answers = edge.db.batch(vec![remember(), edge.db.advance(row, news, "webhook", now, check_at)]).await?;
+    Ok(if answers.at(1)?.changes()? == 1 { to.name() } else { "nothing_new" })
+}
+
+async fn keep_stray(edge: &Edge, event: &Event, row: &Row, mismatch: Mismatch) -> Result<&'static str> {
+    settle::stray(edge, "event", &event.id, &row.id, event.account.as_deref(), event.livemode, mismatch, clock::now()).await?;
+    Ok("stray")
+}
+
+/// The merchant disconnected at Stripe. An event that is older than a connection does not end it; when both happened in the
+/// same second, Stripe is asked.
+async fn deauthorized(edge: &Edge, event: &Event) -> Result<&'static str> {
+    let Some(account) = event.account.as_deref().filter(|account| id::is_account_id(account)) else { return Ok("not_ours") };
+    let mode = Mode::from_live(event.livemode);
+    let mut until = event.created;
+    if edge.db.connected_in(account, event.livemode, event.created).await? {
+        match outside::stripe::<Account>(edge, mode, &account::retrieve(account), outside::BUYER_DEADLINE).await? {
+            Outcome::Ok(_) => until = until.saturating_sub(1),
+            Outcome::Refused(error) if error.account_invalid() => {}
+            Outcome::Refused(_) | Outcome::Unavailable { .. } => return Err(Problem::stripe_unavailable("Stripe could not be asked.")),
+        }
+    }
+    let ended = edge.db.account_deauthorized(account, event.livemode, until, clock::now()).await?;
+    Ok(if ended > 0 { "connection_gone" } else { "nothing_new" })
+}

@@ -1,0 +1,215 @@
+//! What was sold, by whom, for how much (contract, *Ledger*).
+
+use super::access;
+use crate::edge::http::{Body, Incoming, Reply};
+use crate::edge::{Edge, log};
+use crate::error::{Problem, Result};
+use crate::id::{self, Mode};
+use crate::ledger::{Row, Status};
+use crate::store::transactions::{Cursor, Filter};
+use serde_json::{Value, json};
+use worker::Response;
+
+/// Rows that the download reads at a time.
+const CHUNK: i64 = 500;
+
+fn filter(incoming: &Incoming) -> Result<Filter> {
+    let one_of = |name: &str, words: &[&str]| -> Result<Option<String>> {
+        match incoming.param(name) {
+            None => Ok(None),
+            Some(word) if words.contains(&word.as_str()) => Ok(Some(word)),
+            Some(_) => Err(Problem::value("parameter_invalid", name, format!("{name} must be one of {}.", words.join(", ")))),
+        }
+    };
+    let time = |name: &str| -> Result<Option<i64>> {
+        match incoming.param(name) {
+            None => Ok(None),
+            Some(text) => match text.parse::<i64>() {
+                Ok(seconds) if (0..=9_999_999_999).contains(&seconds) => Ok(Some(seconds)),
+                _ => Err(Problem::shape("parameter_invalid_integer", name, format!("{name} must be Unix seconds."))),
+            },
+        }
+    };
+    let statuses: Vec<&str> = Status::ALL.iter().map(|status| status.name()).collect();
+    let mut source = incoming.param("source");
+    let mut agent = incoming.param("agent");
+    // `agent:Claude` is stored as source and agent, and may be asked for as it was sent.
+    if let Some(name) = source.as_deref().and_then(|s| s.strip_prefix("agent:")).map(str::to_owned) {
+        (source, agent) = (Some("agent".to_owned()), agent.or(Some(name)));
+    }
+    if source.as_deref().is_some_and(|s| !["chat", "agent", "site"].contains(&s)) {
+        return Err(Problem::value("parameter_invalid", "source", "source must be chat, agent, site or agent:<name>."));
+    }
+    Ok(Filter {
+        source,
+        agent,
+        status: one_of("status", &statuses)?,
+        live: access::mode_param(incoming)?.map(Mode::live),
+        order_id: incoming.param("order_id"),
+        from_id: time("created[gte]")?.map(|seconds| id::lowest_at("cct_", seconds)),
+        below_id: time("created[lt]")?.map(|seconds| id::lowest_at("cct_", seconds)),
+    })
+}
+
+fn limit(incoming: &Incoming) -> Result<i64> {
+    match incoming.param("limit") {
+        None => Ok(10),
+        Some(text) => match text.parse::<i64>() {
+            Ok(limit) if (1..=100).contains(&limit) => Ok(limit),
+            Ok(_) => Err(Problem::value("parameter_invalid_integer", "limit", "limit must be from 1 to 100.")),
+            Err(_) => Err(Problem::shape("parameter_invalid_integer", "limit", "limit must be an integer from 1 to 100.")),
+        },
+    }
+}
+
+/// `GET /v1/transactions`
+pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming).await?;
+    let (filter, limit) = (filter(incoming)?, limit(incoming)?);
+    let (after, before) = (incoming.param("starting_after"), incoming.param("ending_before"));
+    let (cursor, name) = match (&after, &before) {
+        (Some(_), Some(_)) => {
+            return Err(Problem::value("parameter_invalid", "ending_before", "Give starting_after or ending_before, not both."));
+        }
+        (Some(id), None) => (Cursor::After(id), "starting_after"),
+        (None, Some(id)) => (Cursor::Before(id), "ending_before"),
+        (None, None) => (Cursor::Start, ""),
+    };
+    let Some(mut rows) = edge.db.transactions(&shop.id, &filter, &cursor, limit).await? else {
+        return Err(Problem::value("resource_missing", name, format!("No such transaction in {name}.")));
+    };
+    let wanted = usize::try_from(limit).unwrap_or(10);
+    let has_more = rows.len() > wanted;
+    rows.truncate(wanted);
+    if before.is_some() {
+        rows.reverse();
+    }
+    let data: Vec<Value> = rows.iter().map(Row::transaction).collect();
+    Ok(Reply::json(200, &json!({ "object": "list", "data": data, "has_more": has_more, "url": "/v1/transactions" })))
+}
+
+/// `GET /v1/transactions/{cct_…}`
+pub async fn get(edge: &Edge, incoming: &Incoming, transaction: &str) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming).await?;
+    super::shops::plausible("transaction", transaction, "cct_")?;
+    match edge.db.transaction(transaction).await?.filter(|row| row.shop_id == shop.id) {
+        Some(row) => Ok(Reply::json(200, &row.transaction())),
+        None => Err(Problem::missing("transaction", transaction)),
+    }
+}
+
+/// `GET /v1/transactions/summary`
+pub async fn summary(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming).await?;
+    let filter = filter(incoming)?;
+    let group_by = incoming.param("group_by").unwrap_or_else(|| "source".to_owned());
+    const GROUPS: [&str; 5] = ["source", "agent", "day", "currency", "status"];
+    if !GROUPS.contains(&group_by.as_str()) {
+        return Err(Problem::value("parameter_invalid", "group_by", format!("group_by must be one of {}.", GROUPS.join(", "))));
+    }
+    let rows = edge.db.summary(&shop.id, &filter, &group_by).await?;
+    let data: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "group": row.group, "currency": row.currency, "livemode": row.livemode != 0, "count": row.count, "gross": row.gross,
+                "refunded": row.refunded, "fees": row.fees, "net": row.gross.saturating_sub(row.refunded).saturating_sub(row.fees),
+            })
+        })
+        .collect();
+    Ok(Reply::json(200, &json!({ "object": "transactions.summary", "group_by": group_by, "data": data })))
+}
+
+const COLUMNS: [&str; 20] = [
+    "id", "created", "paid_at", "status", "source", "agent", "order_id", "currency", "amount", "amount_subtotal", "amount_tax",
+    "amount_shipping", "amount_captured", "amount_refunded", "application_fee_amount", "livemode", "account", "checkout_session",
+    "payment_intent", "customer_email",
+];
+
+/// A cell that a spreadsheet would run as a formula gets an apostrophe: a buyer chooses his own name and e-mail.
+pub fn defused(cell: &str) -> String {
+    match cell.chars().next() {
+        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n') => format!("'{cell}"),
+        _ => cell.to_owned(),
+    }
+}
+
+fn csv_row(row: &Row) -> Vec<String> {
+    let object = row.transaction();
+    COLUMNS
+        .iter()
+        .map(|column| {
+            let value = if *column == "customer_email" { object.get("customer").and_then(|c| c.get("email")) } else { object.get(column) };
+            match value {
+                None | Some(Value::Null) => String::new(),
+                Some(Value::String(text)) => defused(text),
+                Some(other) => other.to_string(),
+            }
+        })
+        .collect()
+}
+
+fn csv_bytes(rows: &[Vec<String>]) -> Result<Vec<u8>> {
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row).map_err(Problem::fault)?;
+    }
+    writer.into_inner().map_err(Problem::fault)
+}
+
+/// `GET /v1/transactions.csv`: all rows, read a slice at a time while they are sent.
+pub async fn export(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    struct Progress {
+        edge: Edge,
+        shop_id: String,
+        filter: Filter,
+        last: Option<String>,
+        header: bool,
+        done: bool,
+    }
+    let shop = access::verified_shop(edge, incoming).await?;
+    let start =
+        Progress { edge: edge.clone(), shop_id: shop.id, filter: filter(incoming)?, last: None, header: true, done: false };
+    let stream = futures_util::stream::try_unfold(start, |mut progress| async move {
+        if progress.done {
+            return Ok(None);
+        }
+        let slice = async {
+            let cursor = progress.last.as_deref().map_or(Cursor::Start, Cursor::After);
+            let rows = progress.edge.db.transactions(&progress.shop_id, &progress.filter, &cursor, CHUNK).await?;
+            let mut rows = rows.unwrap_or_default();
+            let wanted = usize::try_from(CHUNK).unwrap_or(500);
+            let more = rows.len() > wanted;
+            rows.truncate(wanted);
+            let mut lines: Vec<Vec<String>> = Vec::new();
+            if progress.header {
+                lines.push(COLUMNS.iter().map(|name| (*name).to_owned()).collect());
+            }
+            lines.extend(rows.iter().map(csv_row));
+            Ok::<_, Problem>((csv_bytes(&lines)?, rows.last().map(|row| row.id.clone()), more))
+        };
+        match slice.await {
+            Ok((bytes, last, more)) => {
+                progress.header = false;
+                progress.last = last;
+                progress.done = !more;
+                Ok(Some((bytes, progress)))
+            }
+            // The download breaks off rather than end early and look whole.
+            Err(problem) => {
+                log::line(json!({ "level": "error", "event": "export_broke_off", "why": problem.cause }));
+                Err(worker::Error::from("the export broke off"))
+            }
+        }
+    });
+    let response = Response::from_stream(stream).map_err(Problem::fault)?;
+    Ok(Reply {
+        status: 200,
+        headers: vec![
+            ("Content-Type", "text/csv; charset=utf-8".to_owned()),
+            ("Content-Disposition", "attachment; filename=\"transactions.csv\"".to_owned()),
+            ("Cache-Control", "no-store".to_owned()),
+        ],
+        body: Body::Stream(response),
+    })
+}
