@@ -16,4 +16,4 @@ pub use consent::{Consent, consent};
 pub use front::front;
 pub use layout::csp;
 pub use problem::{ErrorPage, problem};
-pub use thanks::{CartKept, Thanks, cart_kept, thanks};
+pub use thanks::{CartKept, Status, Thanks, cart_kept, thanks};

@@ -2,8 +2,19 @@
 //! Contract: *Completion*, *Checkout* (where `success_url` and `cancel_url` are left out).
 
 use super::layout::{link, page};
-use crate::ledger::Status;
 use maud::html;
+
+/// What the buyer is told: the same four words as in the signed redirect, so that page and redirect cannot disagree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Paid,
+    /// Set aside on the card, not charged.
+    Authorized,
+    /// Under way, or not known because Stripe did not answer in time.
+    Processing,
+    /// No money is there: not paid yet, or paid and given back.
+    Unpaid,
+}
 
 /// An order whose buyer came back from Stripe.
 pub struct Thanks<'a> {
@@ -13,17 +24,14 @@ pub struct Thanks<'a> {
     pub shop_name: &'a str,
     pub shop_url: &'a str,
     pub order_id: Option<&'a str>,
-    /// Stripe's page, while it is open: where an unpaid order can still be paid.
+    /// Stripe's page, if it is still open: where an unpaid order can be paid.
     pub pay_url: Option<&'a str>,
 }
 
 /// The thank-you page. It promises no more than is known: «received» is said only of money that is.
 pub fn thanks(the: &Thanks<'_>) -> String {
     let (heading, state, explanation) = match the.status {
-        // A dispute is between the shop and the bank; the order it is about was paid.
-        Status::Paid | Status::PartiallyRefunded | Status::Disputed => {
-            ("Thank you, your payment was received", "Paid", "The shop takes it from here.")
-        }
+        Status::Paid => ("Thank you, your payment was received", "Paid", "The shop takes it from here."),
         Status::Authorized => (
             "Thank you, your payment is reserved",
             "Reserved, not yet charged",
@@ -34,12 +42,15 @@ pub fn thanks(the: &Thanks<'_>) -> String {
             "Being processed",
             "This can take a moment, with some payment methods a few days. The shop is told as soon as it is through; there is no need to pay again.",
         ),
-        Status::Refunded => ("This order was refunded", "Refunded", "The shop gave the whole amount back."),
-        Status::Open | Status::Failed | Status::Expired | Status::Canceled => {
-            ("This order is not paid yet", "Not paid", "Nothing has been charged.")
-        }
+        // A refunded order comes here too, hence not «nothing was charged».
+        Status::Unpaid => (
+            "This order is not paid",
+            "Not paid",
+            "The shop holds no payment for it: none was made, or it was given back.",
+        ),
     };
-    let payable = matches!(the.status, Status::Open | Status::Failed);
+    // Never offered where money is there or under way: nobody shall pay twice.
+    let pay_url = the.pay_url.filter(|_| the.status == Status::Unpaid);
     page(
         heading,
         brand(the.shop_name, the.shop_url),
@@ -53,7 +64,7 @@ pub fn thanks(the: &Thanks<'_>) -> String {
                     div { dt { "Order" } dd { bdi { (order_id) } } }
                 }
             }
-            @if let Some(url) = the.pay_url.filter(|_| payable) {
+            @if let Some(url) = pay_url {
                 p { (link(url, Some("button"), "Go back and pay")) }
             }
             p { (link(the.shop_url, None, "Back to the shop")) }
