@@ -35,10 +35,10 @@ pub struct Data {
     pub object: Value,
 }
 
-impl Event {
-    /// `data.object` as what the type says it is; `None` when it has another shape.
+impl Data {
+    /// The object as what the type says it is; `None` when it has another shape.
     pub fn read_object<T: DeserializeOwned>(&self) -> Option<T> {
-        T::deserialize(&self.data.object).ok()
+        T::deserialize(&self.object).ok()
     }
 }
 

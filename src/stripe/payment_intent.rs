@@ -13,12 +13,13 @@ pub struct PaymentIntent {
     /// `requires_payment_method`, `processing`, `requires_capture`, `succeeded`, `canceled`, …
     #[serde(default, deserialize_with = "or_default")]
     pub status: String,
-    #[serde(default)]
-    pub amount: Option<i64>,
-    #[serde(default)]
-    pub amount_received: Option<i64>,
-    #[serde(default)]
-    pub amount_capturable: Option<i64>,
+    /// 0 when missing, which is no row's amount.
+    #[serde(default, deserialize_with = "or_default")]
+    pub amount: i64,
+    #[serde(default, deserialize_with = "or_default")]
+    pub amount_received: i64,
+    #[serde(default, deserialize_with = "or_default")]
+    pub amount_capturable: i64,
     #[serde(default)]
     pub currency: Option<String>,
     /// Required: a guess would mix test and live.
@@ -47,16 +48,6 @@ impl Identified for PaymentIntent {
 }
 
 impl PaymentIntent {
-    /// The connected account of a destination charge.
-    pub fn destination(&self) -> Option<&str> {
-        self.transfer_data.as_ref()?.destination.as_ref().map(Expandable::id)
-    }
-
-    /// The account that a destination charge was made on behalf of.
-    pub fn on_behalf_of(&self) -> Option<&str> {
-        self.on_behalf_of.as_ref().map(Expandable::id)
-    }
-
     /// Until when an authorised amount can be captured, where Stripe says so.
     pub fn capture_before(&self) -> Option<i64> {
         self.latest_charge.as_ref()?.object()?.capture_before()
@@ -67,6 +58,13 @@ impl PaymentIntent {
 pub struct TransferData {
     #[serde(default)]
     pub destination: Option<Expandable<Reference>>,
+}
+
+impl TransferData {
+    /// The connected account of a destination charge.
+    pub fn destination(&self) -> Option<&str> {
+        self.destination.as_ref().map(Expandable::id)
+    }
 }
 
 /// Any object of which only the id matters.

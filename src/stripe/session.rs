@@ -4,8 +4,8 @@
 
 use super::call::{Base, Call};
 use super::form::{Form, segment};
-use super::payment_intent::PaymentIntent;
-use super::{Expandable, or_default};
+use super::or_default;
+pub use super::{Expandable, PaymentIntent};
 use crate::cart::{Capture, Line, Order, ShippingOption};
 use crate::money::{Amount, UnitPrice, unit_price};
 use serde::Deserialize;
@@ -177,11 +177,11 @@ pub struct Session {
     #[serde(default)]
     pub url: Option<String>,
     /// `open`, `complete` or `expired`.
-    #[serde(default, deserialize_with = "or_default")]
-    pub status: String,
+    #[serde(default)]
+    pub status: Option<String>,
     /// `paid`, `unpaid` or `no_payment_required`.
-    #[serde(default, deserialize_with = "or_default")]
-    pub payment_status: String,
+    #[serde(default)]
+    pub payment_status: Option<String>,
     #[serde(default)]
     pub amount_total: Option<i64>,
     #[serde(default)]
@@ -212,12 +212,13 @@ pub struct Session {
 
 impl Session {
     /// The shipping name and address, wherever this version has them.
-    pub fn shipping(&self) -> Option<&Value> {
+    pub fn shipping(&self) -> Option<Value> {
         self.collected_information
             .as_ref()
             .and_then(|collected| collected.get("shipping_details"))
             .or(self.shipping_details.as_ref())
             .filter(|details| !details.is_null())
+            .cloned()
     }
 }
 
