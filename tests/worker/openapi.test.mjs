@@ -5,9 +5,11 @@ import { test, describe, before, after } from 'node:test';
 import assert from 'node:assert/strict';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { Validator } from '@seriousme/openapi-schema-validator';
-import { openapi, operations, operationOf, resolve, violations, wrongWith } from '../support/schema.mjs';
+import { startStripe } from '../../sandbox/stripe/index.mjs';
+import { startShopServer } from '../support/shop.mjs';
+import { startWorker } from '../support/worker.mjs';
+import { codesOf, openapi, operations, operationOf, resolve, violations, wrongWith } from '../support/schema.mjs';
 
 const root = new URL('../../', import.meta.url);
 const read = (path) => readFileSync(new URL(path, root), 'utf8');
@@ -52,13 +54,13 @@ describe('the document by itself', () => {
     }
   });
 
-  test('error statuses and x-error-codes tell the same', () => {
-    for (const { method, path, operation } of operations) {
-      const json = Object.keys(operation.responses).filter((status) => {
-        const ref = operation.responses[status].$ref ?? '';
-        return status >= 400 && ref !== '#/components/responses/ErrorPage' && path !== '/healthz';
-      });
-      assert.deepEqual(Object.keys(operation['x-error-codes'] ?? {}).sort(), json.sort(), `${method} ${path}`);
+  test('every error in JSON has its codes, and no code is without its status', () => {
+    for (const { method, path, operation } of operations.filter(({ path }) => path !== '/healthz')) {
+      for (const status of Object.keys(operation.responses)) {
+        const inJson = status >= 400 && resolve(operation.responses[status]).content['application/json'];
+        assert.equal(codesOf(operation, status).length > 0, Boolean(inJson), `${method} ${path} ${status}`);
+      }
+      for (const status of Object.keys(operation['x-error-codes'] ?? {})) assert.ok(operation.responses[status], `${method} ${path} ${status}`);
     }
   });
 
@@ -68,8 +70,7 @@ describe('the document by itself', () => {
 });
 
 describe('the pages about it', () => {
-  const codesOf = (status) => operations.flatMap(({ operation }) => operation['x-error-codes']?.[status] ?? []);
-  const statuses = unique(operations.flatMap(({ operation }) => Object.keys(operation['x-error-codes'] ?? {})));
+  const all = operations.flatMap(({ operation }) => Object.keys(operation.responses).flatMap((status) => codesOf(operation, status).map((code) => `${status} ${code}`)));
 
   test('docs/contract.md lists exactly the codes of the document, each at its status', () => {
     const table = read('docs/contract.md').split('## Every error code')[1];
@@ -79,10 +80,8 @@ describe('the pages about it', () => {
       const stem = names[0].replace(/_[a-z]+$/, '');
       return names.map((name) => `${status} ${name.startsWith('_') ? stem + name : name}`);
     });
-    const known = statuses.flatMap((status) => unique(codesOf(status)).map((code) => `${status} ${code}`));
     // These two are told for all routes together, in the document's introduction.
-    known.push('404 route_unknown', '405 method_not_allowed');
-    assert.deepEqual(unique(told), unique(known));
+    assert.deepEqual(unique(told), unique([...all, '404 route_unknown', '405 method_not_allowed']));
   });
 
   test('docs/contract.md names every route under /v1', () => {
@@ -114,5 +113,277 @@ describe('the pages about it', () => {
         }
       }
     }
+  });
+});
+
+// ---- the running Worker ----
+
+/** The members of a body that its schema requires or closes, with their names in the style of `param`. */
+function* members(schema, value, name = '') {
+  const node = resolve(schema);
+  if (Array.isArray(value)) {
+    if (value.length) yield* members(node.items, value[0], `${name}[0]`);
+    return;
+  }
+  if (!value || typeof value !== 'object') return;
+  const inner = (member) => (name ? `${name}[${member}]` : member);
+  if (node.additionalProperties === false) yield { kind: 'unknown', owner: value, member: 'nonsense', param: inner('nonsense') };
+  for (const member of node.required ?? []) yield { kind: 'missing', owner: value, member, param: inner(member) };
+  for (const member of Object.keys(value)) if (node.properties?.[member]) yield* members(node.properties[member], value[member], inner(member));
+}
+
+describe('the running Worker', () => {
+  let stripe, worker, shop, key, account;
+  const seen = new Set();
+
+  /** Calls the Worker and holds the answer against the document. */
+  async function call(method, path, { body, headers = {}, as = key, expect } = {}) {
+    const response = await worker.fetch(path, {
+      method,
+      redirect: 'manual',
+      headers: { ...(as ? { Authorization: `Bearer ${as}` } : {}), ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...headers },
+      body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body),
+    });
+    const text = await response.text();
+    const answer = { status: response.status, headers: response.headers, body: text };
+    assert.deepEqual(wrongWith(method, path, answer), [], `${method} ${path}`);
+    if (expect) assert.equal(response.status, expect, `${method} ${path}: ${text.slice(0, 500)}`);
+    seen.add(`${operationOf(method, path).operation.operationId} ${response.status}`);
+    const json = (response.headers.get('content-type') ?? '').startsWith('application/json') && text ? JSON.parse(text) : undefined;
+    return { ...answer, json, error: json?.error, location: response.headers.get('location') };
+  }
+
+  const s256 = (text) => createHash('sha256').update(text).digest('base64url');
+  const sell = (body, more) => call('POST', '/v1/checkout/sessions', { body, headers: { 'Idempotency-Key': randomUUID() }, ...more });
+  const example = (operationId, name) => {
+    const { operation } = operations.find((one) => one.operation.operationId === operationId);
+    return structuredClone(operation.requestBody.content['application/json'].examples[name].value);
+  };
+  /** The document's example, at home in the shop of this test. */
+  const atHome = (value) => JSON.parse(JSON.stringify(value).replaceAll('https://shop.example', shop.origin));
+
+  async function connect(mode = 'test') {
+    const verifier = randomBytes(32).toString('base64url');
+    const { json: ticket } = await call('POST', '/v1/connect/start', { body: { return_url: `${shop.origin}/back`, mode, verifier_challenge: s256(verifier) }, expect: 201 });
+    const path = new URL(ticket.url).pathname;
+    await call('GET', path, { as: null, expect: 200 });
+    const consent = await call('POST', path, { as: null, headers: { 'Content-Type': 'application/x-www-form-urlencoded' }, body: '', expect: 303 });
+    const { location } = await stripe.authorize({ authorizeUrl: consent.location, account });
+    const cookie = consent.headers.getSetCookie().map((one) => one.split(';')[0]).join('; ');
+    const { pathname, search } = new URL(location);
+    const back = await call('GET', pathname + search, { as: null, headers: { Cookie: cookie }, expect: 303 });
+    return { verifier, claim: new URL(back.location).searchParams.get('cc_claim'), used: pathname + search, cookie };
+  }
+
+  before(async () => {
+    stripe = await startStripe({ retryPauses: [20, 20] });
+    worker = await startWorker({ stripe });
+    shop = await startShopServer();
+    account = (await stripe.createAccount({ name: 'Mugs', email: 'mugs@example.com', country: 'US', charges_enabled: true, details_submitted: true })).id;
+  });
+  after(async () => {
+    await worker?.close();
+    await stripe?.close();
+    await shop?.close();
+  });
+
+  test('every documented operation is routed', async () => {
+    for (const { method, path, operation } of operations) {
+      const concrete = path.replace('{ticket}', 'no-such-ticket').replace('{transaction}', `cct_${'0'.repeat(26)}`)
+        .replace('{id}', path.startsWith('/v1/checkout') ? 'cs_test_0' : `cct_${'0'.repeat(26)}`);
+      const { status, error } = await call(method, concrete, { as: null });
+      assert.notEqual(error?.code, 'route_unknown', `${method} ${path}`);
+      assert.notEqual(error?.code, 'method_not_allowed', `${method} ${path}`);
+      // Who wants a key says so before anything else.
+      if (!operation.security) assert.equal(`${status} ${error?.code}`, '401 api_key_missing', `${method} ${path}`);
+    }
+  });
+
+  test('every other method is 405, and Allow names exactly the documented ones', async () => {
+    for (const path of Object.keys(openapi.paths)) {
+      const here = operations.filter((one) => one.path === path);
+      const allowed = here.flatMap(({ method, operation }) => (method === 'GET' && operation['x-head'] !== false ? ['GET', 'HEAD'] : [method]));
+      const concrete = path.replace(/\{[^}]+\}/g, path.startsWith('/v1/checkout') ? 'cs_test_0' : `cct_${'0'.repeat(26)}`);
+      for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+        const response = await worker.fetch(concrete, { method, redirect: 'manual' });
+        const body = await response.text();
+        if (allowed.includes(method)) {
+          assert.notEqual(response.status, 405, `${method} ${path}`);
+          continue;
+        }
+        assert.equal(response.status, 405, `${method} ${path}: ${body.slice(0, 200)}`);
+        assert.deepEqual(unique(response.headers.get('allow').split(', ')), unique(allowed), `${method} ${path}`);
+        if (method !== 'HEAD') {
+          const problem = JSON.parse(body);
+          assert.deepEqual(violations({ $ref: '#/components/schemas/Error' }, problem), []);
+          assert.equal(problem.error.code, 'method_not_allowed');
+        }
+      }
+    }
+  });
+
+  test('an address that is not in the document is 404 route_unknown', async () => {
+    for (const path of ['/v1', '/v1/', '/v2/shop', '/v1/shops/', '/v1/transactions/a/b', '/robots.txt', '/connect', '/checkout']) {
+      const response = await worker.fetch(path);
+      const problem = await response.json();
+      assert.equal(`${response.status} ${problem.error.code}`, '404 route_unknown', path);
+      assert.deepEqual(violations({ $ref: '#/components/schemas/Error' }, problem), []);
+    }
+  });
+
+  test('what is served is this document', async () => {
+    const { json } = await call('GET', '/openapi.json', { as: null, expect: 200 });
+    assert.deepEqual(json, openapi);
+  });
+
+  test('a shop: register, verify, change, roll', async () => {
+    const { json: born } = await call('POST', '/v1/shops', { as: null, body: atHome(example('createShop', 'shop')), expect: 201 });
+    key = born.api_key;
+    shop.challenge = 'not it';
+    const { error } = await call('POST', '/v1/shop/verify', { expect: 422 });
+    assert.equal(error.code, 'challenge_failed');
+    assert.equal(error.saw.status, 200);
+    assert.equal((await call('GET', '/v1/connection', { expect: 403 })).error.code, 'shop_not_verified');
+    shop.challenge = born.challenge;
+    assert.equal((await call('POST', '/v1/shop/verify', { expect: 200 })).json.status, 'active');
+    await call('GET', '/v1/shop', { expect: 200 });
+    await call('PATCH', '/v1/shop', { body: { name: 'Mugs' }, expect: 200 });
+    const old = key;
+    key = (await call('POST', '/v1/shop/api_keys', { expect: 201 })).json.api_key;
+    await call('GET', '/v1/shop', { as: old, expect: 200 });
+    await call('POST', '/v1/shop/signing_secrets', { expect: 201 });
+    assert.deepEqual((await call('GET', '/v1/manifest', { expect: 200 })).json, {});
+    assert.equal((await call('GET', '/v1/connection?mode=test', { expect: 200 })).json.connected, false);
+    assert.equal((await sell(atHome(example('createCheckoutSession', 'agent')), { expect: 409 })).error.code, 'not_connected');
+  });
+
+  test('connecting: ticket, consent, callback, confirm', async () => {
+    const lost = await connect();
+    assert.equal((await call('POST', '/v1/connect/confirm', { body: { claim: lost.claim, verifier: 'x'.repeat(43) }, expect: 422 })).error.code, 'verifier_mismatch');
+    assert.equal((await call('POST', '/v1/connect/confirm', { body: { claim: lost.claim, verifier: lost.verifier }, expect: 422 })).error.code, 'claim_dead');
+    await call('GET', lost.used, { as: null, headers: { Cookie: lost.cookie }, expect: 400 });
+    const { claim, verifier } = await connect();
+    const { json } = await call('POST', '/v1/connect/confirm', { body: { claim, verifier }, expect: 200 });
+    assert.equal(json.account, account);
+    assert.equal((await call('GET', '/v1/connection', { expect: 200 })).json.connected, true);
+    assert.ok((await call('GET', '/v1/manifest', { expect: 200 })).json.checkoutCompleteUrlTemplate.includes('{CHECKOUT_SESSION_ID}'));
+    const again = await call('POST', '/v1/connect/start', { body: { return_url: `${shop.origin}/back`, mode: 'test', verifier_challenge: s256(verifier) }, expect: 409 });
+    assert.equal(again.error.code, 'already_connected');
+  });
+
+  test('a sale of each body: open, pay, home, ledger', async () => {
+    for (const name of ['chat', 'agent']) {
+      const body = { ...atHome(example('createCheckoutSession', name)), mode: 'test' };
+      const idempotency = { headers: { 'Idempotency-Key': `${name}-1` } };
+      const { json: session, body: first } = await sell(body, { ...idempotency, expect: 201 });
+      const replay = await sell(body, { ...idempotency, expect: 201 });
+      assert.equal(replay.body, first);
+      assert.equal(replay.headers.get('idempotent-replayed'), 'true');
+      assert.equal((await sell({ ...body, locale: 'de' }, { ...idempotency, expect: 422 })).error.code, 'idempotency_conflict');
+      await call('GET', `/v1/checkout/sessions/${session.id}`, { expect: 200 });
+      const paid = await stripe.pay(session.id, { card: '4242424242424242', email: 'ada@example.com' });
+      assert.ok(paid.ok);
+      const { pathname, search } = new URL(paid.location);
+      const home = await call('GET', pathname + search, { as: null });
+      assert.equal(home.status, body.success_url ? 303 : 200);
+      const { json: transaction } = await call('GET', `/v1/transactions/${session.transaction}`, { expect: 200 });
+      assert.equal(transaction.status, 'paid');
+      assert.equal((await call('POST', `/v1/checkout/sessions/${session.id}/expire`, { expect: 422 })).error.code, 'stripe_refused');
+      assert.equal((await sell(body, { expect: 409 })).error.code, 'order_already_paid');
+    }
+  });
+
+  test('a session that is not paid: cancel, expire', async () => {
+    const body = { ...atHome(example('createCheckoutSession', 'chat')), mode: 'test' };
+    body.cart.order_id = 'left-open';
+    const { json: session } = await sell(body, { expect: 201 });
+    await call('GET', `/checkout/cancel/${session.transaction}`, { as: null, expect: 303 });
+    const { json: expired } = await call('POST', `/v1/checkout/sessions/${session.id}/expire`, { expect: 200 });
+    assert.equal(expired.status, 'expired');
+  });
+
+  test('the ledger: list, filters, pages, summary, CSV', async () => {
+    const { json: page } = await call('GET', '/v1/transactions?limit=1', { expect: 200 });
+    assert.equal(page.data.length, 1);
+    assert.equal(page.has_more, true);
+    await call('GET', `/v1/transactions?limit=1&starting_after=${page.data[0].id}`, { expect: 200 });
+    assert.equal((await call('GET', '/v1/transactions?source=agent&agent=Claude&mode=test', { expect: 200 })).json.data.length, 1);
+    await call('GET', '/v1/transactions?limit=ten', { expect: 400 });
+    for (const wrong of ['limit=0', 'limit=101', 'status=sold', 'mode=both', `starting_after=cct_${'0'.repeat(26)}`]) await call('GET', `/v1/transactions?${wrong}`, { expect: 422 });
+    for (const group of resolve({ $ref: '#/components/schemas/GroupBy' }).enum) {
+      const { json } = await call('GET', `/v1/transactions/summary?group_by=${group}`, { expect: 200 });
+      assert.ok(json.data.length > 0, group);
+    }
+    await call('GET', '/v1/transactions.csv', { expect: 200 });
+    assert.equal((await call('GET', `/v1/transactions/cct_${'0'.repeat(26)}`, { expect: 404 })).error.code, 'resource_missing');
+  });
+
+  test('each documented required member is required, and nothing beyond the documented members is taken', async () => {
+    let checked = 0;
+    for (const { method, path, operation } of operations) {
+      const content = operation.requestBody?.content?.['application/json'];
+      if (!content || path === '/stripe/webhooks') continue;
+      const bodies = Object.values(content.examples ?? {}).map((one) => one.value);
+      if (path === '/v1/connect/confirm') bodies.push({ claim: 'c', verifier: 'v'.repeat(43) });
+      if (!operation.requestBody.required) bodies.push({});
+      assert.ok(bodies.length > 0, `${method} ${path} has no example to try`);
+      for (const original of bodies) {
+        const schema = (content.schema.oneOf ?? [content.schema]).find((one) => violations(one, original).length === 0);
+        const probes = [...members(schema, original)].length;
+        for (let i = 0; i < probes; i++) {
+          const body = atHome(original);
+          const { kind, owner, member, param } = [...members(schema, body)][i];
+          if (kind === 'unknown') owner[member] = 1;
+          else delete owner[member];
+          const { status, error } = await call(method, path, { body, headers: { 'Idempotency-Key': randomUUID() }, as: path === '/v1/shops' ? null : key });
+          // Without `cart` it is simply the other of the two bodies, and that one lacks its own first member.
+          const other = kind === 'missing' && ['cart', 'line_items'].includes(param);
+          const told = `${status} ${error?.code} ${other ? '' : error?.param}`;
+          assert.equal(told, `400 parameter_${kind} ${other ? '' : param}`, `${method} ${path} ${JSON.stringify(body)}: ${error?.message}`);
+          checked += 1;
+        }
+      }
+    }
+    assert.ok(checked > 40, `only ${checked} probes`);
+  });
+
+  test('bodies that are no JSON, too large, or of another kind', async () => {
+    for (const { method, path, operation } of operations.filter(({ operation, path }) => operation.requestBody && path !== '/stripe/webhooks')) {
+      const as = operation.security ? null : key;
+      const headers = { 'Idempotency-Key': randomUUID() };
+      assert.equal((await call(method, path, { as, headers, body: '{', expect: 400 })).error.code, 'json_invalid');
+      assert.equal((await call(method, path, { as, headers, body: '[]', expect: 400 })).error.code, 'json_invalid');
+      assert.equal((await call(method, path, { as, headers: { ...headers, 'Content-Type': 'text/plain' }, body: '{}', expect: 415 })).error.code, 'media_type_unsupported');
+      assert.equal((await call(method, path, { as, headers, body: JSON.stringify({ name: 'x'.repeat(262_144) }), expect: 413 })).error.code, 'body_too_large');
+    }
+    await sell({ source: 'chat' }, { expect: 400 });
+    const bare = await call('POST', '/v1/checkout/sessions', { body: atHome(example('createCheckoutSession', 'agent')), expect: 400 });
+    assert.equal(bare.error.code, 'idempotency_key_required');
+  });
+
+  test('Stripe\'s events: genuine, forged', async () => {
+    const forged = await call('POST', '/stripe/webhooks', { as: null, body: { id: 'evt_1', type: 'account.updated' }, headers: { 'Stripe-Signature': `t=1,v1=${'0'.repeat(64)}` }, expect: 400 });
+    assert.equal(forged.error.code, 'signature_invalid');
+    await stripe.webhooks.drained();
+    const delivered = stripe.webhooks.deliveries.filter((one) => one.status === 200);
+    assert.ok(delivered.length > 0, 'no event was answered 200');
+  });
+
+  test('the emergency brake and disconnecting', async () => {
+    await call('PATCH', '/v1/shop', { body: example('updateShop', 'off'), expect: 200 });
+    const body = { ...atHome(example('createCheckoutSession', 'agent')), mode: 'test', order_id: 'braked' };
+    assert.equal((await sell(body, { expect: 403 })).error.code, 'checkout_disabled');
+    await call('PATCH', '/v1/shop', { body: { checkout_enabled: true }, expect: 200 });
+    assert.equal((await call('DELETE', '/v1/connection?mode=test', { expect: 200 })).json.connected, false);
+  });
+
+  test('every documented success was seen here', () => {
+    const promised = operations.flatMap(({ operation }) => Object.keys(operation.responses).filter((status) => status < 400).map((status) => `${operation.operationId} ${status}`));
+    const elsewhere = [
+      'completeBySession 200', 'completeBySession 303', // the same journey as complete, tested with it
+      'cancel 200', // only without cancel_url; tested with the pages
+      'stripeWebhook 200', // Stripe itself gets that answer, above
+    ];
+    assert.deepEqual(promised.filter((one) => !seen.has(one) && !elsewhere.includes(one)), []);
   });
 });
