@@ -1,10 +1,12 @@
-// Runs other programs. Their output is shown only when they fail, or when `show` asks for it.
+// Runs other programs. Their output is shown when they fail; `show` hands them the terminal, `tee` shows and keeps it.
 import { spawn } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
 
 export class Failed extends Error {}
 
 /** -> {code, out} ; throws Failed with the last lines of the output unless `mayFail`. */
-export function run(command, args = [], { cwd, env, show = false, mayFail = false, input, timeout, onLine } = {}) {
+export function run(command, args = [], { cwd, env, show = false, tee = false, mayFail = false, input, timeout, onLine } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd, timeout, env: { ...process.env, ...env },
@@ -13,6 +15,7 @@ export function run(command, args = [], { cwd, env, show = false, mayFail = fals
     let out = '';
     const take = (chunk) => {
       out += chunk;
+      if (tee) process.stdout.write(chunk);
       if (onLine) for (const line of String(chunk).split('\n')) if (line.trim()) onLine(line.trim());
     };
     child.stdout?.on('data', take);
@@ -26,10 +29,16 @@ export function run(command, args = [], { cwd, env, show = false, mayFail = fals
   });
 }
 
-/** The first of the names that answers to `--version`, or undefined. */
-export async function firstThatRuns(names, args = ['--version']) {
-  for (const name of names.filter(Boolean)) {
-    if ((await run(name, args, { mayFail: true, timeout: 20_000 })).code === 0) return name;
+/** Where the shell would find a program, as a whole path; or undefined. */
+export function which(name) {
+  const paths = name.includes('/') ? [name] : (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name));
+  return paths.find((path) => { try { accessSync(path, constants.X_OK); return true; } catch { return false; } });
+}
+
+/** The first of the names that answers to `--version`, as a whole path; or undefined. */
+export async function firstThatRuns(names) {
+  for (const path of names.filter(Boolean).map(which).filter(Boolean)) {
+    if ((await run(path, ['--version'], { mayFail: true, timeout: 20_000 })).code === 0) return path;
   }
   return undefined;
 }

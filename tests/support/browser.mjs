@@ -7,8 +7,9 @@ import { inRoot } from '../../scripts/lib/paths.mjs';
 
 export const SHOTS = inRoot('tests', 'browser', 'shots');
 
+const executablePath = await findChromium();
 /** The option for node:test: `test('…', { skip: noBrowser }, …)`. */
-export const noBrowser = (await findChromium()) ? false : 'no Chromium to be had on this machine';
+export const noBrowser = executablePath ? false : 'no Chromium to be had on this machine';
 
 // Without these Chromium looks for its maker's hosts at every start.
 const QUIET = ['--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', '--disable-quic', '--disable-gpu'];
@@ -19,7 +20,7 @@ const QUIET = ['--disable-background-networking', '--disable-component-update', 
  */
 export async function openBrowser({ width = 1100, height = 800, ...more } = {}) {
   const browser = await chromium.launch({
-    executablePath: await executable(), headless: true,
+    executablePath, headless: true,
     args: [...QUIET, ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])],
   });
   const context = await browser.newContext({ viewport: { width, height }, ...more });
@@ -38,15 +39,4 @@ export async function openBrowser({ width = 1100, height = 800, ...more } = {}) 
     },
     close: () => browser.close(),
   };
-}
-
-/** playwright wants a path, and what was found may be a name. */
-async function executable() {
-  const found = await findChromium();
-  if (found.includes('/')) return found;
-  for (const folder of process.env.PATH.split(':')) {
-    const path = join(folder, found);
-    try { (await import('node:fs')).accessSync(path); return path; } catch { /* the next one */ }
-  }
-  return found;
 }
