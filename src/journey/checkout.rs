@@ -247,7 +247,7 @@ pub async fn end(edge: &Edge, row: &Row) -> Result<Row> {
     };
     match settle::session(edge, row, &session, "expire").await? {
         Settled::Row(row) => Ok(*row),
-        Settled::Stray(_) => Err(Problem::fault("Stripe's Session is not the one that was created")),
+        Settled::Stray => Err(Problem::fault("Stripe's Session is not the one that was created")),
     }
 }
 
@@ -396,7 +396,7 @@ pub async fn get(edge: &Edge, incoming: &Incoming, session_id: &str) -> Result<R
     let row = match outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
         Outcome::Ok(session) => match settle::session(edge, &row, &session, "api").await? {
             Settled::Row(row) => *row,
-            Settled::Stray(_) => row,
+            Settled::Stray => row,
         },
         _ => row,
     };

@@ -68,7 +68,7 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str
             let status = row.status.for_redirect();
             go_home(edge, &shop, &row, &session_id, status)
         }
-        Settled::Stray(_) => Ok(unknown(edge)),
+        Settled::Stray => Ok(unknown(edge)),
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 /// A row after the news; or why the news was not about it.
 pub enum Settled {
     Row(Box<Row>),
-    Stray(Mismatch),
+    Stray,
 }
 
 /// Applies a Session that was fetched for `row`.
@@ -23,7 +23,7 @@ pub async fn session(edge: &Edge, row: &Row, session: &Session, by: &str) -> Res
         }
         Err(mismatch) => {
             stray(edge, "session", &session.id, &row.id, row.stripe_account(), session.livemode, mismatch, now).await?;
-            Ok(Settled::Stray(mismatch))
+            Ok(Settled::Stray)
         }
     }
 }

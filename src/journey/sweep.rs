@@ -77,7 +77,7 @@ async fn ask(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
                     edge.db.check_later(&after.id, again(after.status)).await?;
                     Ok(false)
                 }
-                Settled::Stray(_) => {
+                Settled::Stray => {
                     edge.db.check_later(&row.id, None).await?;
                     Ok(false)
                 }

@@ -11,7 +11,6 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 pub struct IdempotencyRow {
     pub fingerprint: String,
-    pub transaction_id: String,
     pub locked_until: i64,
     pub status: Option<i64>,
     pub body: Option<String>,

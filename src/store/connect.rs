@@ -53,7 +53,6 @@ pub struct TicketRow {
 /// What a state led to.
 #[derive(Debug, Clone, Deserialize)]
 pub struct StateRow {
-    pub ticket: String,
     pub browser_hash: String,
 }
 
@@ -144,7 +143,7 @@ impl Db {
                 sql!(
                     self,
                     "UPDATE connect_states SET used_at = ?2 WHERE hash = ?1 AND used_at IS NULL AND expires_at > ?2
-                     RETURNING ticket, browser_hash",
+                     RETURNING browser_hash",
                     hash,
                     now
                 ),

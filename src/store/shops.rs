@@ -24,8 +24,6 @@ pub struct ShopRow {
     pub fee_bps: Option<i64>,
     pub fee_fixed: Option<String>,
     pub signing_secret: String,
-    pub previous_signing_secret: Option<String>,
-    pub previous_signing_secret_expires_at: Option<i64>,
     pub created: i64,
 }
 
@@ -47,10 +45,6 @@ impl Db {
     pub async fn shop_of_key(&self, key_hash: &str, now: i64) -> Result<Option<ShopRow>> {
         let text = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
         self.one(sql!(self, &text, key_hash, now)).await?.first()
-    }
-
-    pub async fn shop(&self, id: &str) -> Result<Option<ShopRow>> {
-        self.one(sql!(self, "SELECT * FROM shops WHERE id = ?1", id)).await?.first()
     }
 
     /// Writes a new shop with its first key. An active one supersedes the active one of the same site.
