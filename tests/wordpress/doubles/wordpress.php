@@ -275,6 +275,9 @@ function esc_html__( $text, $domain = '' ) {
 function sanitize_key( $text ) {
 	return preg_replace( '/[^a-z0-9_\-]/', '', strtolower( (string) $text ) );
 }
+function __return_true() {
+	return true;
+}
 function wp_json_encode( $value ) {
 	return json_encode( $value );
 }

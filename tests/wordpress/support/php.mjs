@@ -1,7 +1,7 @@
 // Finds php and runs the example under it: one function at a time, or as a shop on a port of its own.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -136,6 +136,9 @@ export async function startShop({ workerUrl, woo = false, config = {}, port } = 
     ['-d', 'display_errors=stderr', '-d', 'error_reporting=E_ALL', '-S', `localhost:${port}`, join(here, 'doubles/router.php')],
     { env, stdio: ['ignore', 'ignore', 'pipe'], detached: true },
   );
+  // php -S does not take its workers along: the whole group, which it leads, is told to go.
+  const stop = () => process.kill(-child.pid, 'SIGTERM');
+  process.once('exit', stop);
   let noise = '';
   const ready = new Promise((resolve, reject) => {
     child.stderr.on('data', (chunk) => {
@@ -153,7 +156,8 @@ export async function startShop({ workerUrl, woo = false, config = {}, port } = 
     /** What the shop sells from now on; merged into what it was. */
     set(more) {
       config = { ...config, ...more };
-      writeFileSync(join(dir, 'shop.json'), JSON.stringify(config));
+      writeFileSync(join(dir, 'shop.new'), JSON.stringify(config));
+      renameSync(join(dir, 'shop.new'), join(dir, 'shop.json')); // Whole, for whoever is reading.
     },
     log: (what) =>
       (existsSync(join(dir, 'log.jsonl')) ? readFileSync(join(dir, 'log.jsonl'), 'utf8') : '')
@@ -165,8 +169,9 @@ export async function startShop({ workerUrl, woo = false, config = {}, port } = 
     complaints: () => noise.split('\n').filter((line) => /\b(Warning|Notice|Deprecated|Fatal|Error)\b/.test(line)),
     /** What the shop keeps. */
     kept() {
-      const text = readFileSync(join(dir, 'state'));
-      const out = spawnSync(php, ['-r', 'echo json_encode(array_map(fn($r)=>["value"=>@unserialize($r["value"]),"autoload"=>$r["autoload"]],unserialize(stream_get_contents(STDIN))));'], { input: text, encoding: 'utf8' });
+      const script = `$f = fopen(getenv('WP_STATE'), 'r'); flock($f, LOCK_SH); $rows = unserialize(stream_get_contents($f));
+        echo json_encode(array_map(fn($r) => ['value' => @unserialize($r['value']), 'autoload' => $r['autoload']], $rows));`;
+      const out = spawnSync(php, ['-r', script], { env, encoding: 'utf8' });
       return JSON.parse(out.stdout);
     },
     /** A logged-in admin's browser: user 1 or 2, in one session of theirs. */
@@ -189,8 +194,8 @@ export async function startShop({ workerUrl, woo = false, config = {}, port } = 
     manifest: () => fetch(`${shop.rest}/manifest`).then((r) => r.json()),
     async close() {
       const gone = once(child, 'exit');
-      // php -S with workers: its children are of the group that this process was started to lead.
-      process.kill(-child.pid, 'SIGTERM');
+      process.removeListener('exit', stop);
+      stop();
       await gone;
       rmSync(dir, { recursive: true, force: true });
     },
