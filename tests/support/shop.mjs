@@ -4,7 +4,10 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 
 const base64url = (bytes) => Buffer.from(bytes).toString('base64url');
-const CHALLENGE_PATH = '/wp-json/cognitive-cart/v1/challenge';
+// The addresses that may take over a site that another shop holds.
+const REST_ROUTE = '/cognitive-cart/v1/challenge';
+const CHALLENGE_PATH = `/wp-json${REST_ROUTE}`;
+const WELL_KNOWN = '/.well-known/cognitive-cart-challenge';
 
 /** A shop's web server alone, not yet known to any Worker. `challenge` is what it answers; a function gets the chance to misbehave. */
 export async function startShopServer({ host = 'localhost', webhook = (_request, response) => response.writeHead(200).end() } = {}) {
@@ -16,7 +19,7 @@ export async function startShopServer({ host = 'localhost', webhook = (_request,
     const { pathname, searchParams } = new URL(request.url, 'http://shop');
     const seen = { method: request.method, path: pathname, url: request.url, params: Object.fromEntries(searchParams), headers: request.headers, body };
     requests.push(seen);
-    if (pathname.endsWith(CHALLENGE_PATH)) {
+    if (pathname.endsWith(CHALLENGE_PATH) || pathname.endsWith(WELL_KNOWN) || searchParams.get('rest_route') === REST_ROUTE) {
       if (typeof shop.challenge === 'function') return shop.challenge(request, response);
       response.writeHead(shop.challenge === undefined ? 404 : 200, { 'content-type': 'text/plain' });
       return response.end(shop.challenge);
