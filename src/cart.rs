@@ -161,6 +161,7 @@ const COMMON: [&str; 11] = [
     "collect",
     "shipping_options",
 ];
+const LINE_ITEMS: [&str; 5] = ["line_items", "cart", "currency", "amount_total", "order_id"];
 const CART: [&str; 10] =
     ["id", "order_id", "order_key", "currency", "items", "shipping", "fees", "taxes", "discounts", "total"];
 const ITEM: [&str; 10] = [
@@ -185,13 +186,12 @@ pub fn read(body: &Value) -> Result<Order> {
             "line_items",
             "Send either cart or line_items, not both: they are two ways to say the same.",
         )),
-        (true, false) => read_cart(&Fields::open(body, "", &known(&["cart"]))?),
-        (false, true) => {
-            read_line_items(&Fields::open(body, "", &known(&["line_items", "currency", "amount_total", "order_id"]))?)
-        }
+        // The other body's name may stand there as null.
+        (true, false) => read_cart(&Fields::open(body, "", &known(&["cart", "line_items"]))?),
+        (false, true) => read_line_items(&Fields::open(body, "", &known(&LINE_ITEMS))?),
         (false, false) => {
             // First what is wrong with the body itself: no object, or a misspelt name.
-            Fields::open(body, "", &known(&["cart", "line_items", "currency", "amount_total", "order_id"]))?;
+            Fields::open(body, "", &known(&LINE_ITEMS))?;
             Err(Problem::shape("parameter_missing", "cart", "Missing required parameter: cart (or line_items)."))
         }
     }
