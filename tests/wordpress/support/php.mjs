@@ -169,11 +169,13 @@ export async function startShop({ workerUrl, woo = false, config = {}, port } = 
     complaints: () => noise.split('\n').filter((line) => /\b(Warning|Notice|Deprecated|Fatal|Error)\b/.test(line)),
     /** What the shop keeps. */
     kept() {
+      if (!existsSync(join(dir, 'state'))) return {};
       const script = `$f = fopen(getenv('WP_STATE'), 'r'); flock($f, LOCK_SH); $rows = unserialize(stream_get_contents($f));
         echo json_encode(array_map(fn($r) => ['value' => @unserialize($r['value']), 'autoload' => $r['autoload']], $rows));`;
       const out = spawnSync(php, ['-r', script], { env, encoding: 'utf8' });
       return JSON.parse(out.stdout);
     },
+    option: async (name) => shop.kept()[name]?.value ?? false,
     /** A logged-in admin's browser: user 1 or 2, in one session of theirs. */
     admin: (user = 1, session = `session-of-${user}`) => browser({ [url]: { wp_user: `${user}:${session}` } }),
     visitor: () => browser(),
