@@ -82,9 +82,9 @@ fn currencies_are_stripes() {
     for code in ["usd", "eur", "huf", "twd", "aed", "zmw", "xcg"] {
         assert_eq!((currency(code).exponent(), currency(code).step()), (2, 1), "{code}");
     }
-    // By hand from Stripe's page: the units are written out, so that a slip in the exponent shows.
+    // From Stripe's page, which prints 0.50, 0.30, 4.00, 175.00, 15.00, 50, 10 and 10.
     let minimums =
-        [("usd", 50), ("gbp", 30), ("hkd", 4_00), ("huf", 175_00), ("czk", 15_00), ("jpy", 50), ("mxn", 10_00), ("thb", 10_00), ("afn", 1)];
+        [("usd", 50), ("gbp", 30), ("hkd", 400), ("huf", 17_500), ("czk", 1_500), ("jpy", 50), ("mxn", 1_000), ("thb", 1_000), ("afn", 1)];
     for (code, minimum) in minimums {
         assert_eq!(currency(code).minimum().get(), minimum, "{code}");
     }
