@@ -2,7 +2,8 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { cargoEnv, inOurTarget } from './lib/cargo.mjs';
-import { BUILD, inRoot, nodeBin, ROOT, sha256 } from './lib/paths.mjs';
+import { withLock } from './lib/lock.mjs';
+import { BUILD, inRoot, nodeBin, ROOT, sha256, STATE } from './lib/paths.mjs';
 import { step } from './lib/progress.mjs';
 import { run } from './lib/run.mjs';
 import { rustTools } from './lib/rust.mjs';
@@ -18,9 +19,11 @@ function filesUnder(folder) {
   });
 }
 
+const LOCK = inRoot('Cargo.lock');
+
 /** One hash over the contents (not the times: git changes those) of all that the output depends on. */
-function sources() {
-  const paths = [...filesUnder(inRoot('src')), inRoot('Cargo.toml'), inRoot('Cargo.lock')].sort();
+function sources({ without } = {}) {
+  const paths = [...filesUnder(inRoot('src')), inRoot('Cargo.toml'), LOCK].filter((path) => path !== without).sort();
   return sha256(paths.map((path) => `${relative(ROOT, path)} ${sha256(readFileSync(path))}`).join('\n'));
 }
 
@@ -32,10 +35,10 @@ export async function build() {
   await setup();
   const { workerBuild, wasmBindgen } = rustTools();
   const bin = (...parts) => inRoot('node_modules', ...parts);
-  await step('Worker', 'compiling Rust to WASM (the first time with all its crates: about a minute)', (note) => inOurTarget(async () => {
-    // The sources as they are now: whoever edits during the build gets another build.
+  await step('Worker', 'compiling Rust to WASM (the first time with all its crates: about a minute)', (note) => withLock(join(STATE, 'build.lock'), () => inOurTarget(async () => {
     const hash = sources();
-    if (upToDate(hash)) return;
+    if (upToDate(hash)) return; // by another process, while this one waited
+    const written = sources({ without: LOCK });
     rmSync(STAMP, { force: true });
     const { out } = await run(workerBuild, ['--release'], {
       cwd: ROOT, onLine: note,
@@ -48,8 +51,9 @@ export async function build() {
       },
     });
     for (const warning of out.match(/^warning: .*(\n +.*)*/gm) ?? []) console.log(warning);
-    writeFileSync(STAMP, hash);
-  }));
+    // Cargo may have brought Cargo.lock up to date. Whoever edits the rest during the build gets another build.
+    writeFileSync(STAMP, written === sources({ without: LOCK }) ? sources() : hash);
+  })));
   return true;
 }
 

@@ -6,7 +6,7 @@ import { createWriteStream, existsSync, mkdirSync, readFileSync, rmSync } from '
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { parseArgs } from 'node:util';
+import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { build } from './build.mjs';
 import { inRoot, STATE } from './lib/paths.mjs';
 import { alsoOnIPv6, requireFree } from './lib/ports.mjs';
@@ -52,7 +52,8 @@ async function startWorker({ ports, verbose, envFile, workerUrl }) {
 
   let tail = [];
   for (const stream of [child.stdout, child.stderr]) {
-    createInterface({ input: stream }).on('line', (line) => {
+    createInterface({ input: stream }).on('line', (coloured) => {
+      const line = stripVTControlCharacters(coloured);
       log.write(`${line}\n`);
       tail = [...tail.slice(-40), line];
       if (verbose || /^\s*(✘|X) \[ERROR\]|^error(\[|:)|panicked/.test(line)) console.log(`[worker] ${line}`);
