@@ -92,6 +92,16 @@ describe('the pages about it', () => {
     }
   });
 
+  test('docs/deploy.md knows every variable that the Worker reads, and every event that it handles', () => {
+    const guide = read('docs/deploy.md');
+    const variables = unique([...read('src/config.rs').matchAll(/"([A-Z][A-Z_]{3,})"/g)].map(([, name]) => name));
+    assert.ok(variables.length > 15);
+    for (const name of variables) assert.ok(guide.includes(`\`${name}\``), `${name} is not in docs/deploy.md`);
+    const events = unique([...read('src/journey/event.rs').matchAll(/"((?:checkout|payment_intent|account|charge|refund)\.[a-z_.]+)"/g)].map(([, type]) => type));
+    assert.ok(events.length > 7);
+    for (const type of events) assert.ok(guide.split('\n').includes(type), `${type} is not in docs/deploy.md`);
+  });
+
   test('README.md quotes the WordPress example word for word', () => {
     const plugin = read('examples/wordpress/cognitive-cart-example.php');
     const quotes = [...read('README.md').matchAll(/```php\n([\s\S]*?)\n```/g)].map(([, code]) => code);
