@@ -326,6 +326,8 @@ async fn platform_account(edge: &Edge, mode: Mode) -> Option<String> {
 
 fn connection_object(mode: Mode, connection: Option<&ConnectionRow>) -> Value {
     let active = connection.filter(|c| c.active());
+    // Only an end that came from Stripe is news to the shop; its own it knows.
+    let ended = connection.filter(|c| !c.active() && matches!(c.gone_reason.as_deref(), Some("deauthorized" | "account_invalid")));
     json!({
         "object": "connection",
         "connected": active.is_some(),
@@ -336,8 +338,8 @@ fn connection_object(mode: Mode, connection: Option<&ConnectionRow>) -> Value {
         "charges_enabled": active.and_then(|c| c.charges_enabled).map(|flag| flag != 0),
         "details_submitted": active.and_then(|c| c.details_submitted).map(|flag| flag != 0),
         "checked_at": active.and_then(|c| c.checked_at),
-        "gone_at": if active.is_some() { None } else { connection.and_then(|c| c.gone_at) },
-        "gone_reason": if active.is_some() { None } else { connection.and_then(|c| c.gone_reason.as_deref()) },
+        "gone_at": ended.and_then(|c| c.gone_at),
+        "gone_reason": ended.and_then(|c| c.gone_reason.as_deref()),
     })
 }
 
