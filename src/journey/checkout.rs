@@ -125,6 +125,11 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         }
         Outcome::Refused(error) => {
             let problem = error.problem();
+            if problem.status != 422 {
+                // The operator's doing or ours, to be mended: not an answer for this key to keep.
+                edge.db.release_attempt(&shop.id, PATH, &key, &lock, &row.id).await?;
+                return Err(problem);
+            }
             let body = problem.body(&edge.request_id).to_string();
             edge.db.record_refusal(&row, PATH, &key, &lock, problem.status, &body).await?;
             return Err(problem);

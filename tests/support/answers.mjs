@@ -27,3 +27,13 @@ export function fine(answer, status = 200) {
   assert.equal(answer.status, status, answer.text);
   return answer.body;
 }
+
+/** Waits for what happens after an answer (the Worker works on, an event is on its way). -> what `look` gave */
+export async function eventually(look, what = 'it did not happen', ms = 5_000) {
+  for (const end = Date.now() + ms; ;) {
+    const found = await look();
+    if (found) return found;
+    assert.ok(Date.now() < end, what);
+    await new Promise((resolve) => { setTimeout(resolve, 15); });
+  }
+}
