@@ -49,8 +49,9 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str
     let fetched = outside::stripe::<Session>(edge, row.mode(), &call, outside::BUYER_DEADLINE).await;
     let session = match fetched {
         Ok(Outcome::Ok(session)) => session,
-        // A row that has no session yet, and a Session that is not there: not ours.
-        Ok(Outcome::Refused(_)) if row.checkout_session.is_none() => return Ok(unknown(edge)),
+        // A row that has no session yet: no buyer has its address, so this is a guess. Attack: while Stripe is away, a guessed
+        // session id would come home signed.
+        Ok(Outcome::Refused(_) | Outcome::Unavailable { .. }) | Err(_) if row.checkout_session.is_none() => return Ok(unknown(edge)),
         Ok(Outcome::Refused(_) | Outcome::Unavailable { .. }) | Err(_) => {
             // The sweep asks first about those whose buyer has come back.
             if let Err(problem) = edge.db.check_later(&row.id, Some(clock::now())).await {
