@@ -810,9 +810,10 @@ function read_order( string $id ): ?array {
 			'amount_total' => end( $sums ),
 		) + ( $product && $product->get_sku() ? array( 'sku' => $product->get_sku() ) : array() );
 	}
-	if ( (float) $order->get_shipping_total() > 0 ) {
-		$sums[]           = $part( $order->get_shipping_total() );
-		$seen['shipping'] = array( array( 'label' => (string) $order->get_shipping_method(), 'amount' => end( $sums ) ) );
+	$shipping = $part( $order->get_shipping_total() );
+	if ( $shipping > 0 ) {
+		$sums[]           = $shipping;
+		$seen['shipping'] = array( array( 'label' => (string) $order->get_shipping_method(), 'amount' => $shipping ) );
 	}
 	foreach ( $order->get_items( 'fee' ) as $fee ) {
 		$minus            = 0 === strpos( (string) $fee->get_total(), '-' ); // A negative fee is a discount.

@@ -28,7 +28,7 @@ add_filter(
 				'timeout'     => $args['timeout'],
 				'redirection' => $args['redirection'],
 				'key'         => $args['headers']['Idempotency-Key'] ?? null,
-				'body'        => json_decode( (string) ( $args['body'] ?? '' ), true ),
+				'body'        => is_string( $args['body'] ) ? json_decode( $args['body'], true ) : null,
 			)
 		);
 		return $args;

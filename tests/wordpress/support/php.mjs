@@ -1,7 +1,7 @@
 // Finds php and runs the example under it: one function at a time, or as a shop on a port of its own.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -111,16 +111,79 @@ export function forms(html, base) {
   });
 }
 
-/**
- * Starts a shop with the example in it.
- *   woo: with (the double of) WooCommerce · port, workerUrl · config: products, cart, currency, … (see probe.php)
- */
-export async function startShop({ workerUrl, woo = false, config = {}, port } = {}) {
-  port ??= await freePort();
+/** `php -S` with enough workers, until it listens. */
+export async function serve(options, port, router, env) {
+  const args = ['-d', 'display_errors=stderr', '-d', 'error_reporting=E_ALL', ...options, '-S', `localhost:${port}`, router];
+  const child = spawn(php, args, { env, stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+  // php -S does not take its workers along: the whole group, which it leads, is told to go.
+  const stop = () => process.kill(-child.pid, 'SIGTERM');
+  process.once('exit', stop);
+  let noise = '';
+  await new Promise((resolve, reject) => {
+    child.stderr.on('data', (chunk) => {
+      noise += chunk;
+      if (/started/.test(noise)) resolve();
+    });
+    child.once('exit', (code) => reject(new Error(`php -S ended (${code}): ${noise}`)));
+  });
+  return {
+    /** PHP's own complaints. */
+    complaints: () => noise.split('\n').filter((line) => /\b(Warning|Notice|Deprecated|Fatal|Error)\b/.test(line)),
+    async close() {
+      process.removeListener('exit', stop);
+      const gone = once(child, 'exit');
+      stop();
+      await gone;
+    },
+  };
+}
+
+/** What every kind of shop has. config: products, cart, currency, … (see probe.php). */
+export function shopAt(url, dir, config) {
+  const rest = `${url}/wp-json/cognitive-cart/v1`;
+  const set = (more) => {
+    config = { ...config, ...more };
+    writeFileSync(join(dir, 'shop.new'), JSON.stringify(config));
+    renameSync(join(dir, 'shop.new'), join(dir, 'shop.json')); // Whole, for whoever is reading.
+  };
+  set({});
+  return {
+    url,
+    dir,
+    rest,
+    page: `${url}/wp-admin/admin.php?page=cognitive-cart`,
+    /** What the shop sells from now on; merged into what it was. */
+    set,
+    /** What the example asked WordPress for. */
+    log: (what) =>
+      (existsSync(join(dir, 'log.jsonl')) ? readFileSync(join(dir, 'log.jsonl'), 'utf8') : '')
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line))
+        .filter((entry) => !what || entry.what === what),
+    async agent(body, headers = {}) {
+      const response = await fetch(`${rest}/checkout/create-session`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      });
+      return { status: response.status, body: await response.json() };
+    },
+    async chat(visit = browser()) {
+      const nonce = (await visit(`${url}/?probe-nonce=1`)).text.trim();
+      const answer = await visit(`${rest}/checkout/get-url`, { method: 'POST', headers: { 'x-wp-nonce': nonce } });
+      return { status: answer.status, body: answer.json() };
+    },
+    cron: () => fetch(`${url}/wp-cron.php`).then((r) => r.text()),
+    manifest: () => fetch(`${rest}/manifest`).then((r) => r.json()),
+  };
+}
+
+/** Starts a shop of doubles with the example in it; woo: with the double of WooCommerce. */
+export async function startShop({ workerUrl, woo = false, config = {} } = {}) {
+  const port = await freePort();
   const url = `http://localhost:${port}`;
   const dir = mkdtempSync(join(tmpdir(), 'cognitivecart-shop-'));
-  const mine = join(dir, 'cognitive-cart-example.php');
-  copyFileSync(plugin, mine);
   const env = {
     ...process.env,
     PHP_CLI_SERVER_WORKERS: '6', // The Worker reads the challenge while the shop waits for the Worker.
@@ -129,82 +192,30 @@ export async function startShop({ workerUrl, woo = false, config = {}, port } = 
     WP_HOME: url,
     WP_WORKER_URL: workerUrl ?? '',
     WP_WOO: woo ? '1' : '',
-    WP_PLUGIN: mine,
+    WP_PLUGIN: plugin,
   };
-  const child = spawn(
-    php,
-    ['-d', 'display_errors=stderr', '-d', 'error_reporting=E_ALL', '-S', `localhost:${port}`, join(here, 'doubles/router.php')],
-    { env, stdio: ['ignore', 'ignore', 'pipe'], detached: true },
-  );
-  // php -S does not take its workers along: the whole group, which it leads, is told to go.
-  const stop = () => process.kill(-child.pid, 'SIGTERM');
-  process.once('exit', stop);
-  let noise = '';
-  const ready = new Promise((resolve, reject) => {
-    child.stderr.on('data', (chunk) => {
-      noise += chunk;
-      if (/started/.test(noise)) resolve();
-    });
-    child.once('exit', (code) => reject(new Error(`php -S ended (${code}): ${noise}`)));
-  });
-  const shop = {
-    url,
-    dir,
-    plugin: mine,
-    rest: `${url}/wp-json/cognitive-cart/v1`,
-    page: `${url}/wp-admin/admin.php?page=cognitive-cart`,
-    /** What the shop sells from now on; merged into what it was. */
-    set(more) {
-      config = { ...config, ...more };
-      writeFileSync(join(dir, 'shop.new'), JSON.stringify(config));
-      renameSync(join(dir, 'shop.new'), join(dir, 'shop.json')); // Whole, for whoever is reading.
-    },
-    log: (what) =>
-      (existsSync(join(dir, 'log.jsonl')) ? readFileSync(join(dir, 'log.jsonl'), 'utf8') : '')
-        .split('\n')
-        .filter(Boolean)
-        .map((line) => JSON.parse(line))
-        .filter((entry) => !what || entry.what === what),
-    /** PHP's own complaints about the example: there must be none. */
-    complaints: () => noise.split('\n').filter((line) => /\b(Warning|Notice|Deprecated|Fatal|Error)\b/.test(line)),
+  const shop = shopAt(url, dir, config);
+  const server = await serve([], port, join(here, 'doubles/router.php'), env);
+  return {
+    ...shop,
+    complaints: server.complaints,
     /** What the shop keeps. */
     kept() {
       if (!existsSync(join(dir, 'state'))) return {};
       const script = `$f = fopen(getenv('WP_STATE'), 'r'); flock($f, LOCK_SH); $rows = unserialize(stream_get_contents($f));
         echo json_encode(array_map(fn($r) => ['value' => @unserialize($r['value']), 'autoload' => $r['autoload']], $rows));`;
-      const out = spawnSync(php, ['-r', script], { env, encoding: 'utf8' });
-      return JSON.parse(out.stdout);
+      return JSON.parse(spawnSync(php, ['-r', script], { env, encoding: 'utf8' }).stdout);
     },
-    option: async (name) => shop.kept()[name]?.value ?? false,
-    /** A logged-in admin's browser: user 1 or 2, in one session of theirs. */
+    async option(name) {
+      return this.kept()[name]?.value ?? false;
+    },
+    /** A logged-in browser: users 1 and 2 are admins; each session is one log-in of theirs. */
     admin: (user = 1, session = `session-of-${user}`) => browser({ [url]: { wp_user: `${user}:${session}` } }),
-    visitor: () => browser(),
-    async agent(body, headers = {}) {
-      const response = await fetch(`${shop.rest}/checkout/create-session`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...headers },
-        body: typeof body === 'string' ? body : JSON.stringify(body),
-      });
-      return { status: response.status, body: await response.json() };
-    },
-    async chat(visit = browser()) {
-      const nonce = (await visit(`${url}/?probe-nonce=1`)).text.trim();
-      const answer = await visit(`${shop.rest}/checkout/get-url`, { method: 'POST', headers: { 'x-wp-nonce': nonce } });
-      return { status: answer.status, body: answer.json() };
-    },
-    cron: () => fetch(`${url}/wp-cron.php`).then((r) => r.text()),
-    manifest: () => fetch(`${shop.rest}/manifest`).then((r) => r.json()),
     async close() {
-      const gone = once(child, 'exit');
-      process.removeListener('exit', stop);
-      stop();
-      await gone;
+      await server.close();
       rmSync(dir, { recursive: true, force: true });
     },
   };
-  shop.set({});
-  await ready;
-  return shop;
 }
 
 /** Finishes a page-guarded POST: finds the form whose hidden action matches and sends it. */
