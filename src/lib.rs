@@ -56,11 +56,12 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
     let counters = Rc::new(Counters::default());
     let found = route::find(&incoming.method, &incoming.path);
     let name = if let Found::Route(route) = &found { route.name() } else { "none" };
+    let for_a_person = matches!(&found, Found::Route(route) if route.is_page());
     let reply = match answer(&mut incoming, found, env, context, &request_id, &counters).await {
         Ok(reply) => reply,
         Err(problem) => {
             report(&problem, &request_id);
-            Reply::problem(&problem, &request_id)
+            if for_a_person { journey::welcome::sorry(&problem, &request_id) } else { Reply::problem(&problem, &request_id) }
         }
     };
     let shop = counters.shop.borrow().clone();

@@ -44,6 +44,20 @@ pub enum Route {
 }
 
 impl Route {
+    /// Whether a merchant or a buyer looks at the answer: then trouble is told on a page and not in JSON.
+    pub fn is_page(&self) -> bool {
+        matches!(
+            self,
+            Route::FrontPage
+                | Route::ConsentPage(_)
+                | Route::Consent(_)
+                | Route::ConnectCallback
+                | Route::Complete(_)
+                | Route::CompleteBySession
+                | Route::Cancel(_)
+        )
+    }
+
     /// What the log calls it: the operation's id in `openapi.json`, never the path (tickets stand in paths).
     pub fn name(&self) -> &'static str {
         match self {

@@ -6,6 +6,8 @@ use worker::{Headers, Request, Response, ResponseBuilder};
 
 /// Largest body of a request, bytes (contract, *Conventions*).
 pub const MAX_BODY: usize = 256 * 1024;
+/// Up to here a body that is too large is still read, so that its sender sees the 413; beyond, the connection is cut.
+const MAX_DRAINED: usize = 8 * 1024 * 1024;
 
 /// A request, taken apart. The body is read on demand, once.
 pub struct Incoming {
@@ -50,22 +52,29 @@ impl Incoming {
     /// The bytes of the body, at most [`MAX_BODY`]: by its announced length first, then by its real one.
     pub async fn bytes(&mut self) -> Result<Vec<u8>> {
         let announced = self.header("Content-Length").and_then(|length| length.parse::<usize>().ok());
-        if announced.is_some_and(|length| length > MAX_BODY) {
+        if announced.is_some_and(|length| length > MAX_DRAINED) {
             return Err(too_large());
         }
         if self.request.inner().body().is_none() {
             return Ok(Vec::new());
         }
         let mut stream = self.request.stream().map_err(Problem::fault)?;
-        let mut body = Vec::with_capacity(announced.unwrap_or(1024));
+        let mut body = Vec::with_capacity(announced.unwrap_or(1024).min(MAX_BODY));
+        let mut seen = 0_usize;
         while let Some(chunk) = futures_util::StreamExt::next(&mut stream).await {
             let chunk = chunk.map_err(|e| Problem::request(400, "body_unreadable", "The body broke off.").because(e))?;
-            if body.len().saturating_add(chunk.len()) > MAX_BODY {
+            seen = seen.saturating_add(chunk.len());
+            if seen > MAX_DRAINED {
                 return Err(too_large());
             }
-            body.extend_from_slice(&chunk);
+            // What is too much is read and thrown away: an answer sent into a client that is still sending gets lost.
+            if seen > MAX_BODY {
+                body = Vec::new();
+            } else {
+                body.extend_from_slice(&chunk);
+            }
         }
-        Ok(body)
+        if seen > MAX_BODY { Err(too_large()) } else { Ok(body) }
     }
 
     /// The body as JSON; an empty one counts as `{}`.

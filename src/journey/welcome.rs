@@ -3,6 +3,7 @@
 use crate::config::{Config, Misconfigured};
 use crate::edge::Edge;
 use crate::edge::http::Reply;
+use crate::error::{Kind, Problem};
 use crate::page;
 use serde_json::json;
 
@@ -32,4 +33,24 @@ pub fn health_misconfigured(broken: &Misconfigured) -> Reply {
         503,
         &json!({ "status": "misconfigured", "version": VERSION, "contract": 1, "features": FEATURES, "problems": variables }),
     )
+}
+
+/// Trouble, told to the merchant or the buyer who looks at it.
+pub fn sorry(problem: &Problem, request_id: &str) -> Reply {
+    let what_happened = match problem.kind {
+        Kind::NotConfigured => "This service is not set up completely, so it could not do what you asked for.",
+        Kind::Upstream => "Stripe does not answer at the moment.",
+        _ => "Something went wrong on our side.",
+    };
+    let html = page::problem(&page::ErrorPage {
+        title: "That did not work just now",
+        what_happened,
+        what_next: "Wait a moment and load this page again: nothing is done twice. If you have paid, your payment is not lost; the shop is told by itself.",
+        reference: Some(request_id),
+    });
+    let mut reply = Reply::page(problem.status, html, page::csp(false));
+    if let Some(seconds) = problem.retry_after {
+        reply = reply.with("Retry-After", seconds.to_string());
+    }
+    reply
 }
