@@ -40,8 +40,14 @@ export function createCheckout({ store, orders, client, siteUrl, now }) {
     }
     // An agent that lost our answer asks again with its own key, and gets the same page of the same order.
     const last = order.sessions.at(-1);
-    const url = last && last.expires_at > now() ? last.url : await open(order, agentBody(order), recorder);
-    return { order, url };
+    if (last && last.expires_at > now()) return { order, url: last.url };
+    try {
+      return { order, url: await open(order, agentBody(order), recorder) };
+    } catch (error) {
+      // Refused for good (a foreign address, say): nobody will come back to this order, so it does not wait for payment.
+      if (error.final && order.sessions.length === 0) orders.settle(order, 'ended', `refused: ${error.code}`);
+      throw error;
+    }
   }
 
   async function open(order, body, recorder) {

@@ -140,7 +140,7 @@ test('a session for another amount than the order\'s is not shown to the buyer',
   assert.match(page.text, /amount_total differ/);
 }));
 
-test('an agent by API: repriced, replayed by its own key, and told no with reasons', () => setting(async ({ shop, stub }) => {
+test('an agent by API: repriced, replayed by its own key, and told no with reasons', () => setting(async ({ shop, stub, state }) => {
   const ask = async (body, headers = {}) => {
     const response = await fetch(`${shop.url}/wp-json/cognitive-cart/v1/checkout/create-session`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) });
     return [response.status, await response.json()];
@@ -155,6 +155,7 @@ test('an agent by API: repriced, replayed by its own key, and told no with reaso
   assert.equal((await ask({ line_items: [{ product_id: 'x' }] }))[1].error.param, 'line_items[0][product_id]');
   stub.checkoutEnabled = false;
   assert.deepEqual((await ask(asked)).map((part) => part.error?.code ?? part), [403, 'checkout_disabled']);
+  assert.equal(Object.values(state().orders).at(-1).status, 'ended'); // it waits for nobody
 }));
 
 test('the manifest names the checkout only once Stripe is connected', () => setting(async ({ shop }) => {

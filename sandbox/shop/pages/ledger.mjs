@@ -4,6 +4,7 @@ import { layout, moment, pill, problem } from './layout.mjs';
 
 const SOURCES = { chat: 'Chat', agent: 'Agent', site: 'Site' };
 const STATUSES = ['open', 'processing', 'authorized', 'paid', 'partially_refunded', 'refunded', 'disputed', 'failed', 'expired', 'canceled'];
+const WIDTH = 270; // of the chart, in its own units: so narrow that its words stay readable at 320 px
 const KIND = { paid: 'good', authorized: 'good', processing: 'warn', disputed: 'bad', failed: 'bad', refunded: 'warn', partially_refunded: 'warn' };
 
 export function ledgerPage(view, { groups, page, down }) {
@@ -27,10 +28,10 @@ function chart(group, index) {
   const rowHeight = 48;
   // Text above each bar, so that neither long names nor long amounts are ever cut by a short bar.
   return html`<div class="card"><h3>${name}</h3>
-<svg class="chart" viewBox="0 0 320 ${group.rows.length * rowHeight}" role="img" aria-labelledby="chart-${index}-title chart-${index}-desc">
+<svg class="chart" viewBox="0 0 ${WIDTH} ${group.rows.length * rowHeight}" role="img" aria-labelledby="chart-${index}-title chart-${index}-desc">
 <title id="chart-${index}-title">Sales by source, ${name}</title>
 <desc id="chart-${index}-desc">${group.rows.map((row) => `${label(row.group)}: ${format(row.gross, currency)} in ${row.count} sales`).join('; ')}. The same figures are in the table below.</desc>
-${group.rows.map((row, position) => html`<text x="0" y="${position * rowHeight + 15}">${label(row.group)}</text><text x="320" y="${position * rowHeight + 15}" text-anchor="end">${format(row.gross, currency)}</text><rect class="bar-${Object.hasOwn(SOURCES, row.group) ? row.group : 'site'}" x="0" y="${position * rowHeight + 22}" width="${Math.max(row.gross > 0 ? 3 : 0, Math.round((row.gross / most) * 320))}" height="16" rx="3"/>`)}
+${group.rows.map((row, position) => html`<text x="0" y="${position * rowHeight + 15}">${label(row.group)}</text><text x="${WIDTH}" y="${position * rowHeight + 15}" text-anchor="end">${format(row.gross, currency)}</text><rect class="bar-${Object.hasOwn(SOURCES, row.group) ? row.group : 'site'}" x="0" y="${position * rowHeight + 22}" width="${Math.max(row.gross > 0 ? 3 : 0, Math.round((row.gross / most) * WIDTH))}" height="16" rx="3"/>`)}
 </svg>
 <details><summary>As a table</summary><div class="scroll" role="region" aria-label="Sales by source, ${name}" tabindex="0"><table><thead><tr><th scope="col">Source</th><th scope="col" class="number">Sales</th><th scope="col" class="number">Gross</th><th scope="col" class="number">Refunded</th><th scope="col" class="number">Fees</th><th scope="col" class="number">Net</th></tr></thead>
 <tbody>${group.rows.map((row) => html`<tr><th scope="row">${label(row.group)}</th><td class="number">${row.count}</td>${['gross', 'refunded', 'fees', 'net'].map((figure) => html`<td class="number">${signed(row[figure], currency)}</td>`)}</tr>`)}</tbody></table></div></details></div>`;
