@@ -267,6 +267,13 @@ pub struct News {
     pub billing_details: Option<Value>,
 }
 
+impl News {
+    /// Whether it tells who bought. A PaymentIntent's event does not, and may be the one that comes first.
+    pub fn tells_buyer(&self) -> bool {
+        self.to.is_some() && (self.customer.is_some() || self.shipping_details.is_some() || self.billing_details.is_some())
+    }
+}
+
 /// Why news is not about the row that it names. Said to the operator (a stray), never to a browser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mismatch {

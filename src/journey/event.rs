@@ -130,16 +130,22 @@ async fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result
 /// The effect and the event's id, in one batch.
 async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Result<&'static str> {
     let now = clock::now();
-    let remember = || {
-        edge.db.remember_event(&event.id, &event.kind, event.account.as_deref(), event.livemode, Some(&row.id), event.created, now)
-    };
-    let Some(to) = news.to.filter(|to| to.follows().contains(&row.status)) else {
-        edge.db.one(remember()).await?;
-        return Ok("nothing_new");
-    };
-    let check_at = ledger::next_check(to, 0, now, row.expires_at);
-    let answers = edge.db.batch(vec![remember(), edge.db.advance(row, news, "webhook", now, check_at)]).await?;
-    Ok(if answers.at(1)?.changes()? == 1 { to.name() } else { "nothing_new" })
+    let remember =
+        edge.db.remember_event(&event.id, &event.kind, event.account.as_deref(), event.livemode, Some(&row.id), event.created, now);
+    let mut batch = vec![remember];
+    let to = news.to.filter(|to| to.follows().contains(&row.status));
+    if let Some(to) = to {
+        let check_at = ledger::next_check(to, 0, now, row.expires_at);
+        batch.push(edge.db.advance(row, news, "webhook", now, check_at));
+    }
+    if news.tells_buyer() {
+        batch.push(edge.db.note_buyer(&row.id, news));
+    }
+    let answers = edge.db.batch(batch).await?;
+    Ok(match to {
+        Some(to) if answers.at(1)?.changes()? == 1 => to.name(),
+        _ => "nothing_new",
+    })
 }
 
 async fn keep_stray(edge: &Edge, event: &Event, row: &Row, mismatch: Mismatch) -> Result<&'static str> {

@@ -158,6 +158,21 @@ impl Db {
         )
     }
 
+    /// Who bought, beside the status: another event may have moved the row before, without knowing.
+    pub fn note_buyer(&self, id: &str, news: &News) -> Result<D1PreparedStatement> {
+        let render = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string);
+        let (customer, shipping, billing) = (render(&news.customer), render(&news.shipping_details), render(&news.billing_details));
+        sql!(
+            self,
+            "UPDATE transactions SET customer = coalesce(?2, customer), shipping_details = coalesce(?3, shipping_details),
+               billing_details = coalesce(?4, billing_details) WHERE id = ?1 AND status <> 'open'",
+            id,
+            &customer,
+            &shipping,
+            &billing
+        )
+    }
+
     /// Keeps that an event was applied. A doubled event finds its id.
     #[allow(clippy::too_many_arguments)]
     pub fn remember_event(

@@ -144,6 +144,18 @@ describe('one event, one effect', () => {
 });
 
 describe('whatever order the news comes in', () => {
+  test('the ledger knows who bought, and where to', async () => {
+    for (const order of [['payment_intent.succeeded', 'checkout.session.completed'], ['checkout.session.completed', 'payment_intent.succeeded']]) {
+      const body = chatBody(shop, { collect: { shipping_countries: ['US'], billing: true } });
+      const { session, events } = await paidUntold({ body, how: { email: 'ann@example.com', name: 'Ann Buyer' } });
+      for (const type of order) assert.equal(await deliver(events[type]), 200);
+      const kept = await transaction(session.transaction);
+      assert.deepEqual(kept.customer, { email: 'ann@example.com', name: 'Ann Buyer', phone: null }, order[0]);
+      assert.equal(kept.shipping_details.address.city, 'Springfield', order[0]);
+      assert.equal(kept.billing_details.address.country, 'US', order[0]);
+    }
+  });
+
   const orders = (list) => (list.length < 2 ? [list] : list.flatMap((first, at) => orders(list.toSpliced(at, 1)).map((rest) => [first, ...rest])));
 
   for (const order of orders(['checkout.session.completed', 'checkout.session.async_payment_succeeded', 'payment_intent.succeeded'])) {
