@@ -42,7 +42,7 @@ export function agentResult(view, { order }) {
   return layout(view, 'Session created', html`<h1>Session created for ${order.source.replace(/^agent:/, '')}</h1>
 <p class="lead">Order ${order.id}. The claims were looked at and thrown away: these are the shop's prices.</p>
 <div class="scroll" role="region" aria-label="Repriced lines" tabindex="0"><table class="tight"><caption>Repriced lines</caption>
-<thead><tr><th scope="col">Product</th><th scope="col" class="number">Pieces</th><th scope="col" class="number">Claimed</th><th scope="col" class="number">Charged</th></tr></thead>
+<thead><tr><th scope="col">Product</th><th scope="col" class="number">Qty</th><th scope="col" class="number">Claimed</th><th scope="col" class="number">Charged</th></tr></thead>
 <tbody>${order.lines.map((line) => html`<tr><th scope="row">${line.name}</th><td class="number">${line.quantity}</td><td class="number">${claim(line, currency)}</td><td class="number">${format(line.amount_total, currency)}</td></tr>`)}</tbody></table></div>
 <p class="price">Total ${format(order.total, currency)}</p>
 ${url && html`<p class="row"><a class="button" href="${url}">Pay as the agent's person</a> <a class="button second" href="/order/${order.id}?key=${order.key}">See the order</a></p>`}`);
