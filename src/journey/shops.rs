@@ -242,7 +242,7 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     shop.create_session_endpoint = endpoint;
     shop.default_success_url = success;
     shop.default_cancel_url = cancel;
-    edge.db.update_shop(&shop).await?;
+    edge.db.update_shop(&shop, clock::now()).await?;
     if shop.checkout_enabled == 0 {
         let (work, shop_id) = (edge.clone(), shop.id.clone());
         edge.later(async move {

@@ -26,7 +26,6 @@ pub async fn run(edge: &Edge) {
         figures.insert(step.to_owned(), value);
     };
     note("asked", ask_due(edge).await);
-    note("expired_by_kill_switch", kill_switch(edge).await);
     note("deauthorized", super::connect::settle_deauthorizations(edge, DEAUTHORIZATIONS).await);
     note("tokens_moved", move_tokens(edge).await);
     note("rows_expired", edge.db.expire(clock::now()).await.map(|gone| u32::try_from(gone).unwrap_or(u32::MAX)));
@@ -39,12 +38,15 @@ pub async fn run(edge: &Edge) {
 async fn ask_due(edge: &Edge) -> Result<u32> {
     let now = clock::now();
     let mut settled = 0_u32;
-    for row in edge.db.rows_to_check(now, CHECKS).await? {
+    let (rows, switched_off) = edge.db.rows_to_check(now, CHECKS).await?;
+    for row in rows {
         // Leased first: a run that dies here leaves the row due again in ten minutes.
         if !edge.db.lease_check(&row, now, now.saturating_add(600)).await? {
             continue;
         }
-        if ask(edge, &row, now).await? {
+        let kill = row.status == Status::Open && switched_off.contains(&row.id);
+        let moved = if kill { end(edge, &row, now).await? } else { ask(edge, &row, now).await? };
+        if moved {
             settled = settled.saturating_add(1);
         }
     }
@@ -96,27 +98,29 @@ async fn ask(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
     }
 }
 
-/// Expires the open sessions of shops whose kill switch is on.
-async fn kill_switch(edge: &Edge) -> Result<u32> {
-    let rows = edge.db.switched_off_with_open(EXPIRIES).await?;
-    expire_rows(edge, rows).await
+/// Ends an open session of a shop whose kill switch is on; `true` when it is over.
+async fn end(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
+    if row.checkout_session.is_none() {
+        return ask(edge, row, now).await;
+    }
+    match checkout::end(edge, row).await {
+        Ok(after) => Ok(after.status != Status::Open),
+        Err(problem) => {
+            log::line(json!({ "level": "warn", "event": "expire_failed", "transaction": row.id, "why": problem.code }));
+            let next = if row.checks < 20 { Some(now.saturating_add(600)) } else { None };
+            edge.db.check_later(&row.id, next).await?;
+            Ok(false)
+        }
+    }
 }
 
-/// The same at once, for the shop that has just thrown the switch.
+/// Ends what a shop has open at the moment in which it throws its kill switch; what is left, the sweep ends.
 pub async fn expire_open_of(edge: &Edge, shop_id: &str) -> Result<u32> {
-    let rows = edge.db.open_sessions(shop_id, EXPIRIES).await?;
-    expire_rows(edge, rows).await
-}
-
-async fn expire_rows(edge: &Edge, rows: Vec<Row>) -> Result<u32> {
+    let now = clock::now();
     let mut ended = 0_u32;
-    for row in rows {
-        match checkout::end(edge, &row).await {
-            Ok(after) if after.status != Status::Open => ended = ended.saturating_add(1),
-            Ok(_) => {}
-            Err(problem) => {
-                log::line(json!({ "level": "warn", "event": "expire_failed", "transaction": row.id, "why": problem.code }));
-            }
+    for row in edge.db.open_sessions(shop_id, EXPIRIES).await? {
+        if end(edge, &row, now).await? {
+            ended = ended.saturating_add(1);
         }
     }
     Ok(ended)

@@ -132,9 +132,10 @@ impl Db {
         .map(|_| ())
     }
 
-    /// Writes what `PATCH /v1/shop` may change.
-    pub async fn update_shop(&self, shop: &ShopRow) -> Result<()> {
-        self.one(sql!(
+    /// Writes what `PATCH /v1/shop` may change. With the kill switch on, its open sessions are due for the sweep in the same
+    /// batch, which then ends them; they share its pauses, so that sessions that cannot be ended do not hold up others.
+    pub async fn update_shop(&self, shop: &ShopRow, now: i64) -> Result<()> {
+        let update = sql!(
             self,
             "UPDATE shops SET name = ?2, webhook_url = ?3, allowed_origins = ?4, checkout_enabled = ?5, create_session_endpoint = ?6,
                default_success_url = ?7, default_cancel_url = ?8, automatic_tax = ?9 WHERE id = ?1",
@@ -147,9 +148,16 @@ impl Db {
             &shop.default_success_url,
             &shop.default_cancel_url,
             shop.automatic_tax
-        ))
-        .await
-        .map(|_| ())
+        );
+        let due = sql!(
+            self,
+            "UPDATE transactions SET check_at = ?2, checks = 0 WHERE ?3 = 0 AND shop_id = ?1 AND status = 'open'
+               AND checkout_session IS NOT NULL",
+            &shop.id,
+            now,
+            shop.checkout_enabled
+        );
+        self.batch(vec![update, due]).await.map(|_| ())
     }
 
     /// A new key; the ones before stay good until `old_until`, and a second roll does not prolong them.

@@ -267,10 +267,20 @@ impl Db {
 
     // --- what the sweep looks for -------------------------------------------------------------------------------
 
-    /// Rows about which Stripe has to be asked, the longest due first.
-    pub async fn rows_to_check(&self, now: i64, limit: i64) -> Result<Vec<Row>> {
-        let text = format!("SELECT * FROM transactions WHERE check_at <= ?1 ORDER BY check_at LIMIT {limit}");
-        self.one(sql!(self, &text, now)).await?.all()
+    /// Rows about which Stripe has to be asked, the longest due first; and the ids of those whose shop has its kill switch on.
+    pub async fn rows_to_check(&self, now: i64, limit: i64) -> Result<(Vec<Row>, Vec<String>)> {
+        #[derive(Deserialize)]
+        struct Id {
+            id: String,
+        }
+        let rows = format!("SELECT * FROM transactions WHERE check_at <= ?1 ORDER BY check_at LIMIT {limit}");
+        let off = format!(
+            "SELECT id FROM (SELECT id, shop_id FROM transactions WHERE check_at <= ?1 ORDER BY check_at LIMIT {limit})
+             WHERE shop_id IN (SELECT id FROM shops WHERE checkout_enabled = 0)"
+        );
+        let answers = self.batch(vec![sql!(self, &rows, now), sql!(self, &off, now)]).await?;
+        let off = answers.at(1)?.all::<Id>()?.into_iter().map(|row| row.id).collect();
+        Ok((answers.at(0)?.all()?, off))
     }
 
     /// Takes a due row for this run, so that two runs side by side do not ask twice.
@@ -294,15 +304,6 @@ impl Db {
             "SELECT * FROM transactions WHERE shop_id = ?1 AND status = 'open' AND checkout_session IS NOT NULL ORDER BY id LIMIT {limit}"
         );
         self.one(sql!(self, &text, shop_id)).await?.all()
-    }
-
-    /// Shops with the kill switch on, or superseded with it, that still have open sessions.
-    pub async fn switched_off_with_open(&self, limit: i64) -> Result<Vec<Row>> {
-        let text = format!(
-            "SELECT t.* FROM shops s JOIN transactions t ON t.shop_id = s.id AND t.status = 'open' AND t.checkout_session IS NOT NULL
-             WHERE s.checkout_enabled = 0 ORDER BY t.id LIMIT {limit}"
-        );
-        self.one(sql!(self, &text)).await?.all()
     }
 
     pub async fn due_deauthorizations(&self, now: i64, limit: i64) -> Result<Vec<DueDeauthorization>> {
