@@ -226,7 +226,9 @@ impl Row {
     pub fn checkout_session(&self) -> Value {
         let (status, payment_status) = match self.status {
             Status::Open => ("open", "unpaid"),
-            Status::Expired | Status::Canceled if self.payment_intent.is_none() => ("expired", "unpaid"),
+            // Also after a declined card, which leaves a PaymentIntent behind.
+            Status::Expired => ("expired", "unpaid"),
+            Status::Canceled if self.payment_intent.is_none() => ("expired", "unpaid"),
             status if status.sold() => ("complete", "paid"),
             _ => ("complete", "unpaid"),
         };
