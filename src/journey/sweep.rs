@@ -107,7 +107,9 @@ async fn end(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
         Ok(after) => Ok(after.status != Status::Open),
         Err(problem) => {
             log::line(json!({ "level": "warn", "event": "expire_failed", "transaction": row.id, "why": problem.code }));
-            let next = if row.checks < 20 { Some(now.saturating_add(600)) } else { None };
+            // Soon at first: until it is ended a buyer can still pay.
+            let pause = row.checks.saturating_add(1).clamp(1, 10).saturating_mul(60);
+            let next = if row.checks < 20 { Some(now.saturating_add(pause)) } else { None };
             edge.db.check_later(&row.id, next).await?;
             Ok(false)
         }

@@ -163,7 +163,10 @@ impl Db {
                         "UPDATE transactions SET checkout_session = ?2, session_url = ?3, expires_at = ?4, stripe_form = NULL, attempt_until = 0,
                            events = CASE WHEN checkout_session IS NULL THEN
                              json_insert(events, '$[#]', json_object('type', 'open', 'created', CAST(?5 AS INTEGER), 'by', 'checkout'))
-                             ELSE events END
+                             ELSE events END,
+                           -- The kill switch was thrown while Stripe was at work: due at once, and the sweep ends it.
+                           check_at = CASE WHEN (SELECT checkout_enabled FROM shops WHERE shops.id = transactions.shop_id) = 0 THEN ?5
+                             ELSE check_at END
                          WHERE id = ?1 AND (checkout_session IS NULL OR checkout_session = ?2) AND status <> 'canceled'",
                         &row.id,
                         &row.checkout_session,

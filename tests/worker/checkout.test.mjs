@@ -577,6 +577,18 @@ describe('the kill switch', () => {
     await made(agentBody(other), other);
   });
 
+  test('thrown while a session is being made: the sweep ends it', async (t) => {
+    const other = await newShop(t);
+    stripe.misbehave({ on: ROUTE, how: 'slow', ms: 300 });
+    const running = create(agentBody(other), other);
+    await eventually(async () => (await w.d1('SELECT id FROM transactions WHERE shop_id = ?', other.id)).length);
+    fine(await api('PATCH', '/v1/shop', { key: other.key, body: { checkout_enabled: false } }));
+    const late = fine(await running, 201);
+    await w.scheduled();
+    assert.equal(stripes(late.id).status, 'expired');
+    assert.equal((await transaction(late.transaction, other)).status, 'expired');
+  });
+
   test('what Stripe did not end at once the sweep ends', async (t) => {
     const other = await newShop(t);
     const open = await createSession(w, other, agentBody(other));
@@ -587,10 +599,29 @@ describe('the kill switch', () => {
     await eventually(() => stripe.requests.slice(before).some(({ status }) => status === 500));
     assert.equal(stripes(open.id).status, 'open');
     // It is tried again a little later; the test does not wait that long.
-    await eventually(async () => (await w.d1('SELECT checks FROM transactions WHERE id = ?', open.transaction))[0].checks > 0);
+    const [due] = await eventually(async () => {
+      const rows = await w.d1('SELECT checks, check_at FROM transactions WHERE id = ?', open.transaction);
+      return rows[0].checks > 0 && rows;
+    });
+    assert.ok(due.check_at <= Date.now() / 1000 + 61, 'by the minute');
     await w.d1('UPDATE transactions SET check_at = 1 WHERE id = ?', open.transaction);
     await w.scheduled();
     assert.equal(stripes(open.id).status, 'expired');
     assert.equal((await transaction(open.transaction, other)).status, 'expired');
+  });
+});
+
+describe('a superseded shop', () => {
+  test('makes no new sessions; what was open is paid and recorded', async (t) => {
+    const first = await newShop(t);
+    const open = await made(agentBody(first), first);
+    const again = fine(await api('POST', '/v1/shops', { body: { site_url: first.site, challenge_url: first.shop.challenge_url } }), 201);
+    first.challenge = again.challenge;
+    fine(await api('POST', '/v1/shop/verify', { key: again.api_key }));
+    refused(await create(agentBody(first), first), 401, 'api_key_invalid');
+    refused(await create(agentBody(first), { key: again.api_key }), 409, 'not_connected');
+    await pay(open.id);
+    assert.deepEqual(await w.d1('SELECT status, shop_id FROM transactions WHERE id = ?', open.transaction), [{ status: 'paid', shop_id: first.id }]);
+    assert.deepEqual(fine(await api('GET', '/v1/transactions', { key: again.api_key })).data, []);
   });
 });

@@ -223,6 +223,18 @@ describe('a second registration of the same site', () => {
   });
 });
 
+test('SHOP_VERIFICATION=off: active at birth, and the next one of the same site supersedes it', async (t) => {
+  const trusting = await startWorker({ vars: { SHOP_VERIFICATION: 'off' } });
+  t.after(() => trusting.close());
+  const body = { site_url: 'http://localhost:4', challenge_url: 'http://localhost:4/c' };
+  const first = fine(await trusting.api('POST', '/v1/shops', { body }), 201);
+  assert.equal(first.status, 'active');
+  const second = fine(await trusting.api('POST', '/v1/shops', { body }), 201);
+  assert.equal(second.status, 'active');
+  refused(await trusting.api('GET', '/v1/shop', { key: first.api_key }), 401, 'api_key_invalid');
+  fine(await trusting.api('GET', '/v1/shop', { key: second.api_key }));
+});
+
 describe('PATCH /v1/shop', () => {
   test('sets what is named, clears by null, keeps the rest', async (t) => {
     const shop = await active(t, { name: 'Old' });
