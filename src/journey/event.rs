@@ -29,13 +29,12 @@ pub async fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         return Err(Problem::request(400, "signature_invalid", format!("The Stripe-Signature was refused: {}.", bad.0)));
     }
     let event = event::read(&body)?;
-    let outcome = apply(edge, &event).await.map_err(|problem| {
+    let outcome = apply(edge, &event).await.map_err(|mut problem| {
         // Stripe sends it again: an event that is not durable must not be acknowledged.
         if problem.kind == Kind::Internal {
-            Problem { status: 503, ..problem }
-        } else {
-            problem
+            problem.status = 503;
         }
+        problem
     })?;
     log::line(json!({ "level": "info", "event": "stripe_event", "request_id": &*edge.request_id, "id": event.id, "type": event.kind, "outcome": outcome }));
     Ok(Reply::json(200, &json!({ "received": true })))
