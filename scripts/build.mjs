@@ -23,7 +23,7 @@ const LOCK = inRoot('Cargo.lock');
 
 /** One hash over the contents (not the times: git changes those) of all that the output depends on. */
 function sources({ without } = {}) {
-  const paths = [...filesUnder(inRoot('src')), inRoot('Cargo.toml'), LOCK].filter((path) => path !== without).sort();
+  const paths = [...filesUnder(inRoot('src')), inRoot('build.rs'), inRoot('Cargo.toml'), LOCK].filter((path) => path !== without).sort();
   return sha256(paths.map((path) => `${relative(ROOT, path)} ${sha256(readFileSync(path))}`).join('\n'));
 }
 

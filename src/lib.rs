@@ -41,6 +41,7 @@ mod store;
 use edge::http::{Incoming, Reply};
 use edge::{Counters, Edge, clock, log};
 use error::{Kind, Problem, Result};
+use futures_util::future::LocalBoxFuture;
 use route::{Found, Route};
 use serde_json::json;
 use std::rc::Rc;
@@ -109,7 +110,7 @@ async fn answer(
     let public_url = configured_url.unwrap_or_else(|| incoming.origin.clone());
     match &route {
         Route::FrontPage => return Ok(journey::welcome::front(configuration, &public_url, allow_local)),
-        Route::OpenApi => return Ok(journey::welcome::openapi()),
+        Route::OpenApi => return journey::welcome::openapi(),
         _ => {}
     }
     let config = match configuration {
@@ -138,35 +139,37 @@ async fn answer(
 
 async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<Reply> {
     use journey::{checkout, complete, connect, event, ledger, shops, welcome};
-    match route {
-        Route::FrontPage | Route::OpenApi => Err(Problem::fault("answered before")),
-        Route::Health => Ok(welcome::health(edge).await),
-        Route::CreateShop => shops::create(edge, incoming).await,
-        Route::VerifyShop => shops::verify(edge, incoming).await,
-        Route::GetShop => shops::get(edge, incoming).await,
-        Route::UpdateShop => shops::update(edge, incoming).await,
-        Route::RollApiKey => shops::roll_api_key(edge, incoming).await,
-        Route::RollSigningSecret => shops::roll_signing_secret(edge, incoming).await,
-        Route::StartConnect => connect::start(edge, incoming).await,
-        Route::ConsentPage(ticket) => connect::consent_page(edge, &ticket).await,
-        Route::Consent(ticket) => connect::consent(edge, &ticket).await,
-        Route::ConnectCallback => connect::callback(edge, incoming).await,
-        Route::ConfirmConnect => connect::confirm(edge, incoming).await,
-        Route::GetConnection => connect::get(edge, incoming).await,
-        Route::DeleteConnection => connect::delete(edge, incoming).await,
-        Route::CreateCheckoutSession => checkout::create(edge, incoming).await,
-        Route::GetCheckoutSession(id) => checkout::get(edge, incoming, &id).await,
-        Route::ExpireCheckoutSession(id) => checkout::expire(edge, incoming, &id).await,
-        Route::Complete(id) => complete::complete(edge, incoming, Some(&id)).await,
-        Route::CompleteBySession => complete::complete(edge, incoming, None).await,
-        Route::Cancel(id) => complete::cancel(edge, &id).await,
-        Route::Manifest => complete::manifest(edge, incoming).await,
-        Route::ListTransactions => ledger::list(edge, incoming).await,
-        Route::GetTransaction(id) => ledger::get(edge, incoming, &id).await,
-        Route::SummarizeTransactions => ledger::summary(edge, incoming).await,
-        Route::ExportTransactions => ledger::export(edge, incoming).await,
-        Route::StripeWebhook => event::receive(edge, incoming).await,
-    }
+    // One box each: as one future, what each journey needs is kept and moved for all of them.
+    let journey: LocalBoxFuture<Result<Reply>> = match &route {
+        Route::FrontPage | Route::OpenApi => return Err(Problem::fault("answered before")),
+        Route::Health => return Ok(welcome::health(edge).await),
+        Route::CreateShop => Box::pin(shops::create(edge, incoming)),
+        Route::VerifyShop => Box::pin(shops::verify(edge, incoming)),
+        Route::GetShop => Box::pin(shops::get(edge, incoming)),
+        Route::UpdateShop => Box::pin(shops::update(edge, incoming)),
+        Route::RollApiKey => Box::pin(shops::roll_api_key(edge, incoming)),
+        Route::RollSigningSecret => Box::pin(shops::roll_signing_secret(edge, incoming)),
+        Route::StartConnect => Box::pin(connect::start(edge, incoming)),
+        Route::ConsentPage(ticket) => Box::pin(connect::consent_page(edge, ticket)),
+        Route::Consent(ticket) => Box::pin(connect::consent(edge, ticket)),
+        Route::ConnectCallback => Box::pin(connect::callback(edge, incoming)),
+        Route::ConfirmConnect => Box::pin(connect::confirm(edge, incoming)),
+        Route::GetConnection => Box::pin(connect::get(edge, incoming)),
+        Route::DeleteConnection => Box::pin(connect::delete(edge, incoming)),
+        Route::CreateCheckoutSession => Box::pin(checkout::create(edge, incoming)),
+        Route::GetCheckoutSession(id) => Box::pin(checkout::get(edge, incoming, id)),
+        Route::ExpireCheckoutSession(id) => Box::pin(checkout::expire(edge, incoming, id)),
+        Route::Complete(id) => Box::pin(complete::complete(edge, incoming, Some(id))),
+        Route::CompleteBySession => Box::pin(complete::complete(edge, incoming, None)),
+        Route::Cancel(id) => Box::pin(complete::cancel(edge, id)),
+        Route::Manifest => Box::pin(complete::manifest(edge, incoming)),
+        Route::ListTransactions => Box::pin(ledger::list(edge, incoming)),
+        Route::GetTransaction(id) => Box::pin(ledger::get(edge, incoming, id)),
+        Route::SummarizeTransactions => Box::pin(ledger::summary(edge, incoming)),
+        Route::ExportTransactions => Box::pin(ledger::export(edge, incoming)),
+        Route::StripeWebhook => Box::pin(event::receive(edge, incoming)),
+    };
+    journey.await
 }
 
 /// The sweep. A scheduled event returns nothing, so whatever happens is in the log.

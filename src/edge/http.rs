@@ -2,7 +2,9 @@
 
 use crate::error::{Problem, Result};
 use serde_json::Value;
-use worker::{Headers, Request, Response, ResponseBuilder};
+use worker::js_sys::{self, Array, Function, Reflect, Uint8Array};
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::{Headers, Request, Response, ResponseBody, ResponseBuilder, web_sys};
 
 /// Largest body of a request, bytes (contract, *Conventions*).
 pub const MAX_BODY: usize = 256 * 1024;
@@ -43,10 +45,10 @@ impl Incoming {
         form_urlencoded::parse(self.query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
-    /// A cookie's value.
+    /// The value of a cookie of ours: base64url, so there is nothing to unquote and nothing to decode.
     pub fn cookie(&self, name: &str) -> Option<String> {
         let header = self.header("Cookie")?;
-        cookie::Cookie::split_parse(header).filter_map(std::result::Result::ok).find(|c| c.name() == name).map(|c| c.value().to_owned())
+        header.split(';').find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
     }
 
     /// The bytes of the body, at most [`MAX_BODY`]: by its announced length first, then by its real one.
@@ -97,6 +99,16 @@ fn too_large() -> Problem {
     Problem::request(413, "body_too_large", format!("The body may have at most {MAX_BODY} bytes."))
 }
 
+/// `new Response(packed).body.pipeThrough(new DecompressionStream("deflate"))`, for which `worker` has no binding.
+fn unpack(packed: &[u8]) -> std::result::Result<web_sys::ReadableStream, JsValue> {
+    let bytes = Uint8Array::from(packed);
+    let body = JsValue::from(web_sys::Response::new_with_opt_buffer_source(Some(&bytes))?.body());
+    let class: Function = Reflect::get(&js_sys::global(), &"DecompressionStream".into())?.dyn_into()?;
+    let unpacker = Reflect::construct(&class, &Array::of1(&"deflate".into()))?;
+    let pipe: Function = Reflect::get(&body, &"pipeThrough".into())?.dyn_into()?;
+    pipe.call1(&body, &unpacker)?.dyn_into()
+}
+
 /// An answer, before it is given to the platform.
 pub struct Reply {
     pub status: u16,
@@ -119,6 +131,15 @@ impl Reply {
     /// JSON that was rendered before: a replayed answer is the first one, byte for byte.
     pub fn rendered(status: u16, body: String) -> Self {
         Reply::text(status, "application/json; charset=utf-8", body)
+    }
+
+    /// JSON that is in the binary as zlib's format; the platform's own `DecompressionStream` unpacks it.
+    pub fn unpacked(status: u16, packed: &[u8]) -> Result<Self> {
+        let stream = unpack(packed).map_err(|e| Problem::fault(format!("cannot unpack: {e:?}")))?;
+        let response = Response::from_body(ResponseBody::Stream(stream)).map_err(Problem::fault)?;
+        let mut reply = Reply::rendered(status, String::new());
+        reply.body = Body::Stream(response);
+        Ok(reply)
     }
 
     fn text(status: u16, kind: &str, body: String) -> Self {

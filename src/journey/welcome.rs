@@ -8,7 +8,8 @@ use crate::page;
 use serde_json::json;
 
 /// This contract as OpenAPI 3.1; `tests/worker/openapi.test.mjs` keeps it true.
-const OPENAPI: &str = include_str!("../openapi.json");
+/// Packed by build.rs.
+const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.zlib"));
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 const FEATURES: [&str; 5] = ["connect.oauth", "checkout", "completion", "ledger", "webhooks"];
@@ -17,8 +18,8 @@ pub fn front(config: &'static Result<Config, Misconfigured>, public_url: &str, a
     Reply::page(200, page::front(VERSION, &config.as_ref(), public_url), page::csp(allow_local))
 }
 
-pub fn openapi() -> Reply {
-    Reply::rendered(200, OPENAPI.to_owned()).with("X-Contract-Version", "1")
+pub fn openapi() -> Result<Reply, Problem> {
+    Ok(Reply::unpacked(200, OPENAPI)?.with("X-Contract-Version", "1"))
 }
 
 pub async fn health(edge: &Edge) -> Reply {
