@@ -1,0 +1,111 @@
+// What a journey may cost (design, "Budget per journey"): counted by the Worker itself, said in its log.
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { BUILD } from '../../scripts/lib/paths.mjs';
+import { startStripe } from '../../sandbox/stripe/index.mjs';
+import { chatBody, connectShop, createSession, registerShop } from '../support/shop.mjs';
+import { startWorker } from '../support/worker.mjs';
+
+let stripe, w, shop;
+
+before(async () => {
+  stripe = await startStripe({ retryPauses: [] });
+  w = await startWorker({ stripe });
+  shop = await registerShop(w);
+  await connectShop(w, stripe, shop);
+});
+
+after(async () => {
+  await w?.close();
+  await stripe?.close();
+  await shop?.close();
+});
+
+/** What one request took, by its own line in the log. */
+async function cost(answer, status) {
+  assert.equal(answer.status, status);
+  const { d1, stripe: calls } = await w.logLine((line) => line.event === 'request' && line.request_id === answer.headers.get('request-id'));
+  return { d1, stripe: calls };
+}
+
+// todo: the journeys are all inlined into one future. Until that is undone this says how far it is, without stopping the others.
+test('the binary has at most 512 KB', { todo: 'the core is larger than its budget' }, () => {
+  const { size } = statSync(join(BUILD, 'index_bg.wasm'));
+  assert.ok(size <= 512 * 1024, `${size} bytes`);
+});
+
+describe('round trips to D1, calls to Stripe', () => {
+  const create = (idempotencyKey, body = chatBody(shop)) => w.api('POST', '/v1/checkout/sessions', { key: shop.key, idempotencyKey, body });
+
+  test('creating a session: 3 + 1', async () => {
+    assert.deepEqual(await cost(await create('one'), 201), { d1: 3, stripe: 1 });
+    assert.deepEqual(await cost(await create('two', chatBody(shop, { cart: { order_id: '7' } })), 201), { d1: 3, stripe: 1 });
+  });
+
+  test('the same key again: 1 + 0', async () => {
+    assert.deepEqual(await cost(await create('one'), 201), { d1: 1, stripe: 0 });
+  });
+
+  test('a body that is refused: 1 + 0', async () => {
+    assert.deepEqual(await cost(await create('bad', { source: 'chat' }), 400), { d1: 1, stripe: 0 });
+  });
+
+  test('completing: 2 + 1; reloading: 1 + 0', async () => {
+    const session = await createSession(w, shop);
+    stripe.webhooks.pause();
+    const { location } = await stripe.pay(session.id);
+    stripe.webhooks.drop();
+    stripe.webhooks.resume();
+    assert.deepEqual(await cost(await w.fetch(location), 303), { d1: 2, stripe: 1 });
+    assert.deepEqual(await cost(await w.fetch(location), 303), { d1: 1, stripe: 0 });
+  });
+
+  test('canceling: 1 + 0', async () => {
+    const session = await createSession(w, shop);
+    assert.deepEqual(await cost(await w.fetch(`/checkout/cancel/${session.transaction}`), 303), { d1: 1, stripe: 0 });
+  });
+
+  test('webhooks: at most 2 + 0', async () => {
+    const session = await createSession(w, shop);
+    w.clearLogs();
+    await stripe.pay(session.id);
+    await stripe.webhooks.drained();
+    const applied = await w.logLine((line) => line.event === 'stripe_event' && line.type === 'checkout.session.completed');
+    const settled = await w.logLine((line) => line.event === 'request' && line.request_id === applied.request_id);
+    assert.deepEqual({ d1: settled.d1, stripe: settled.stripe }, { d1: 2, stripe: 0 });
+    const all = w.logs().lines.filter((line) => line.event === 'request' && line.route === settled.route);
+    assert.ok(all.length > 1);
+    for (const line of all) assert.ok(line.d1 <= 2 && line.stripe === 0, JSON.stringify(line));
+  });
+
+  test('webhooks of no business of ours, and forged ones: 0 + 0', async () => {
+    const send = (body, header) => w.api('POST', '/stripe/webhooks', { body, headers: { 'stripe-signature': header } });
+    const foreign = JSON.stringify({ id: 'evt_1', type: 'checkout.session.completed', livemode: false, data: { object: { id: 'cs_1', livemode: false, metadata: {} } } });
+    assert.deepEqual(await cost(await send(foreign, stripe.signature(foreign, w.webhookSecrets.connect)), 200), { d1: 0, stripe: 0 });
+    assert.deepEqual(await cost(await send(foreign, 't=1,v1=00'), 400), { d1: 0, stripe: 0 });
+  });
+
+  test('reading the ledger: 2 + 0, however the page begins', async () => {
+    const key = shop.key;
+    assert.deepEqual(await cost(await w.api('GET', '/v1/transactions', { key }), 200), { d1: 2, stripe: 0 });
+    const { body } = await w.api('GET', '/v1/transactions?limit=1', { key });
+    const after = await w.api('GET', `/v1/transactions?starting_after=${body.data[0].id}`, { key });
+    assert.deepEqual(await cost(after, 200), { d1: 2, stripe: 0 });
+    assert.deepEqual(await cost(await w.api('GET', '/v1/transactions/summary', { key }), 200), { d1: 2, stripe: 0 });
+  });
+
+  test('pages that need no data: 0 + 0', async () => {
+    for (const path of ['/', '/openapi.json']) assert.deepEqual(await cost(await w.fetch(path), 200), { d1: 0, stripe: 0 });
+  });
+});
+
+test('a page costs the same at row 10 and at row 1,000,000: an index finds it, nothing is sorted', async () => {
+  for (const filter of ['', " AND source = 'agent'", " AND agent = 'Claude'", " AND status = 'paid'", ' AND livemode = 1', " AND order_id = '7'"]) {
+    const plan = await w.d1(`EXPLAIN QUERY PLAN SELECT * FROM transactions WHERE shop_id = 'shop_1'${filter} AND id < 'cct_5' ORDER BY id DESC LIMIT 11`);
+    const told = plan.map(({ detail }) => detail).join('; ');
+    assert.match(told, /^SEARCH transactions USING INDEX/, filter);
+    assert.doesNotMatch(told, /TEMP B-TREE/, filter);
+  }
+});
