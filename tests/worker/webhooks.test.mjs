@@ -195,6 +195,29 @@ describe('whatever order the news comes in', () => {
     assert.equal((await transaction(session.transaction)).status, 'paid');
   });
 
+  test('a total that the buyer’s choice of shipping completes is taken from the session', async () => {
+    const shipping_options = [{ id: 'post', label: 'Post', amount: 500 }, { id: 'fast', label: 'Fast', amount: 900 }];
+    for (const order of orders(['payment_intent.succeeded', 'checkout.session.completed'])) {
+      const body = chatBody(shop, { collect: { shipping_countries: ['US'] }, shipping_options });
+      const { session, events } = await paidUntold({ body, how: { shippingOption: 'Fast' } });
+      for (const type of order) assert.equal(await deliver(events[type]), 200);
+      const { status, amount, amount_shipping, amount_captured } = await transaction(session.transaction);
+      assert.deepEqual({ status, amount, amount_shipping, amount_captured }, { status: 'paid', amount: 2900, amount_shipping: 900, amount_captured: 2900 }, order[0]);
+      assert.deepEqual(await strays(session.transaction), []);
+    }
+  });
+
+  test('while Stripe cannot be asked for that total, the event is refused and comes again', async () => {
+    const body = chatBody(shop, { collect: { shipping_countries: ['US'] }, shipping_options: [{ id: 'post', label: 'Post', amount: 500 }] });
+    const { session, events } = await paidUntold({ body });
+    stripe.misbehave({ on: `GET /v1/checkout/sessions/${session.id}`, how: '500', times: 9 });
+    assert.equal(await deliver(events['payment_intent.succeeded']), 503);
+    stripe.clearMisbehaviour();
+    assert.equal((await transaction(session.transaction)).status, 'open');
+    assert.equal(await deliver(events['payment_intent.succeeded']), 200);
+    assert.equal((await transaction(session.transaction)).amount, 2500);
+  });
+
   test('an expired session is recorded', async () => {
     const session = await createSession(w, shop);
     await stripe.expire(session.id);
