@@ -421,10 +421,15 @@ pub async fn delete(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let now = clock::now();
     if let Some(connection) = in_mode(&connections, mode.live()).filter(|c| c.active()) {
         edge.pair(mode)?;
-        if !edge.db.account_in_use(&connection.account, mode.live(), &connection.id, now).await? {
+        let shared = edge.db.account_in_use(&connection.account, mode.live(), &connection.id, now).await?;
+        if !shared {
             deauthorize(edge, &connection.account, mode).await?;
         }
         edge.db.connection_gone(&connection.id, "disconnected", now).await?;
+        if shared {
+            // The other shop may be leaving at this very moment and have seen this one: looked at again now that the row says so.
+            give_back_later(edge, &connection.account, mode, "disconnected", now).await?;
+        }
         if let Ok(kv) = edge.env.kv("KV") {
             // Should this fail, what stays is sealed and opens nothing: the account is deauthorized.
             let _ = kv.delete(&token_key(&connection.id)).await;

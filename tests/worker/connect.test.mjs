@@ -481,11 +481,20 @@ describe('the end of a connection', () => {
     const { account } = await connectShop(w, stripe, one);
     await connectShop(w, stripe, two, { account });
     fine(await disconnect(one));
+    await eventually(async () => !(await w.d1('SELECT account FROM deauthorizations WHERE account = ?', account)).length);
     assert.ok(atStripe(account));
     assert.equal(deauthorizations(account), 0);
     assert.equal((await connection(two)).connected, true);
     fine(await disconnect(two));
     assert.ok(!atStripe(account));
+  });
+
+  test('two shops on one account leave at the same moment: it is given back', async (t) => {
+    const [one, two] = [await shopOf(t), await shopOf(t)];
+    const { account } = await connectShop(w, stripe, one);
+    await connectShop(w, stripe, two, { account });
+    for (const answer of await Promise.all([disconnect(one), disconnect(two)])) fine(answer);
+    await eventually(() => !atStripe(account), 'nobody here uses the account, and it is still connected');
   });
 
   test('a dead claim does not take the account from another shop', async (t) => {
