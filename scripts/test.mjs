@@ -28,7 +28,7 @@ async function cargo(args, count) {
 const rust = (filter) => inOurTarget(async () => {
   const total = nothing();
   if (!filter) {
-    add(total, await cargo(['fmt', '--check']));
+    add(total, await cargo(['fmt', '--check', '--', '-l']));
     add(total, await cargo(['clippy', '--all-targets', '--', '-D', 'warnings']));
     add(total, await cargo(['clippy', '--lib', '--target', 'wasm32-unknown-unknown', '--', '-D', 'warnings']));
   }
