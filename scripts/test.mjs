@@ -75,7 +75,7 @@ const STAGES = {
   worker: { about: 'in real workerd, D1 and KV', work: nodeTests('worker'), built: true },
   browser: { about: 'in real Chromium', work: nodeTests('browser', { needs: 'chromium', concurrency: 1 }), built: true },
   wordpress: { about: 'the WordPress example under real PHP', work: nodeTests('wordpress', { needs: 'php' }), built: true },
-  budget: { about: 'size, D1 round trips and calls to Stripe, counted', work: nodeTests('budget', { concurrency: 1 }), built: true },
+  budget: { about: 'the size of the WASM (round trips and calls are counted in worker)', work: nodeTests('budget', { concurrency: 1 }), built: true },
 };
 
 await main(import.meta.url, async () => {
