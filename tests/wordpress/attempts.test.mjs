@@ -25,6 +25,11 @@ async function standIn() {
     };
     const shop = { object: 'shop', id: 'shop_a', status: 'pending', api_key: 'ccs_test', signing_secret: secret, challenge: 'chal' };
     if (call.route === 'POST /v1/shops') return reply(201, shop);
+    if (call.route === 'POST /v1/shop/verify' && it.firewall) {
+      const error = { type: 'invalid_request', code: 'challenge_failed', message: 'not read', saw: { status: 403, server: 'wall', body: '<script>alert(1)</script>' } };
+      return reply(422, { error });
+    }
+    if (call.route === 'GET /v1/shop' && it.firewall) return reply(200, shop);
     if (call.route === 'GET /v1/shop' || call.route === 'POST /v1/shop/verify') return reply(200, { ...shop, status: 'active' });
     if (call.route === 'POST /v1/connect/start') return reply(201, { url: `${it.url}/connect/t`, expires_at: 1 });
     if (call.route.startsWith('GET /v1/transactions/')) return reply(200, it.row);
@@ -86,6 +91,15 @@ for (const woo of [true, false]) {
     before(async () => {
       worker = await standIn();
       shop = await startShop({ workerUrl: worker.url, woo, config: { products, cart: [line] } });
+      // First a firewall before the shop: the admin sees what the Worker saw, and nothing of it runs.
+      worker.firewall = true;
+      const visit = shop.admin();
+      const stopped = await press(visit, shop.page, 'cognitive_cart_connect', { mode: 'test' });
+      const { text } = await visit(stopped.location);
+      assert.match(text, /A firewall/);
+      assert.match(text, /403/);
+      assert.ok(text.includes('&lt;script&gt;') && !text.includes('<script>'));
+      worker.firewall = false;
       const started = await press(shop.admin(), shop.page, 'cognitive_cart_connect', { mode: 'test' });
       assert.equal(started.location, `${worker.url}/connect/t`);
     });
@@ -194,17 +208,20 @@ for (const woo of [true, false]) {
       }
     });
 
-    test('a redirect is not followed: the key stays at home', async () => {
+    test('a redirect is not followed: the key stays at home', async (t) => {
       let visited = 0;
       const elsewhere = createServer((_, response) => {
         visited += 1;
         response.end('{}');
       }).listen(0, '127.0.0.1');
       await once(elsewhere, 'listening');
+      t.after(() => {
+        elsewhere.closeAllConnections();
+        elsewhere.close();
+      });
       worker.script = [{ status: 307, json: {}, headers: { location: `http://localhost:${elsewhere.address().port}/` } }];
       assert.equal((await agent()).status, 503);
       assert.equal(visited, 0);
-      elsewhere.close();
     });
 
     test('what the Worker says about our set-up stays inside', async () => {

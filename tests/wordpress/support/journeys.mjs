@@ -115,16 +115,29 @@ export function journeys(name, start, { skip = false, woo = false } = {}) {
       assert.match(text, /You did not give access at Stripe/);
     });
 
+    test('Stripe down at the last step: nothing is connected, and the page says what to do', async () => {
+      const visit = await shop.admin(1);
+      const { authorizeUrl } = await begin(visit);
+      stripe.misbehave({ on: 'POST /oauth/token', how: '500', times: 1 });
+      const back = await comeBack(visit, authorizeUrl, { account: merchant });
+      stripe.clearMisbehaviour();
+      assert.match(back, /cc_code=stripe_unavailable/);
+      assert.match(await noticeAt(visit, back), /Stripe did not answer\. Nothing was connected/);
+    });
+
     test("a stranger's claim, slipped to the admin, connects nothing", async () => {
-      const thief = await shop.admin(2);
-      const { authorizeUrl } = await begin(thief);
-      const theirs = await comeBack(thief, authorizeUrl, { newAccount: true });
-      assert.match(theirs, /cc_claim=/);
-      // The victim's own browser, once without anything begun, once in the middle of its own connection.
+      // An admin with a connection begun, then another log-in that gets as far as a claim for its own Stripe account.
       const victim = await shop.admin(1, 'another-session');
+      const mine = await comeBack(victim, (await begin(victim)).authorizeUrl, { deny: true });
+      const thief = await shop.admin(2);
+      const theirs = await comeBack(thief, (await begin(thief)).authorizeUrl, { newAccount: true });
+      assert.match(theirs, /cc_claim=/);
       assert.match(await noticeAt(victim, theirs), /belongs to another session/);
-      await begin(victim);
-      assert.match(await noticeAt(victim, theirs), /belongs to another session/);
+      // Even with the victim's own nonce: the verifier of this log-in does not fit the claim, and the claim is dead.
+      const grafted = new URL(theirs);
+      grafted.searchParams.set('cc_nonce', new URL(mine).searchParams.get('cc_nonce'));
+      assert.match(await noticeAt(victim, grafted.href), /not started in your session, so it was refused/);
+      assert.doesNotMatch(await noticeAt(thief, theirs), /Stripe is connected/);
       assert.equal((await api('/v1/connection?mode=test')).connected, false);
     });
 
