@@ -20,8 +20,8 @@ const HEX32 = /\b[0-9a-f]{32}\b/;
 /** -> what keeps wrangler.toml from production, in sentences */
 function complaints(config) {
   const found = [];
-  if (isPlaceholder(config.d1)) found.push(`the D1 database has no id yet: \`npm run deploy -- --create\` makes one, or \`npx wrangler d1 create ${config.d1Name}\` and put its id into wrangler.toml`);
-  if (isPlaceholder(config.kv)) found.push('the KV namespace has no id yet: `npm run deploy -- --create` makes one, or `npx wrangler kv namespace create KV` and put its id into wrangler.toml');
+  if (isPlaceholder(config.d1)) found.push(`the D1 database has no id yet: \`npm run deploy -- --create\` makes one, or \`npm run wrangler -- d1 create ${config.d1Name}\` and put its id into wrangler.toml`);
+  if (isPlaceholder(config.kv)) found.push('the KV namespace has no id yet: `npm run deploy -- --create` makes one, or `npm run wrangler -- kv namespace create KV` and put its id into wrangler.toml');
   if (!config.publicUrl?.startsWith('https://')) found.push('PUBLIC_URL is missing: put PUBLIC_URL = "https://…" below [vars] in wrangler.toml, the address by which the world will reach this Worker');
   if (config.allowLocal !== undefined) found.push('ALLOW_LOCAL is in [vars]: it lets shops on localhost in and belongs in .dev.vars only');
   return found;
@@ -31,7 +31,7 @@ async function create(config) {
   const made = {};
   if (isPlaceholder(config.d1)) made.d1 = UUID.exec((await step('D1', 'creating the database', () => wrangler(['d1', 'create', config.d1Name], { input: 'n\n' }))).out)?.[0];
   if (isPlaceholder(config.kv)) made.kv = HEX32.exec((await step('KV', 'creating the namespace', () => wrangler(['kv', 'namespace', 'create', 'KV'], { input: 'n\n' }))).out)?.[0];
-  if (Object.values(made).includes(undefined)) throw new Error('wrangler created something but its answer had no id in it; see `npx wrangler d1 list` and `npx wrangler kv namespace list`');
+  if (Object.values(made).includes(undefined)) throw new Error('wrangler created something but its answer had no id in it; see `npm run wrangler -- d1 list` and `npm run wrangler -- kv namespace list`');
   writeFileSync(TOML, withIds(read(), made));
   for (const [kind, id] of Object.entries(made)) console.log(`  ${kind.toUpperCase()}: ${id} (now in wrangler.toml; commit it)`);
 }
@@ -43,7 +43,7 @@ async function tellMissingSecrets() {
   const missing = missingSecrets(names);
   if (missing.length === 0) return;
   console.log('\nSecrets that are missing (the Worker answers 503 and names them until they are there):');
-  for (const { name, what } of missing) console.log(`  npx wrangler secret put ${name}\n      ${what}`);
+  for (const { name, what } of missing) console.log(`  npm run wrangler -- secret put ${name}\n      ${what}`);
 }
 
 async function checkHealth(publicUrl) {
@@ -65,7 +65,7 @@ await main(import.meta.url, async () => {
 
   if (!dry) {
     const who = await wrangler(['whoami'], { mayFail: true });
-    if (who.code !== 0 || /not authenticated/i.test(who.out)) throw new Error('Cloudflare does not know who you are: run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN');
+    if (who.code !== 0 || /not authenticated/i.test(who.out)) throw new Error('Cloudflare does not know who you are: run `npm run wrangler -- login`, or set CLOUDFLARE_API_TOKEN');
     if (values.create) await create(readWrangler(read()));
   }
   const config = readWrangler(read());

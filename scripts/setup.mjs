@@ -11,12 +11,12 @@ import { step } from './lib/progress.mjs';
 import { ensureRustTools, ensureTarget } from './lib/rust.mjs';
 
 /** What building and running the Worker needs. npm waits for the network and cargo for the cores: side by side. */
-export async function setup() {
+export async function setup({ rust = true } = {}) {
   const [major] = process.versions.node.split('.').map(Number);
   if (major < 20) throw new Error(`Node 20 or newer is needed to begin; this is ${process.version}`);
   const results = await Promise.allSettled([
     npmIsUpToDate() || withLock(join(STATE, 'npm.lock'), () => step('npm packages', 'wrangler, its Node, wasm-opt, esbuild', ensureNpm)),
-    step('wasm target', 'Rust compiles to WASM by it', ensureTarget).then(() => ensureRustTools(step)),
+    rust && step('wasm target', 'Rust compiles to WASM by it', ensureTarget).then(() => ensureRustTools(step)),
   ]);
   for (const { reason } of results) if (reason) throw reason;
 }
