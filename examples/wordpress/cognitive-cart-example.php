@@ -698,7 +698,7 @@ function woo_order_from_lines( array $lines ) {
 		return $order;
 	}
 	foreach ( $found as list( $product, $quantity ) ) {
-		$order->add_product( $product, $quantity );
+		$order->add_product( $product, $quantity ); // At our price: the agent's went with the rest of its line.
 	}
 	$order->calculate_totals();
 	return (string) $order->get_id();

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { evaluator, noPhp } from './support/php.mjs';
+import { evaluator, noPhp, plugin } from './support/php.mjs';
 
 describe('WordPress example: what it decides', { skip: noPhp }, () => {
   let php;
@@ -299,4 +299,13 @@ describe('WordPress example: what it decides', { skip: noPhp }, () => {
     for (const code of ['connected', 'denied', 'code_rejected', 'mode_mismatch', 'already_connected', 'stripe_unavailable', 'account_invalid', 'browser_mismatch', 'verifier_mismatch', 'claim_dead', 'challenge_failed', 'not_configured'])
       assert.notEqual(await php.ask('explain', code), await php.ask('explain', 'unheard_of'), code);
   });
+});
+
+test('what the example\'s README quotes is in the example', () => {
+  const readme = readFileSync(new URL('../../examples/wordpress/README.md', import.meta.url), 'utf8');
+  const squeeze = (text) => text.replace(/\s+/g, ' ');
+  const code = squeeze(readFileSync(plugin, 'utf8').replace(/^ \* ?/gm, ''));
+  const quotes = [...readme.matchAll(/```php\n([\s\S]*?)```/g)];
+  assert.ok(quotes.length >= 3);
+  for (const [, quote] of quotes) assert.ok(code.includes(squeeze(quote).trim()), quote);
 });
