@@ -162,20 +162,9 @@ const COMMON: [&str; 11] = [
     "shipping_options",
 ];
 const LINE_ITEMS: [&str; 5] = ["line_items", "cart", "currency", "amount_total", "order_id"];
-const CART: [&str; 10] =
-    ["id", "order_id", "order_key", "currency", "items", "shipping", "fees", "taxes", "discounts", "total"];
-const ITEM: [&str; 10] = [
-    "product_id",
-    "variation_id",
-    "sku",
-    "name",
-    "description",
-    "image_url",
-    "quantity",
-    "amount_total",
-    "unit_amount",
-    "tax_code",
-];
+const CART: [&str; 10] = ["id", "order_id", "order_key", "currency", "items", "shipping", "fees", "taxes", "discounts", "total"];
+const ITEM: [&str; 10] =
+    ["product_id", "variation_id", "sku", "name", "description", "image_url", "quantity", "amount_total", "unit_amount", "tax_code"];
 
 /// Reads either body and checks every rule that needs no shop.
 pub fn read(body: &Value) -> Result<Order> {
@@ -260,9 +249,7 @@ fn common(body: &Fields, currency: Currency, items: Vec<Item>) -> Result<Order> 
         expires_in: body.integer("expires_in", 1_800, 86_400)?,
         locale: optional(body, "locale", 10)?,
         metadata: metadata(body)?,
-        capture: body
-            .choice("capture", &[("automatic", Capture::Automatic), ("manual", Capture::Manual)])?
-            .unwrap_or(Capture::Automatic),
+        capture: body.choice("capture", &[("automatic", Capture::Automatic), ("manual", Capture::Manual)])?.unwrap_or(Capture::Automatic),
         collect: collect(body)?,
         shipping_options: shipping_options(body, currency)?,
     })
@@ -270,9 +257,7 @@ fn common(body: &Fields, currency: Currency, items: Vec<Item>) -> Result<Order> 
 
 /// Checks the order as a whole and sets its total: the one that was given, or what the lines come to.
 fn settle(mut order: Order, given: Option<Amount>, total_name: &str) -> Result<Order> {
-    let count = [order.shipping.len(), order.fees.len(), order.taxes.len()]
-        .into_iter()
-        .fold(order.items.len(), usize::saturating_add);
+    let count = [order.shipping.len(), order.fees.len(), order.taxes.len()].into_iter().fold(order.items.len(), usize::saturating_add);
     if count > MAX_LINES {
         return Err(too_many_lines("cart[items]", count));
     }
@@ -305,10 +290,8 @@ fn settle(mut order: Order, given: Option<Amount>, total_name: &str) -> Result<O
 
     let total = given.unwrap_or(sum);
     if total != sum {
-        let mut sums: Vec<String> = parts
-            .iter()
-            .filter_map(|(name, part)| part.filter(|part| *part > Amount::ZERO).map(|part| format!("{name} {part}")))
-            .collect();
+        let mut sums: Vec<String> =
+            parts.iter().filter_map(|(name, part)| part.filter(|part| *part > Amount::ZERO).map(|part| format!("{name} {part}"))).collect();
         if discounts > Amount::ZERO {
             sums.push(format!("discounts -{discounts}"));
         }
@@ -335,19 +318,11 @@ fn settle(mut order: Order, given: Option<Amount>, total_name: &str) -> Result<O
 }
 
 fn too_many_lines(param: &str, count: usize) -> Problem {
-    Problem::value(
-        "too_many_lines",
-        param,
-        format!("{count} lines with shipping, fees and taxes; Stripe takes at most {MAX_LINES}."),
-    )
+    Problem::value("too_many_lines", param, format!("{count} lines with shipping, fees and taxes; Stripe takes at most {MAX_LINES}."))
 }
 
 fn too_large(param: &str) -> Problem {
-    Problem::value(
-        "amount_too_large",
-        param,
-        format!("{param} is more than Stripe charges to a card: at most {MAX_CHARGE} minor units."),
-    )
+    Problem::value("amount_too_large", param, format!("{param} is more than Stripe charges to a card: at most {MAX_CHARGE} minor units."))
 }
 
 fn currency(fields: &Fields) -> Result<Currency> {
@@ -388,11 +363,7 @@ fn items(fields: &Fields, member: &str, currency: Currency, need_product: bool) 
     let elements = fields.array(member)?;
     let param = fields.name(member);
     if elements.is_empty() {
-        return Err(Problem::value(
-            "parameter_invalid_empty",
-            param.clone(),
-            format!("{param} is empty: there is nothing to pay for."),
-        ));
+        return Err(Problem::value("parameter_invalid_empty", param.clone(), format!("{param} is empty: there is nothing to pay for.")));
     }
     if elements.len() > MAX_LINES {
         return Err(too_many_lines(&param, elements.len()));
@@ -453,11 +424,7 @@ fn image_url(fields: &Fields) -> Result<Option<String>> {
     match url {
         Some(url) if !weburl::is_web_url(&url) => {
             let param = fields.name("image_url");
-            Err(Problem::value(
-                "url_invalid",
-                param.clone(),
-                format!("{param} must be an absolute http or https address."),
-            ))
+            Err(Problem::value("url_invalid", param.clone(), format!("{param} must be an absolute http or https address.")))
         }
         url => Ok(url),
     }
@@ -467,8 +434,7 @@ fn image_url(fields: &Fields) -> Result<Option<String>> {
 fn tax_code(fields: &Fields) -> Result<Option<String>> {
     let code = optional(fields, "tax_code", 100)?;
     let valid = |code: &str| {
-        code.strip_prefix("txcd_")
-            .is_some_and(|digits| (1..=20).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
+        code.strip_prefix("txcd_").is_some_and(|digits| (1..=20).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
     };
     match code {
         Some(code) if !valid(&code) => {
@@ -497,10 +463,7 @@ fn extras(fields: &Fields, member: &str, currency: Currency, most: usize) -> Res
         .iter()
         .map(|(name, element)| {
             let fields = Fields::open(element, name, &["label", "amount"])?;
-            Ok(Extra {
-                label: fields.need_string("label", 200)?.to_owned(),
-                amount: need_amount(&fields, "amount", currency)?,
-            })
+            Ok(Extra { label: fields.need_string("label", 200)?.to_owned(), amount: need_amount(&fields, "amount", currency)? })
         })
         .collect()
 }
@@ -524,11 +487,7 @@ fn source(body: &Fields) -> Result<(Source, Option<String>)> {
         Some("chat") => Ok((Source::Chat, None)),
         Some("agent") => Ok((Source::Agent, None)),
         Some(other) => match other.strip_prefix("agent:") {
-            Some(name)
-                if !name.trim().is_empty()
-                    && name.chars().count() <= MAX_AGENT
-                    && !name.chars().any(char::is_control) =>
-            {
+            Some(name) if !name.trim().is_empty() && name.chars().count() <= MAX_AGENT && !name.chars().any(char::is_control) => {
                 Ok((Source::Agent, Some(name.to_owned())))
             }
             _ => Err(Problem::value(
@@ -575,11 +534,7 @@ fn metadata(body: &Fields) -> Result<BTreeMap<String, String>> {
         let param = format!("metadata[{shown}]");
         // Stripe takes no square brackets in keys: they are its form syntax.
         if key.is_empty() || key.chars().count() > 40 || key.chars().any(|c| c.is_control() || matches!(c, '[' | ']')) {
-            return Err(Problem::value(
-                "parameter_invalid",
-                param,
-                "A metadata key has 1 to 40 characters and no square brackets.",
-            ));
+            return Err(Problem::value("parameter_invalid", param, "A metadata key has 1 to 40 characters and no square brackets."));
         }
         if key.starts_with("cc_") {
             return Err(Problem::value("parameter_invalid", param, "Metadata keys that begin with cc_ are the Worker's own."));
@@ -601,11 +556,7 @@ fn metadata(body: &Fields) -> Result<BTreeMap<String, String>> {
             return Err(Problem::value("parameter_invalid", param.clone(), format!("{param} may have at most 500 characters.")));
         }
         if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-            return Err(Problem::value(
-                "parameter_invalid",
-                param.clone(),
-                format!("{param} must not contain control characters."),
-            ));
+            return Err(Problem::value("parameter_invalid", param.clone(), format!("{param} must not contain control characters.")));
         }
         metadata.insert(key.clone(), text);
     }

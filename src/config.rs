@@ -167,23 +167,20 @@ pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Config, Misconfigure
     let files_base = reader.base("STRIPE_FILES_BASE", STRIPE_FILES);
     let seal_keys = reader.seal_keys();
     let admin_key = reader.admin_key();
-    let registration = reader.word(
-        "REGISTRATION",
-        &[("open", Registration::Open), ("operator", Registration::Operator)],
-        Registration::Open,
-    );
+    let registration =
+        reader.word("REGISTRATION", &[("open", Registration::Open), ("operator", Registration::Operator)], Registration::Open);
     if registration == Registration::Operator && reader.text("ADMIN_KEY").is_none() {
-        reader.bad("ADMIN_KEY", "is not set, and REGISTRATION is operator: nobody could register a shop. Set ADMIN_KEY, or REGISTRATION to open.");
+        reader.bad(
+            "ADMIN_KEY",
+            "is not set, and REGISTRATION is operator: nobody could register a shop. Set ADMIN_KEY, or REGISTRATION to open.",
+        );
     }
     let verification_required = reader.guard("SHOP_VERIFICATION", "required", allow_local);
     let rate_limits = reader.guard("RATE_LIMITS", "on", allow_local);
     let fee = reader.fee_rule("FEE_BPS", "FEE_FIXED");
     let cost = reader.fee_rule("STRIPE_COST_BPS", "STRIPE_COST_FIXED");
-    let charge_type = reader.word(
-        "CHARGE_TYPE",
-        &[("direct", ChargeType::Direct), ("destination", ChargeType::Destination)],
-        ChargeType::Direct,
-    );
+    let charge_type =
+        reader.word("CHARGE_TYPE", &[("direct", ChargeType::Direct), ("destination", ChargeType::Destination)], ChargeType::Direct);
 
     // A key that cannot be read has said so already; without one there is nothing to build.
     match seal_keys {
@@ -364,10 +361,7 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
         if let Some(key) = &publishable_key
             && !is_key(key, names.publishable_prefix)
         {
-            self.bad(
-                names.publishable_key,
-                format!("must be Stripe's {} publishable key: {}….", names.mode, names.publishable_prefix),
-            );
+            self.bad(names.publishable_key, format!("must be Stripe's {} publishable key: {}….", names.mode, names.publishable_prefix));
         }
         Some(Pair { secret_key: Secret::new(secret_key?), client_id: client_id?, publishable_key })
     }
@@ -399,7 +393,10 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
             Some(Ok(origin)) => origin,
             Some(Err(why)) => {
                 let why = why.trim_end_matches('.');
-                self.bad(name, format!("must be an origin, https or (for a sandbox) http://localhost:<port>: {why}. Unset, it is {default}."));
+                self.bad(
+                    name,
+                    format!("must be an origin, https or (for a sandbox) http://localhost:<port>: {why}. Unset, it is {default}."),
+                );
                 default.to_owned()
             }
         }
@@ -427,7 +424,10 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
         let key = self.text("ADMIN_KEY")?;
         // It arrives in an Authorization header, hence no spaces; and it must not be taken for another's key.
         if key.len() < ADMIN_KEY_MIN || !key.bytes().all(|b| b.is_ascii_graphic()) {
-            self.bad("ADMIN_KEY", format!("must have at least {ADMIN_KEY_MIN} printable ASCII characters and no spaces: `openssl rand -hex 32` makes one."));
+            self.bad(
+                "ADMIN_KEY",
+                format!("must have at least {ADMIN_KEY_MIN} printable ASCII characters and no spaces: `openssl rand -hex 32` makes one."),
+            );
         } else if key.starts_with("ccs_") || key.starts_with("cca_") {
             self.bad("ADMIN_KEY", "must not begin as the keys of shops (ccs_) and agents (cca_) do.");
         }
@@ -483,6 +483,5 @@ fn digits(text: &str) -> Option<i64> {
 /// A key or id of Stripe's: the prefix, and letters and digits after it. Anything else would be refused by
 /// Stripe later and less clearly, and a line break inside would break the header that it goes into.
 fn is_key(text: &str, prefix: &str) -> bool {
-    text.strip_prefix(prefix)
-        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
+    text.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
 }

@@ -110,11 +110,7 @@ impl<'a> Fields<'a> {
             }
             Some(_) => {
                 let param = self.name(member);
-                Err(Problem::shape(
-                    "parameter_invalid_string",
-                    param.clone(),
-                    format!("{param} must be a string or an integer."),
-                ))
+                Err(Problem::shape("parameter_invalid_string", param.clone(), format!("{param} must be a string or an integer.")))
             }
         }
     }
@@ -124,9 +120,7 @@ impl<'a> Fields<'a> {
         let Some(value) = self.get(member) else { return Ok(None) };
         let param = self.name(member);
         let number = whole(value).map_err(|not_integer| match not_integer {
-            NotWhole::Type => {
-                Problem::shape("parameter_invalid_integer", param.clone(), format!("{param} must be an integer."))
-            }
+            NotWhole::Type => Problem::shape("parameter_invalid_integer", param.clone(), format!("{param} must be an integer.")),
             NotWhole::Range => out_of_bounds(&param, min, max),
         })?;
         if number < min || number > max {

@@ -82,9 +82,7 @@ pub fn secret(prefix: &str, random: &[u8]) -> String {
 /// What passes can be put into a path or a query as it is.
 pub fn is_prefixed(id: &str, prefix: &str) -> bool {
     id.len() <= 255
-        && id
-            .strip_prefix(prefix)
-            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
+        && id.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
 }
 
 /// A Checkout Session's id: `cs_test_…`, `cs_live_…`.
@@ -94,8 +92,5 @@ pub fn is_session_id(id: &str) -> bool {
 
 /// A connected account's id, `^acct_[A-Za-z0-9]+$` (contract, *Connect*): it goes into a header.
 pub fn is_account_id(id: &str) -> bool {
-    id.len() <= 255
-        && id
-            .strip_prefix("acct_")
-            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
+    id.len() <= 255 && id.strip_prefix("acct_").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
 }

@@ -95,8 +95,7 @@ impl Currency {
     /// How many decimals of the unit the minor unit has.
     pub fn exponent(self) -> u32 {
         match self.0 {
-            "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "vnd" | "vuv" | "xaf"
-            | "xof" | "xpf" => 0,
+            "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "vnd" | "vuv" | "xaf" | "xof" | "xpf" => 0,
             "bhd" | "jod" | "kwd" | "omr" | "tnd" => 3,
             // isk and ugx too: they have no cents, and Stripe counts in hundredths nevertheless.
             _ => 2,
@@ -116,8 +115,8 @@ impl Currency {
     /// only catches early what cannot work in the common case; Stripe has the last word.
     pub fn minimum(self) -> Amount {
         Amount(match self.0 {
-            "usd" | "ars" | "aud" | "brl" | "cad" | "chf" | "cop" | "eur" | "idr" | "ils" | "inr" | "nzd" | "php"
-            | "rub" | "sgd" | "zar" => 50,
+            "usd" | "ars" | "aud" | "brl" | "cad" | "chf" | "cop" | "eur" | "idr" | "ils" | "inr" | "nzd" | "php" | "rub" | "sgd"
+            | "zar" => 50,
             "jpy" | "krw" => 50,
             "gbp" => 30,
             "aed" | "myr" | "pln" | "ron" => 200,
@@ -139,11 +138,7 @@ impl Currency {
         let part = amount.0.checked_rem(unit).unwrap_or_default();
         let places = usize::try_from(self.exponent()).unwrap_or_default();
         // Nobody has seen a hundredth of a króna.
-        if unit == 1 || (self.step() == unit && part == 0) {
-            format!("{code} {whole}")
-        } else {
-            format!("{code} {whole}.{part:0places$}")
-        }
+        if unit == 1 || (self.step() == unit && part == 0) { format!("{code} {whole}") } else { format!("{code} {whole}.{part:0places$}") }
     }
 }
 
@@ -180,11 +175,7 @@ pub fn unit_price(line: Amount, quantity: i64) -> UnitPrice {
     let quantity = i128::from(quantity.max(1));
     let total = i128::from(line.0).saturating_mul(DECIMALS);
     // Half up: (2 × total + quantity) ÷ (2 × quantity)
-    let scaled = total
-        .saturating_mul(2)
-        .saturating_add(quantity)
-        .checked_div(quantity.saturating_mul(2))
-        .unwrap_or_default();
+    let scaled = total.saturating_mul(2).saturating_add(quantity).checked_div(quantity.saturating_mul(2)).unwrap_or_default();
     let whole = scaled.checked_div(DECIMALS).unwrap_or_default();
     let part = scaled.checked_rem(DECIMALS).unwrap_or_default();
     match i64::try_from(whole) {
@@ -254,9 +245,7 @@ impl FeeRule {
     /// `total × bps / 10,000 + fixed`, in 10,000ths of a minor unit, so that the caller decides how to round.
     fn of(&self, total: Amount, currency: Currency) -> i128 {
         let fixed = self.fixed.get(currency.code()).copied().unwrap_or_default().max(0);
-        i128::from(total.0)
-            .saturating_mul(i128::from(self.bps.max(0)))
-            .saturating_add(i128::from(fixed).saturating_mul(TEN_THOUSAND))
+        i128::from(total.0).saturating_mul(i128::from(self.bps.max(0))).saturating_add(i128::from(fixed).saturating_mul(TEN_THOUSAND))
     }
 }
 

@@ -38,18 +38,14 @@ impl SealKeys {
         let mut keys: Vec<SealKey> = Vec::new();
         for (place, entry) in text.split(',').enumerate() {
             let number = place.saturating_add(1);
-            let (id, hex) = entry
-                .trim()
-                .split_once(':')
-                .ok_or_else(|| format!("entry {number} must be an id, a colon and 64 hexadecimal digits"))?;
+            let (id, hex) =
+                entry.trim().split_once(':').ok_or_else(|| format!("entry {number} must be an id, a colon and 64 hexadecimal digits"))?;
             if !is_key_id(id) {
                 return Err(format!("the id of entry {number} must be 1 to 32 of A-Z, a-z, 0-9, - and _"));
             }
             let mut key = [0; 32];
             if hex.len() != 64 || base16ct::mixed::decode(hex, &mut key).is_err() {
-                return Err(format!(
-                    "the key of entry {number} must be 64 hexadecimal digits (`openssl rand -hex 32` makes one)"
-                ));
+                return Err(format!("the key of entry {number} must be 64 hexadecimal digits (`openssl rand -hex 32` makes one)"));
             }
             if keys.iter().any(|known| known.id == id) {
                 return Err(format!("entry {number} has the id of an earlier one"));
@@ -80,18 +76,15 @@ impl SealKeys {
     /// text was altered or moved, or the operator took a key away that is still needed.
     pub fn open(&self, aad: &str, sealed: &str) -> Result<Vec<u8>> {
         let mut parts = sealed.split('.');
-        let (Some(VERSION), Some(id), Some(encoded), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
+        let (Some(VERSION), Some(id), Some(encoded), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
             return Err(Problem::fault("a sealed text is not of the form s1.<id>.<data>"));
         };
         let key = self.0.iter().find(|key| key.id == id).ok_or_else(|| {
             let id = if is_key_id(id) { id } else { "?" };
             Problem::fault(format!("a sealed text needs the key '{id}', which SEAL_KEYS no longer has"))
         })?;
-        let bytes =
-            BASE64_URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Problem::fault("a sealed text is not base64url"))?;
-        let (nonce, data) =
-            bytes.split_first_chunk::<NONCE>().ok_or_else(|| Problem::fault("a sealed text is too short"))?;
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Problem::fault("a sealed text is not base64url"))?;
+        let (nonce, data) = bytes.split_first_chunk::<NONCE>().ok_or_else(|| Problem::fault("a sealed text is too short"))?;
         cipher(key)?
             .decrypt(&Nonce::from(*nonce), Payload { msg: data, aad: aad.as_bytes() })
             .map_err(|_| Problem::fault("a sealed text does not open: altered, moved, or sealed under another key"))

@@ -93,12 +93,7 @@ pub struct BadSignature(pub &'static str);
 /// Stricter than Stripe's SDK (contract, *From Stripe*): exactly one `t`, digits only; as far in the future as in
 /// the past; a bounded header. Any `v1` may match any secret (Stripe sends several while a secret is rolled);
 /// every other scheme is ignored, or an attacker could choose a weaker one. `now` is Unix seconds.
-pub fn verify_stripe(
-    header: &str,
-    body: &[u8],
-    secrets: &[&str],
-    now: i64,
-) -> std::result::Result<(), BadSignature> {
+pub fn verify_stripe(header: &str, body: &[u8], secrets: &[&str], now: i64) -> std::result::Result<(), BadSignature> {
     if header.len() > LONGEST_HEADER {
         return Err(BadSignature("the header is too long"));
     }
@@ -132,8 +127,7 @@ pub fn verify_stripe(
     let mut good = subtle::Choice::from(0);
     for secret in secrets {
         // The text of the timestamp is signed, not its number: `007` must not stand for `7`.
-        let expected = mac(secret.as_bytes(), &[timestamp.as_bytes(), b".", body])
-            .map_err(|_| BadSignature("a secret cannot be used"))?;
+        let expected = mac(secret.as_bytes(), &[timestamp.as_bytes(), b".", body]).map_err(|_| BadSignature("a secret cannot be used"))?;
         for signature in &signatures {
             good |= expected.ct_eq(signature);
         }

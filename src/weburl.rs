@@ -120,8 +120,7 @@ impl WebUrl {
     /// Compared as written: percent-encodings of the same letter are different, which only refuses more.
     pub fn under(&self, site: &WebUrl) -> bool {
         let base = site.path.trim_end_matches('/');
-        self.origin() == site.origin()
-            && self.path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.origin() == site.origin() && self.path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 

@@ -90,8 +90,9 @@ impl Incoming {
         if media != "application/json" {
             return Err(Problem::request(415, "media_type_unsupported", "Send the body as JSON, with Content-Type: application/json."));
         }
-        serde_json::from_slice(&body)
-            .map_err(|e| Problem::request(400, "json_invalid", format!("The body is not valid JSON (line {}, column {}).", e.line(), e.column())))
+        serde_json::from_slice(&body).map_err(|e| {
+            Problem::request(400, "json_invalid", format!("The body is not valid JSON (line {}, column {}).", e.line(), e.column()))
+        })
     }
 }
 
@@ -143,11 +144,7 @@ impl Reply {
     }
 
     fn text(status: u16, kind: &str, body: String) -> Self {
-        Reply {
-            status,
-            headers: vec![("Content-Type", kind.to_owned()), ("Cache-Control", "no-store".to_owned())],
-            body: Body::Text(body),
-        }
+        Reply { status, headers: vec![("Content-Type", kind.to_owned()), ("Cache-Control", "no-store".to_owned())], body: Body::Text(body) }
     }
 
     /// A page for a person. The policy lets it load nothing, run nothing and be framed by nobody; the address it
@@ -167,11 +164,7 @@ impl Reply {
     pub fn see_other(location: String) -> Self {
         Reply {
             status: 303,
-            headers: vec![
-                ("Location", location),
-                ("Cache-Control", "no-store".to_owned()),
-                ("Referrer-Policy", "no-referrer".to_owned()),
-            ],
+            headers: vec![("Location", location), ("Cache-Control", "no-store".to_owned()), ("Referrer-Policy", "no-referrer".to_owned())],
             body: Body::Empty,
         }
     }

@@ -66,10 +66,7 @@ impl Edge {
                 Mode::Live => "STRIPE_SECRET_KEY and STRIPE_CLIENT_ID",
                 Mode::Test => "STRIPE_TEST_SECRET_KEY and STRIPE_TEST_CLIENT_ID",
             };
-            Problem::not_configured(format!(
-                "This Worker has no Stripe keys for {} mode: its operator has to set {names}.",
-                mode.name()
-            ))
+            Problem::not_configured(format!("This Worker has no Stripe keys for {} mode: its operator has to set {names}.", mode.name()))
         })
     }
 

@@ -11,9 +11,9 @@ use crate::store::shops::ShopRow;
 use crate::weburl::{self, WebUrl};
 
 fn token(incoming: &Incoming) -> Result<String> {
-    let header = incoming.header("Authorization").ok_or_else(|| {
-        Problem::unauthenticated("api_key_missing", "Send your key as 'Authorization: Bearer ccs_…'.")
-    })?;
+    let header = incoming
+        .header("Authorization")
+        .ok_or_else(|| Problem::unauthenticated("api_key_missing", "Send your key as 'Authorization: Bearer ccs_…'."))?;
     match header.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() && token.len() <= 256 => {
             Ok(token.trim().to_owned())

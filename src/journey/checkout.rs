@@ -228,7 +228,9 @@ async fn predecessor(edge: &Edge, row: &Row, now: i64) -> Result<Predecessor> {
             "The order's earlier session could not be ended at Stripe. Sending the same request again is safe.",
         )),
         Status::Expired | Status::Canceled | Status::Failed => Ok(Predecessor::Ended),
-        _ => Err(Problem::request(409, "order_already_paid", "This order has been paid, or its payment is being processed.").at("order_id")),
+        _ => {
+            Err(Problem::request(409, "order_already_paid", "This order has been paid, or its payment is being processed.").at("order_id"))
+        }
     }
 }
 

@@ -27,8 +27,20 @@ const CLAIM_LIFE: i64 = 10 * 60;
 const ACCOUNT_FRESH: i64 = 10;
 /// What Stripe takes as prefill for a new account.
 const PREFILL: [&str; 14] = [
-    "email", "url", "country", "phone_number", "business_name", "business_type", "first_name", "last_name", "street_address", "city",
-    "state", "zip", "currency", "product_description",
+    "email",
+    "url",
+    "country",
+    "phone_number",
+    "business_name",
+    "business_type",
+    "first_name",
+    "last_name",
+    "street_address",
+    "city",
+    "state",
+    "zip",
+    "currency",
+    "product_description",
 ];
 
 /// `POST /v1/connect/start`
@@ -69,7 +81,17 @@ pub async fn start(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let ticket = clock::fresh_secret("")?;
     let hash = sign::sha256_hex(ticket.as_bytes());
     edge.db
-        .insert_ticket(&hash, &shop.id, mode.live(), &return_url.to_string(), replace, challenge, &json!(prefill).to_string(), now, expires_at)
+        .insert_ticket(
+            &hash,
+            &shop.id,
+            mode.live(),
+            &return_url.to_string(),
+            replace,
+            challenge,
+            &json!(prefill).to_string(),
+            now,
+            expires_at,
+        )
         .await?;
     let url = format!("{}/connect/{ticket}", edge.public_url);
     Ok(Reply::json(201, &json!({ "object": "connect.ticket", "url": url, "livemode": mode.live(), "expires_at": expires_at })))
@@ -109,8 +131,7 @@ pub async fn consent_page(edge: &Edge, ticket: &str) -> Result<Reply> {
     let Some(row) = live_ticket(edge, ticket).await? else { return Ok(dead_ticket(edge)) };
     let origin = WebUrl::parse(&row.site_url, edge.config.allow_local).map(|url| url.origin()).unwrap_or_default();
     let action = format!("/connect/{ticket}");
-    let html =
-        page::consent(&page::Consent { site_origin: &origin, shop_name: &row.shop_name, live: row.livemode != 0, action: &action });
+    let html = page::consent(&page::Consent { site_origin: &origin, shop_name: &row.shop_name, live: row.livemode != 0, action: &action });
     Ok(Reply::page(200, html, page::csp(edge.config.allow_local)))
 }
 
@@ -184,7 +205,11 @@ async fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64
     // 3. What Stripe says. `error_description` is anybody's text and goes nowhere.
     if let Some(error) = incoming.param("error") {
         edge.db.use_ticket(&ticket.hash, now).await?;
-        return if error == "access_denied" { back(edge, ticket, &[("cc_connect", "denied")]) } else { failed(edge, ticket, "code_rejected") };
+        return if error == "access_denied" {
+            back(edge, ticket, &[("cc_connect", "denied")])
+        } else {
+            failed(edge, ticket, "code_rejected")
+        };
     }
     let Some(code) = incoming.param("code").filter(|code| !code.is_empty() && code.len() <= 512) else {
         return failed(edge, ticket, "code_rejected");
@@ -201,7 +226,9 @@ async fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64
         Outcome::Ok(grant) => grant,
         Outcome::Refused(error) if error.status == 400 => return failed(edge, ticket, "code_rejected"),
         Outcome::Refused(error) => {
-            log::line(json!({ "level": "error", "event": "oauth_refused", "request_id": &*edge.request_id, "status": error.status, "code": error.code }));
+            log::line(
+                json!({ "level": "error", "event": "oauth_refused", "request_id": &*edge.request_id, "status": error.status, "code": error.code }),
+            );
             return failed(edge, ticket, "stripe_unavailable");
         }
         Outcome::Unavailable { why, .. } => {
@@ -262,7 +289,9 @@ pub async fn confirm(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let verifier = fields.need_string("verifier", 500)?;
     let now = clock::now();
     let Some(row) = edge.db.claim(&sign::sha256_hex(claim.as_bytes()), &shop.id).await? else {
-        return Err(Problem::request(404, "resource_missing", "No such claim for this shop. Start again with POST /v1/connect/start.").at("claim"));
+        return Err(
+            Problem::request(404, "resource_missing", "No such claim for this shop. Start again with POST /v1/connect/start.").at("claim")
+        );
     };
     let mode = Mode::from_live(row.livemode != 0);
     if !sign::equal(sign::s256(verifier).as_bytes(), row.verifier_challenge.as_bytes()) {
@@ -276,7 +305,11 @@ pub async fn confirm(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         ));
     }
     let dead = || {
-        Problem::value("claim_dead", "claim", "This claim was refused or not confirmed within ten minutes. Start again with POST /v1/connect/start.")
+        Problem::value(
+            "claim_dead",
+            "claim",
+            "This claim was refused or not confirmed within ten minutes. Start again with POST /v1/connect/start.",
+        )
     };
     match row.status.as_str() {
         "dead" => return Err(dead()),
@@ -389,9 +422,13 @@ pub async fn account_refused(edge: &Edge, mode: Mode, connection: &ConnectionRow
         log::line(json!({ "level": "warn", "event": "connection_gone", "shop": connection.shop_id, "reason": "account_invalid" }));
         return Ok(gone);
     }
-    log::line(json!({ "level": "error", "event": "platform_changed", "shop": connection.shop_id, "known": connection.platform, "configured": platform }));
+    log::line(
+        json!({ "level": "error", "event": "platform_changed", "shop": connection.shop_id, "known": connection.platform, "configured": platform }),
+    );
     if platform.is_none() {
-        return Ok(Problem::stripe_unavailable("Stripe could not be asked whether the account is still connected. Sending the same request again is safe."));
+        return Ok(Problem::stripe_unavailable(
+            "Stripe could not be asked whether the account is still connected. Sending the same request again is safe.",
+        ));
     }
     Ok(Problem::not_configured(format!(
         "The operator's Stripe key for {} mode belongs to another platform than the one this shop connected to.",

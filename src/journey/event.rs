@@ -36,7 +36,9 @@ pub async fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         }
         problem
     })?;
-    log::line(json!({ "level": "info", "event": "stripe_event", "request_id": &*edge.request_id, "id": event.id, "type": event.kind, "outcome": outcome }));
+    log::line(
+        json!({ "level": "info", "event": "stripe_event", "request_id": &*edge.request_id, "id": event.id, "type": event.kind, "outcome": outcome }),
+    );
     Ok(Reply::json(200, &json!({ "received": true })))
 }
 
@@ -111,7 +113,9 @@ async fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result
         Ok(IntentNews::Decided(news)) => record(edge, event, &row, &news).await,
         Ok(IntentNews::Nothing) => record(edge, event, &row, &News::default()).await,
         Ok(IntentNews::AskSession) => {
-            let Some(session_id) = &row.checkout_session else { return Err(Problem::stripe_unavailable("The session is not recorded yet.")) };
+            let Some(session_id) = &row.checkout_session else {
+                return Err(Problem::stripe_unavailable("The session is not recorded yet."));
+            };
             let call = session::retrieve(session_id, row.stripe_account());
             match outside::stripe::<Session>(edge, row.mode(), &call, outside::BUYER_DEADLINE).await? {
                 Outcome::Ok(session) => match ledger::news_of_session(&row, row.stripe_account(), &session) {

@@ -121,9 +121,26 @@ pub async fn summary(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
 }
 
 const COLUMNS: [&str; 20] = [
-    "id", "created", "paid_at", "status", "source", "agent", "order_id", "currency", "amount", "amount_subtotal", "amount_tax",
-    "amount_shipping", "amount_captured", "amount_refunded", "application_fee_amount", "livemode", "account", "checkout_session",
-    "payment_intent", "customer_email",
+    "id",
+    "created",
+    "paid_at",
+    "status",
+    "source",
+    "agent",
+    "order_id",
+    "currency",
+    "amount",
+    "amount_subtotal",
+    "amount_tax",
+    "amount_shipping",
+    "amount_captured",
+    "amount_refunded",
+    "application_fee_amount",
+    "livemode",
+    "account",
+    "checkout_session",
+    "payment_intent",
+    "customer_email",
 ];
 
 /// A cell that a spreadsheet would run as a formula gets an apostrophe: a buyer chooses his own name and e-mail.
@@ -168,8 +185,7 @@ pub async fn export(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
         done: bool,
     }
     let shop = access::verified_shop(edge, incoming).await?;
-    let start =
-        Progress { edge: edge.clone(), shop_id: shop.id, filter: filter(incoming)?, last: None, header: true, done: false };
+    let start = Progress { edge: edge.clone(), shop_id: shop.id, filter: filter(incoming)?, last: None, header: true, done: false };
     let stream = futures_util::stream::try_unfold(start, |mut progress| async move {
         if progress.done {
             return Ok(None);

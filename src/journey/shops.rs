@@ -153,12 +153,13 @@ pub async fn verify(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         return Ok(Reply::json(200, &shop_object(&shop)));
     }
     if edge.config.verification_required {
-        let failed = |message: String, saw: Value| {
-            Problem::value("challenge_failed", "challenge_url", message).with("saw", saw)
-        };
+        let failed = |message: String, saw: Value| Problem::value("challenge_failed", "challenge_url", message).with("saw", saw);
         let url = shop.challenge_url.clone();
         let received = outside::get(edge, &url, CHALLENGE_DEADLINE, CHALLENGE_LIMIT).await.map_err(|why| {
-            failed(format!("{url} could not be read: {why}. Is the shop reachable from the Internet?"), json!({ "status": null, "server": null, "body": why }))
+            failed(
+                format!("{url} could not be read: {why}. Is the shop reachable from the Internet?"),
+                json!({ "status": null, "server": null, "body": why }),
+            )
         })?;
         if received.status != 200 || !is_challenge(&received.body, &shop.challenge) {
             let start: String = String::from_utf8_lossy(&received.body).chars().take(200).collect();
@@ -247,7 +248,9 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         let (work, shop_id) = (edge.clone(), shop.id.clone());
         edge.later(async move {
             if let Err(problem) = super::sweep::expire_open_of(&work, &shop_id).await {
-                crate::edge::log::line(json!({ "level": "warn", "event": "kill_switch_left_to_sweep", "shop": shop_id, "why": problem.code }));
+                crate::edge::log::line(
+                    json!({ "level": "warn", "event": "kill_switch_left_to_sweep", "shop": shop_id, "why": problem.code }),
+                );
             }
         });
     }

@@ -30,10 +30,7 @@ pub async fn health(edge: &Edge) -> Reply {
 
 pub fn health_misconfigured(broken: &Misconfigured) -> Reply {
     let variables: Vec<_> = broken.problems.iter().map(|(name, what)| json!({ "variable": name, "problem": what })).collect();
-    Reply::json(
-        503,
-        &json!({ "status": "misconfigured", "version": VERSION, "contract": 1, "features": FEATURES, "problems": variables }),
-    )
+    Reply::json(503, &json!({ "status": "misconfigured", "version": VERSION, "contract": 1, "features": FEATURES, "problems": variables }))
 }
 
 /// Trouble, told to the merchant or the buyer who looks at it.

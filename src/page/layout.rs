@@ -86,7 +86,5 @@ pub(super) fn link(url: &str, class: Option<&str>, text: &str) -> Markup {
 pub fn csp(allow_local: bool) -> String {
     let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
     let http = if allow_local { " http:" } else { "" };
-    format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self' https:{http}; frame-ancestors 'none'; base-uri 'none'"
-    )
+    format!("default-src 'none'; style-src 'sha256-{hash}'; form-action 'self' https:{http}; frame-ancestors 'none'; base-uri 'none'")
 }

@@ -43,11 +43,7 @@ pub fn thanks(the: &Thanks<'_>) -> String {
             "This can take a moment, with some payment methods a few days. The shop is told as soon as it is through; there is no need to pay again.",
         ),
         // A refunded order comes here too, hence not «nothing was charged».
-        Status::Unpaid => (
-            "This order is not paid",
-            "Not paid",
-            "The shop holds no payment for it: none was made, or it was given back.",
-        ),
+        Status::Unpaid => ("This order is not paid", "Not paid", "The shop holds no payment for it: none was made, or it was given back."),
     };
     // Never offered where money is there or under way: nobody shall pay twice.
     let pay_url = the.pay_url.filter(|_| the.status == Status::Unpaid);

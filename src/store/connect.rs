@@ -95,8 +95,8 @@ impl Db {
 
     #[allow(clippy::too_many_arguments)]
     pub async fn insert_ticket(
-        &self, hash: &str, shop_id: &str, live: bool, return_url: &str, replace: bool, verifier_challenge: &str, prefill: &str,
-        now: i64, expires_at: i64,
+        &self, hash: &str, shop_id: &str, live: bool, return_url: &str, replace: bool, verifier_challenge: &str, prefill: &str, now: i64,
+        expires_at: i64,
     ) -> Result<()> {
         self.one(sql!(
             self,
@@ -155,14 +155,9 @@ impl Db {
 
     /// What the callback has to know after Stripe named the account: is another one active, and who else uses this one?
     pub async fn active_connection(&self, shop_id: &str, live: bool) -> Result<Option<ConnectionRow>> {
-        self.one(sql!(
-            self,
-            "SELECT * FROM connections WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active'",
-            shop_id,
-            live
-        ))
-        .await?
-        .first()
+        self.one(sql!(self, "SELECT * FROM connections WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active'", shop_id, live))
+            .await?
+            .first()
     }
 
     /// Keeps what Stripe granted until the admin confirms. Repeatable: the code is spent, this must not be lost.
@@ -204,7 +199,11 @@ impl Db {
     /// Ends a claim; its account is given back unless somebody here uses it.
     pub async fn kill_claim(&self, claim: &ClaimRow, reason: &str, now: i64) -> Result<()> {
         self.batch(vec![
-            sql!(self, "UPDATE connect_claims SET status = 'dead', sealed_token = NULL WHERE hash = ?1 AND status = 'waiting'", &claim.hash),
+            sql!(
+                self,
+                "UPDATE connect_claims SET status = 'dead', sealed_token = NULL WHERE hash = ?1 AND status = 'waiting'",
+                &claim.hash
+            ),
             self.owe_deauthorization(&claim.account, claim.livemode != 0, reason, now),
         ])
         .await
@@ -262,9 +261,14 @@ impl Db {
                     &claim.hash,
                     &claim.connection_id
                 ),
-                sql!(self, "DELETE FROM deauthorizations WHERE account = ?1 AND livemode = ?2
+                sql!(
+                    self,
+                    "DELETE FROM deauthorizations WHERE account = ?1 AND livemode = ?2
                        AND EXISTS (SELECT 1 FROM connections WHERE id = ?3 AND status = 'active')",
-                    &claim.account, claim.livemode, &claim.connection_id),
+                    &claim.account,
+                    claim.livemode,
+                    &claim.connection_id
+                ),
             ])
             .await?;
         Ok(answers.at(3)?.changes()? == 1)
@@ -276,7 +280,9 @@ impl Db {
             .map(|_| ())
     }
 
-    pub async fn account_checked(&self, id: &str, charges_enabled: bool, details_submitted: bool, platform: Option<&str>, now: i64) -> Result<()> {
+    pub async fn account_checked(
+        &self, id: &str, charges_enabled: bool, details_submitted: bool, platform: Option<&str>, now: i64,
+    ) -> Result<()> {
         self.one(sql!(
             self,
             "UPDATE connections SET charges_enabled = ?2, details_submitted = ?3, checked_at = ?4, platform = coalesce(platform, ?5) WHERE id = ?1",

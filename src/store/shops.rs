@@ -70,13 +70,7 @@ impl Db {
             shop.created,
             (shop.status == "active").then_some(shop.created)
         ));
-        batch.push(sql!(
-            self,
-            "INSERT INTO api_keys (hash, shop_id, created) VALUES (?1, ?2, ?3)",
-            key_hash,
-            &shop.id,
-            shop.created
-        ));
+        batch.push(sql!(self, "INSERT INTO api_keys (hash, shop_id, created) VALUES (?1, ?2, ?3)", key_hash, &shop.id, shop.created));
         self.batch(batch).await.map(|_| ())
     }
 
@@ -121,12 +115,7 @@ impl Db {
         self.batch(vec![
             self.supersede(&shop.site_url, &shop.id),
             self.silence_superseded(&shop.site_url, &shop.id),
-            sql!(
-                self,
-                "UPDATE shops SET status = 'active', verified_at = ?2 WHERE id = ?1 AND status = 'pending'",
-                &shop.id,
-                now
-            ),
+            sql!(self, "UPDATE shops SET status = 'active', verified_at = ?2 WHERE id = ?1 AND status = 'pending'", &shop.id, now),
         ])
         .await
         .map(|_| ())
@@ -187,7 +176,11 @@ impl Db {
         if moved == 1 {
             Ok(())
         } else {
-            Err(Problem::request(409, "roll_in_flight", "Another roll of the signing secret happened at the same moment. Use its secret or roll again."))
+            Err(Problem::request(
+                409,
+                "roll_in_flight",
+                "Another roll of the signing secret happened at the same moment. Use its secret or roll again.",
+            ))
         }
     }
 }

@@ -71,18 +71,14 @@ impl Answer {
             // The parser's message may quote the body, and a body may hold tokens: only where it stopped is said.
             200..=299 => match serde_json::from_slice(&self.body) {
                 Ok(value) => Outcome::Ok(value),
-                Err(error) => self.unavailable(&format!(
-                    "Stripe's answer could not be read (line {}, column {})",
-                    error.line(),
-                    error.column()
-                )),
+                Err(error) => {
+                    self.unavailable(&format!("Stripe's answer could not be read (line {}, column {})", error.line(), error.column()))
+                }
             },
             429 => self.unavailable("Stripe asks us to slow down"),
             409 if self.should_retry != Some(false) => self.unavailable("Stripe is still at work on the same request"),
             400..=499 => match read_error(self) {
-                Some(error) if error.code.as_deref() == Some("lock_timeout") => {
-                    self.unavailable("Stripe has the object locked")
-                }
+                Some(error) if error.code.as_deref() == Some("lock_timeout") => self.unavailable("Stripe has the object locked"),
                 Some(error) => Outcome::Refused(error),
                 // Not Stripe's words: a proxy or a firewall on the way. Nothing final can be concluded from it.
                 None => self.unavailable("an answer that is not Stripe's"),
@@ -139,20 +135,14 @@ impl StripeError {
     pub fn problem(&self) -> Problem {
         let code = self.code.as_deref().unwrap_or(&self.kind);
         if self.status == 401 {
-            return Problem::not_configured(
-                "Stripe does not accept this Worker's secret key. The operator has to set a valid one.",
-            )
-            .because(format!("Stripe: {} ({code})", self.message));
+            return Problem::not_configured("Stripe does not accept this Worker's secret key. The operator has to set a valid one.")
+                .because(format!("Stripe: {} ({code})", self.message));
         }
         if self.kind == "idempotency_error" {
             return Problem::fault(format!("Stripe: {} ({code})", self.message));
         }
-        let mut problem = Problem::request(
-            422,
-            "stripe_refused",
-            format!("Stripe refused this: {} (Stripe's code: {code})", self.message),
-        )
-        .with("stripe_type", json!(self.kind));
+        let mut problem = Problem::request(422, "stripe_refused", format!("Stripe refused this: {} (Stripe's code: {code})", self.message))
+            .with("stripe_type", json!(self.kind));
         if let Some(code) = &self.code {
             problem = problem.with("stripe_code", json!(code));
         }
@@ -246,14 +236,7 @@ impl Call {
             }
             path = format!("{path}?{}", query.encode());
         }
-        Call {
-            base: Base::Api,
-            method: "GET",
-            path,
-            account: account.map(str::to_owned),
-            idempotency_key: None,
-            form: None,
-        }
+        Call { base: Base::Api, method: "GET", path, account: account.map(str::to_owned), idempotency_key: None, form: None }
     }
 
     /// Reads an answer of the API.

@@ -50,8 +50,11 @@ fn seconds_or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::R
 pub fn read(body: &[u8]) -> Result<Event> {
     let event: Event = serde_json::from_slice(body).map_err(|error| {
         // Not the parser's whole message: it may quote a buyer's data into the log.
-        Problem::request(400, "json_invalid", "The body is not an event of Stripe's.")
-            .because(format!("line {}, column {}", error.line(), error.column()))
+        Problem::request(400, "json_invalid", "The body is not an event of Stripe's.").because(format!(
+            "line {}, column {}",
+            error.line(),
+            error.column()
+        ))
     })?;
     // The id becomes a key of ours.
     if !id::is_prefixed(&event.id, "evt_") {

@@ -37,13 +37,7 @@ pub const PREFILL: [&str; 20] = [
 
 /// Where the merchant's browser is sent. `base` is `STRIPE_CONNECT_BASE`; names in `prefill` that are not in
 /// [`PREFILL`] are left out.
-pub fn authorize_url(
-    base: &str,
-    client_id: &str,
-    redirect_uri: &str,
-    state: &str,
-    prefill: &BTreeMap<String, String>,
-) -> String {
+pub fn authorize_url(base: &str, client_id: &str, redirect_uri: &str, state: &str, prefill: &BTreeMap<String, String>) -> String {
     let mut query = Form::new();
     query.push("response_type", "code");
     query.push("client_id", client_id);

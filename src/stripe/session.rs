@@ -40,10 +40,7 @@ pub fn create_form(terms: &Terms) -> String {
     form.push("mode", "payment");
     // Stripe puts the id in place of the braces. The form encodes them once and Stripe decodes them once; encoded
     // here as well, they would not be found.
-    form.push(
-        "success_url",
-        format!("{}/checkout/complete/{}?session_id={{CHECKOUT_SESSION_ID}}", terms.public_url, terms.transaction),
-    );
+    form.push("success_url", format!("{}/checkout/complete/{}?session_id={{CHECKOUT_SESSION_ID}}", terms.public_url, terms.transaction));
     form.push("cancel_url", format!("{}/checkout/cancel/{}", terms.public_url, terms.transaction));
     // Otherwise a buyer could pay in another currency than the one that we compare.
     form.push("adaptive_pricing[enabled]", false);

@@ -293,7 +293,9 @@ fn totals_must_agree_and_both_figures_are_named() {
     assert!(problem.message.contains("999") && problem.message.contains("1000"));
 
     // Discounts beyond all lines, and just all of them.
-    let free = |discount: i64, total: i64| with(with(whole(), "/cart/discounts", json!([{"label": "x", "amount": discount}])), "/cart/total", json!(total));
+    let free = |discount: i64, total: i64| {
+        with(with(whole(), "/cart/discounts", json!([{"label": "x", "amount": discount}])), "/cart/total", json!(total))
+    };
     let problem = refused(&free(3501, 0));
     assert_eq!((problem.status, problem.code.as_ref(), problem.param.as_deref()), (422, "total_mismatch", Some("cart[discounts]")));
     assert!(problem.message.contains("3501") && problem.message.contains("3500"));
@@ -309,7 +311,10 @@ fn unit_amount_stands_for_the_line_or_agrees_with_it() {
     assert_eq!(read(&item(json!({"name": "Tea", "quantity": 3, "unit_amount": 333}))).total.get(), 999);
     assert_eq!(read(&both(333, 999)).total.get(), 999);
     let problem = refused(&both(333, 1000));
-    assert_eq!((problem.status, problem.code.as_ref(), problem.param.as_deref()), (422, "total_mismatch", Some("line_items[0][amount_total]")));
+    assert_eq!(
+        (problem.status, problem.code.as_ref(), problem.param.as_deref()),
+        (422, "total_mismatch", Some("line_items[0][amount_total]"))
+    );
     assert!(problem.message.contains("999") && problem.message.contains("1000"));
     refuses(
         &item(json!({"name": "Tea", "quantity": 999_999, "unit_amount": MAX_CHARGE})),
@@ -321,10 +326,9 @@ fn unit_amount_stands_for_the_line_or_agrees_with_it() {
 
 #[test]
 fn as_many_lines_as_stripe_takes() {
-    let items = |count: usize| Value::Array((0..count).map(|i| json!({"product_id": i, "name": "x", "quantity": 1, "amount_total": 10})).collect());
-    let body = |count: usize, total: usize| {
-        json!({"cart": {"id": 1, "currency": "usd", "items": items(count), "shipping": [{"label": "Post", "amount": 5}], "total": total}})
-    };
+    let items =
+        |count: usize| Value::Array((0..count).map(|i| json!({"product_id": i, "name": "x", "quantity": 1, "amount_total": 10})).collect());
+    let body = |count: usize, total: usize| json!({"cart": {"id": 1, "currency": "usd", "items": items(count), "shipping": [{"label": "Post", "amount": 5}], "total": total}});
     assert_eq!(read(&body(99, 995)).items.len(), 99);
     refuses(&body(100, 1005), 422, "too_many_lines", "cart[items]");
     let line_items = |count: usize| json!({"currency": "usd", "line_items": items(count)});
@@ -343,7 +347,11 @@ fn what_stripe_charges_at_least_and_at_most() {
     let one = |code: &str, amount: i64| json!({"currency": code, "line_items": [{"name": "x", "quantity": 1, "amount_total": amount}]});
     for (code, least) in [("usd", 50), ("gbp", 30), ("jpy", 50), ("huf", 17_500), ("isk", 100), ("kwd", 10), ("afn", 1)] {
         assert_eq!(read(&one(code, least)).total.get(), least, "{code}");
-        let step = match code { "isk" => 100, "kwd" => 10, _ => 1 };
+        let step = match code {
+            "isk" => 100,
+            "kwd" => 10,
+            _ => 1,
+        };
         refuses(&one(code, least - step), 422, "amount_too_small", "amount_total");
     }
     assert_eq!(read(&one("usd", MAX_CHARGE)).total.get(), MAX_CHARGE);
@@ -356,9 +364,7 @@ fn what_stripe_charges_at_least_and_at_most() {
 fn currencies_without_their_last_digit() {
     for (code, good, bad) in [("isk", 500, 550), ("ugx", 500, 501), ("kwd", 1_230, 1_235), ("tnd", 990, 999)] {
         let items = |amount: i64| json!([{"product_id": 1, "name": "x", "quantity": 2, "amount_total": amount}]);
-        let cart = |items: Value, extra: i64, total: i64| {
-            json!({"cart": {"id": 1, "currency": code, "items": items, "fees": [{"label": "f", "amount": extra}], "total": total}})
-        };
+        let cart = |items: Value, extra: i64, total: i64| json!({"cart": {"id": 1, "currency": code, "items": items, "fees": [{"label": "f", "amount": extra}], "total": total}});
         assert!(cart::read(&cart(items(good), good, 2 * good)).is_ok(), "{code}");
         refuses(&cart(items(bad), good, good + bad), 422, "parameter_invalid_integer", "cart[items][0][amount_total]");
         refuses(&cart(items(good), bad, good + bad), 422, "parameter_invalid_integer", "cart[fees][0][amount]");
@@ -395,7 +401,14 @@ fn shipping_options() {
     refuses(&bent("amount", json!(MAX_CHARGE)), 422, "amount_too_large", "amount_total");
     // Settled or to be chosen, not both.
     refuses(&with(whole(), "/shipping_options", json!([option(json!("a"))])), 422, "parameters_exclusive", "shipping_options");
-    assert!(cart::read(&with(with(with(whole(), "/cart/shipping", json!([])), "/cart/total", json!(2660)), "/shipping_options", json!([option(json!("a"))]))).is_ok());
+    assert!(
+        cart::read(&with(
+            with(with(whole(), "/cart/shipping", json!([])), "/cart/total", json!(2660)),
+            "/shipping_options",
+            json!([option(json!("a"))])
+        ))
+        .is_ok()
+    );
 }
 
 #[test]
@@ -526,8 +539,25 @@ fn bent_bodies_are_refused_with_a_name() {
     let lines = json!({"currency": "eur", "source": "agent:Claude", "order_id": "7", "amount_total": 999, "shipping_options": options,
         "line_items": [{"name": "Tea", "quantity": 2, "amount_total": 999, "sku": "T"}]});
     let values = [
-        json!(null), json!(true), json!(0), json!(-1), json!(1), json!(1.5), json!(1e30), json!(i64::MAX), json!(u64::MAX), json!(""),
-        json!(" "), json!("x"), json!("\0"), json!("x".repeat(6000)), json!([]), json!([[]]), json!([null]), json!({}), json!({"a": 1}),
+        json!(null),
+        json!(true),
+        json!(0),
+        json!(-1),
+        json!(1),
+        json!(1.5),
+        json!(1e30),
+        json!(i64::MAX),
+        json!(u64::MAX),
+        json!(""),
+        json!(" "),
+        json!("x"),
+        json!("\0"),
+        json!("x".repeat(6000)),
+        json!([]),
+        json!([[]]),
+        json!([null]),
+        json!({}),
+        json!({"a": 1}),
     ];
     let mut tried = 0;
     for body in [whole(), lines] {

@@ -266,7 +266,8 @@ fn signing_secrets_are_told_by_number() {
 #[test]
 fn bases_are_https_or_this_machine() {
     for name in ["STRIPE_API_BASE", "STRIPE_CONNECT_BASE", "STRIPE_FILES_BASE"] {
-        for bad in ["http://stripe.example", "stripe.example", "https://stripe.example/v1", "http://192.0.2.1", "http://localhost.example"] {
+        for bad in ["http://stripe.example", "stripe.example", "https://stripe.example/v1", "http://192.0.2.1", "http://localhost.example"]
+        {
             assert!(said(&[(name, bad)], name).contains(".stripe.com"), "{name} {bad}");
         }
         for good in ["http://localhost:1", "http://127.0.0.1:65535", "https://stripe.example"] {

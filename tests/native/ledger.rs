@@ -14,10 +14,13 @@ fn row(change: Value) -> Row {
         "amount_subtotal": 2000, "amount_tax": 0, "amount_shipping": 0, "amount_capturable": 0, "amount_captured": 0, "amount_refunded": 0,
         "application_fee_amount": 0, "capture": "automatic", "checkout_session": "cs_1",
     });
-    merge(&mut row, json!({
-        "line_items": "[]", "extras": "{}", "discounts": "[]", "metadata": "{}", "refunds": "[]", "events": "[]",
-        "stripe_key": "cct_1-1", "attempt_until": 0, "created": 0, "checks": 0,
-    }));
+    merge(
+        &mut row,
+        json!({
+            "line_items": "[]", "extras": "{}", "discounts": "[]", "metadata": "{}", "refunds": "[]", "events": "[]",
+            "stripe_key": "cct_1-1", "attempt_until": 0, "created": 0, "checks": 0,
+        }),
+    );
     merge(&mut row, change);
     serde_json::from_value(row).unwrap()
 }
@@ -219,7 +222,11 @@ fn a_destination_charge_goes_to_the_shop_and_in_its_name() {
     ] {
         let row = row(json!({ "charge_type": "destination" }));
         let expected = (!good).then_some(Mismatch::Account);
-        assert_eq!(news_of_session(&row, None, &session(json!({ "payment_intent": intent_json(change.clone()) }))).err(), expected, "{change}");
+        assert_eq!(
+            news_of_session(&row, None, &session(json!({ "payment_intent": intent_json(change.clone()) }))).err(),
+            expected,
+            "{change}"
+        );
         assert_eq!(news_of_intent(&row, None, "payment_intent.succeeded", &intent(change.clone())).err(), expected, "{change}");
     }
 }
@@ -228,9 +235,7 @@ fn a_destination_charge_goes_to_the_shop_and_in_its_name() {
 fn the_buyer_chooses_shipping_among_ours_and_stripe_adds_the_tax() {
     let choices = json!({ "total_rule": "open", "shipping_choices": "[0,500]" });
     let taxed = json!({ "total_rule": "open", "automatic_tax": 1 });
-    let total = |shipping: i64, tax: i64, sum: i64| {
-        json!({ "amount_total": sum, "total_details": { "amount_shipping": shipping, "amount_tax": tax, "amount_discount": 0 } })
-    };
+    let total = |shipping: i64, tax: i64, sum: i64| json!({ "amount_total": sum, "total_details": { "amount_shipping": shipping, "amount_tax": tax, "amount_discount": 0 } });
     for (row_change, session_change, good) in [
         (&choices, total(500, 0, 2500), true),
         (&choices, total(0, 0, 2000), true),
@@ -332,7 +337,12 @@ fn what_an_intent_says_in_every_status() {
         let under_way = matches!(status, Status::Processing | Status::Authorized);
         assert_eq!(to(at("payment_intent.canceled", &none)), if under_way { "canceled" } else { "nothing" }, "{}", status.name());
         // A declined attempt does not end an open session; a bank that bounced a debit may have.
-        assert_eq!(to(at("payment_intent.payment_failed", &none)), if status == Status::Processing { "ask" } else { "nothing" }, "{}", status.name());
+        assert_eq!(
+            to(at("payment_intent.payment_failed", &none)),
+            if status == Status::Processing { "ask" } else { "nothing" },
+            "{}",
+            status.name()
+        );
         assert_eq!(to(at("payment_intent.created", &none)), "nothing");
     }
 }
@@ -348,7 +358,9 @@ fn an_intent_does_not_decide_a_total_that_stripe_completes() {
 
 #[test]
 fn a_part_that_was_captured_is_what_was_captured() {
-    let Ok(IntentNews::Decided(news)) = told_by("payment_intent.succeeded", json!({ "status": "authorized" }), json!({ "amount_received": 1500 })) else {
+    let Ok(IntentNews::Decided(news)) =
+        told_by("payment_intent.succeeded", json!({ "status": "authorized" }), json!({ "amount_received": 1500 }))
+    else {
         panic!("an intent that succeeded decides");
     };
     assert_eq!((news.amount_captured, news.amount_capturable, news.amount), (Some(1500), Some(0), None));
@@ -379,7 +391,9 @@ fn a_session_object_shows_stripes_words() {
 #[test]
 fn a_transaction_object_shows_no_more_than_the_contract() {
     let object = row(json!({ "order_key": "wc_order_secret", "stripe_form": "a=b", "extras": "{\"fees\":[]}" })).transaction();
-    for hidden in ["shop_id", "order_key", "stripe_form", "stripe_key", "attempt_until", "checks", "success_url", "capture_before", "dispute"] {
+    for hidden in
+        ["shop_id", "order_key", "stripe_form", "stripe_key", "attempt_until", "checks", "success_url", "capture_before", "dispute"]
+    {
         assert!(object.get(hidden).is_none(), "{hidden}");
     }
     assert_eq!((object["livemode"].clone(), object["fees"].clone()), (json!(false), json!([])));

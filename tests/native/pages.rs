@@ -54,14 +54,8 @@ fn every_page(text: &str) -> Vec<(&'static str, String)> {
         ("cart-kept", page::cart_kept(&CartKept { shop_name: text, shop_url: text })),
     ];
     for status in STATUSES {
-        let page = page::thanks(&Thanks {
-            status,
-            amount: text,
-            shop_name: text,
-            shop_url: text,
-            order_id: Some(text),
-            pay_url: Some(text),
-        });
+        let page =
+            page::thanks(&Thanks { status, amount: text, shop_name: text, shop_url: text, order_id: Some(text), pay_url: Some(text) });
         pages.push(("thanks", page));
     }
     pages
@@ -195,9 +189,8 @@ fn only_web_addresses_become_links() {
 
 #[test]
 fn consent_names_origin_and_mode_and_has_one_button() {
-    let page = |live| {
-        page::consent(&Consent { site_origin: "https://shop.example", shop_name: "Ada's Mugs", live, action: "/connect/tk_A-1" })
-    };
+    let page =
+        |live| page::consent(&Consent { site_origin: "https://shop.example", shop_name: "Ada's Mugs", live, action: "/connect/tk_A-1" });
     let (live, test) = (page(true), page(false));
     for html in [&live, &test] {
         assert!(text_of(html, "title").contains("https://shop.example"));

@@ -4,8 +4,8 @@ use cognitivecart_worker::cart;
 use cognitivecart_worker::error::Kind;
 use cognitivecart_worker::money::Amount;
 use cognitivecart_worker::stripe::{
-    self, Account, Answer, Base, Call, Expandable, Form, Grant, Outcome, PaymentIntent, Session, StripeError, Terms,
-    account, event, oauth, payment_intent, session,
+    self, Account, Answer, Base, Call, Expandable, Form, Grant, Outcome, PaymentIntent, Session, StripeError, Terms, account, event, oauth,
+    payment_intent, session,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -172,8 +172,7 @@ fn the_lines_as_stripe_reckons_them_sum_to_the_total() {
         for place in 0.. {
             let Some(quantity) = sent.get(&format!("line_items[{place}][quantity]")) else { break };
             let price = format!("line_items[{place}][price_data]");
-            let (whole, decimal) =
-                (sent.get(&format!("{price}[unit_amount]")), sent.get(&format!("{price}[unit_amount_decimal]")));
+            let (whole, decimal) = (sent.get(&format!("{price}[unit_amount]")), sent.get(&format!("{price}[unit_amount_decimal]")));
             assert!(whole.is_some() != decimal.is_some(), "exactly one price: {place}");
             // In 10^-12 minor units, so that nothing is lost on the way.
             let text = whole.or(decimal).unwrap();
@@ -304,12 +303,9 @@ fn every_parameter_exists_in_the_version_that_we_name() {
     let Some(api) = contract("stripe-openapi.2026-10-28.endive.strict.json") else { return };
     assert_eq!(api["info"]["version"].as_str().unwrap().split(' ').next().unwrap(), stripe::API_VERSION);
     let sessions = "/v1/checkout/sessions";
-    for form in [
-        form(&full(), everything_but_tax),
-        form(&full_untaxed(), everything),
-        form(&choosing(), everything),
-        form(&choosing(), |_| {}),
-    ] {
+    for form in
+        [form(&full(), everything_but_tax), form(&full_untaxed(), everything), form(&choosing(), everything), form(&choosing(), |_| {})]
+    {
         assert_eq!(checked(&api, sessions, &form), Ok(()));
     }
     // The check itself must be able to fail.
@@ -393,10 +389,7 @@ fn calls_name_their_account_and_key() {
     assert_eq!((made.account.as_deref(), made.idempotency_key.as_deref()), (Some("acct_1"), Some("cct_01")));
     assert_eq!(made.form.as_deref(), Some("mode=payment"));
     let read = session::retrieve("cs_test_1", Some("acct_1"));
-    assert_eq!(
-        read.path,
-        "/v1/checkout/sessions/cs_test_1?expand%5B%5D=payment_intent&expand%5B%5D=payment_intent.latest_charge"
-    );
+    assert_eq!(read.path, "/v1/checkout/sessions/cs_test_1?expand%5B%5D=payment_intent&expand%5B%5D=payment_intent.latest_charge");
     assert_eq!((read.method, read.account.as_deref(), read.form), ("GET", Some("acct_1"), None));
     assert_eq!(payment_intent::retrieve("pi_1", None).path, "/v1/payment_intents/pi_1?expand%5B%5D=latest_charge");
     assert_eq!(session::expire("cs_1", None).path, "/v1/checkout/sessions/cs_1/expire");
@@ -457,7 +450,8 @@ fn a_refusal_is_handed_on_in_stripes_words() {
     let message = body["error"]["message"].as_str().unwrap();
     assert!(message.contains("Too small.") && message.contains("amount_too_small"), "{message}");
 
-    let declined = refusal(error(402, json!({"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds", "message": "No."})));
+    let declined =
+        refusal(error(402, json!({"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds", "message": "No."})));
     assert_eq!(declined.decline_code.as_deref(), Some("insufficient_funds"));
     // Members of a wrong type do not hide the refusal.
     let odd = refusal(error(400, json!({"type": "invalid_request_error", "code": 7, "param": ["x"], "message": null})));
@@ -466,8 +460,11 @@ fn a_refusal_is_handed_on_in_stripes_words() {
 
 #[test]
 fn refusals_that_are_not_the_callers_doing_do_not_look_like_it() {
-    let gone = refusal(error(403, json!({"type": "invalid_request_error", "code": "account_invalid",
-        "message": "The provided key 'sk_test_***' does not have access to account 'acct_1'."})));
+    let gone = refusal(error(
+        403,
+        json!({"type": "invalid_request_error", "code": "account_invalid",
+        "message": "The provided key 'sk_test_***' does not have access to account 'acct_1'."}),
+    ));
     assert!(gone.account_invalid());
     assert!(!gone.message.contains("sk_test") && gone.message.contains("'[key]' does not"), "{}", gone.message);
     // The same code with another status is something else.
@@ -540,10 +537,7 @@ fn oauth_answers() {
     assert_eq!(grant.access_token.as_deref(), Some("sk_test_hidden"));
     assert!(!format!("{grant:?}").contains("hidden"), "{grant:?}");
     // Without its mode a grant is not usable.
-    assert!(matches!(
-        oauth::read_oauth::<Grant>(answer(200, r#"{"stripe_user_id":"acct_1"}"#)),
-        Outcome::Unavailable { .. }
-    ));
+    assert!(matches!(oauth::read_oauth::<Grant>(answer(200, r#"{"stripe_user_id":"acct_1"}"#)), Outcome::Unavailable { .. }));
 
     let refused = |status, body: &str| match oauth::read_oauth::<oauth::Deauthorized>(answer(status, body)) {
         Outcome::Refused(error) => error,
@@ -557,10 +551,7 @@ fn oauth_answers() {
     assert!(!oauth::is_not_connected(&refused(400, r#"{"error":"invalid_client"}"#)));
     assert_eq!(refused(401, r#"{"error":{"type":"invalid_request_error","message":"No key."}}"#).message, "No key.");
     for garbage in ["", "<html>", "{}", r#"{"error":7}"#] {
-        assert!(matches!(
-            oauth::read_oauth::<Grant>(answer(400, garbage)),
-            Outcome::Unavailable { .. }
-        ));
+        assert!(matches!(oauth::read_oauth::<Grant>(answer(400, garbage)), Outcome::Unavailable { .. }));
     }
     assert!(matches!(oauth::read_oauth::<Grant>(answer(500, "{}")), Outcome::Unavailable { .. }));
 }
@@ -635,7 +626,10 @@ fn events() {
     let platform = event::read(br#"{"id":"evt_2","type":"x","account":null,"livemode":true,"data":{"object":{"id":7}}}"#).unwrap();
     assert_eq!(platform.account, None);
     assert!(platform.data.read_object::<Session>().is_none());
-    let thin = event::read(br#"{"id":"evt_3","object":"v2.core.event","type":"v1.x","livemode":true,"created":"2026-11-23T09:00:00Z","data":null}"#).unwrap();
+    let thin = event::read(
+        br#"{"id":"evt_3","object":"v2.core.event","type":"v1.x","livemode":true,"created":"2026-11-23T09:00:00Z","data":null}"#,
+    )
+    .unwrap();
     assert_eq!((thin.object.as_str(), thin.created), ("v2.core.event", 0));
     assert!(thin.data.object.is_null());
 
