@@ -371,7 +371,8 @@ pub fn news_of_session(row: &Row, account: Option<&str>, session: &Session) -> R
         to,
         payment_intent: intent_id,
         amount: Some(total),
-        amount_subtotal: session.amount_subtotal,
+        // The row's own subtotal is that of the goods; Stripe's counts shipping and fees, which go out as lines.
+        amount_subtotal: None,
         amount_tax: if row.automatic_tax != 0 { Some(tax) } else { None },
         amount_shipping: if row.total_rule == "exact" { None } else { Some(shipping) },
         customer: customer.map(|c| json!({ "email": c.email, "name": c.name, "phone": c.phone })),

@@ -142,6 +142,23 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
             .because(why));
         }
     };
+    // A Session that asks for another amount, or has no address, must not reach a buyer: he would pay what nothing here expects.
+    let other_amount = row.total_rule == "exact" && session.amount_total.is_some_and(|total| total != row.amount_expected);
+    let other_currency = session.currency.as_ref().is_some_and(|currency| *currency != row.currency);
+    if other_amount || other_currency || session.url.is_none() {
+        let call = session::expire(&session.id, row.stripe_account());
+        let ended = outside::stripe::<Session>(edge, mode, &call, outside::STRIPE_DEADLINE).await?;
+        edge.db.drop_attempt(&row, PATH, &key, &lock).await?;
+        return Err(Problem::fault(format!(
+            "Stripe made {} for {:?} {:?} instead of {} {}; expired again: {}",
+            session.id,
+            session.amount_total,
+            session.currency,
+            row.amount_expected,
+            row.currency,
+            matches!(ended, Outcome::Ok(_))
+        )));
+    }
     // Record the answer, then reply.
     row.checkout_session = Some(session.id.clone());
     row.session_url = session.url.clone();
@@ -246,6 +263,21 @@ pub async fn end(edge: &Edge, row: &Row) -> Result<Row> {
             let call = session::retrieve(session_id, account);
             match outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
                 Outcome::Ok(session) => session,
+                // On an account that is no longer ours to use. Past its time nobody can pay it any more; until then somebody might.
+                Outcome::Refused(error) if error.account_invalid() || error.status == 404 => {
+                    let now = clock::now();
+                    if !super::sweep::past(row, now) {
+                        return Err(Problem::request(
+                            409,
+                            "order_in_flight",
+                            "An earlier session of this order lies on a Stripe account that is no longer connected, and can still be paid there until it expires.",
+                        )
+                        .at("order_id"));
+                    }
+                    let news = ledger::News { to: Some(Status::Expired), ..ledger::News::default() };
+                    edge.db.one(edge.db.advance(row, &news, "expire", now, None)).await?;
+                    return Ok(Row { status: Status::Expired, ..row.clone() });
+                }
                 Outcome::Refused(error) => return Err(error.problem()),
                 Outcome::Unavailable { why, .. } => return Err(unreachable_stripe(why)),
             }

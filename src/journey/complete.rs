@@ -54,7 +54,7 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str
         Ok(Outcome::Refused(_) | Outcome::Unavailable { .. }) | Err(_) if row.checkout_session.is_none() => return Ok(unknown(edge)),
         Ok(Outcome::Refused(_) | Outcome::Unavailable { .. }) | Err(_) => {
             // The sweep asks first about those whose buyer has come back.
-            if let Err(problem) = edge.db.check_later(&row.id, Some(clock::now())).await {
+            if let Err(problem) = edge.db.check_later(&row.id, Some(0), row.checks).await {
                 log::line(json!({ "level": "warn", "event": "check_not_noted", "transaction": row.id, "why": problem.cause }));
             }
             let status = if row.status == Status::Open { "processing" } else { row.status.for_redirect() };

@@ -323,6 +323,11 @@ pub async fn confirm(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     }
     let platform = platform_account(edge, mode).await;
     if !edge.db.confirm_claim(&row, platform.as_deref(), now).await? {
+        // The same request, sent twice at the same moment, is no race to lose.
+        let connections = edge.db.connections(&shop.id).await?;
+        if let Some(same) = connections.iter().find(|c| c.id == row.connection_id && c.active()) {
+            return Ok(Reply::json(200, &connection_object(mode, Some(same))));
+        }
         edge.db.kill_claim(&row, "lost race", now).await?;
         settle_deauthorizations_later(edge);
         return Err(already_connected(mode));

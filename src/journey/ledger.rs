@@ -193,7 +193,7 @@ pub async fn export(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
         let slice = async {
             let cursor = progress.last.as_deref().map_or(Cursor::Start, Cursor::After);
             let rows = progress.edge.db.transactions(&progress.shop_id, &progress.filter, &cursor, CHUNK).await?;
-            let mut rows = rows.unwrap_or_default();
+            let mut rows = rows.ok_or_else(|| Problem::fault("the row where the export stood is gone"))?;
             let wanted = usize::try_from(CHUNK).unwrap_or(500);
             let more = rows.len() > wanted;
             rows.truncate(wanted);

@@ -41,13 +41,22 @@ async fn ask_due(edge: &Edge) -> Result<u32> {
     let (rows, switched_off) = edge.db.rows_to_check(now, CHECKS).await?;
     for row in rows {
         // Leased first: a run that dies here leaves the row due again in ten minutes.
-        if !edge.db.lease_check(&row, now, now.saturating_add(600)).await? {
-            continue;
-        }
         let kill = row.status == Status::Open && switched_off.contains(&row.id);
-        let moved = if kill { end(edge, &row, now).await? } else { ask(edge, &row, now).await? };
-        if moved {
-            settled = settled.saturating_add(1);
+        let step = async {
+            if !edge.db.lease_check(&row, now, now.saturating_add(600)).await? {
+                return Ok(false);
+            }
+            if kill { end(edge, &row, now).await } else { ask(edge, &row, now).await }
+        };
+        // One row's trouble is its own.
+        match step.await {
+            Ok(true) => settled = settled.saturating_add(1),
+            Ok(false) => {}
+            Err(problem) => {
+                log::line(
+                    json!({ "level": "warn", "event": "check_failed", "transaction": row.id, "why": problem.code, "cause": problem.cause }),
+                );
+            }
         }
     }
     Ok(settled)
@@ -55,15 +64,13 @@ async fn ask_due(edge: &Edge) -> Result<u32> {
 
 /// Asks about one row; `true` when it moved.
 async fn ask(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
-    let again = |status: Status| ledger::next_check(status, row.checks.saturating_add(1), now, row.expires_at);
+    let asked = row.checks.saturating_add(1);
+    let again = |status: Status| ledger::next_check(status, asked, now, row.expires_at);
     let Some(session_id) = &row.checkout_session else {
-        // Never got a session, so no buyer ever saw an address: past its time it is over.
-        if row.expires_at.is_none_or(|end| end <= now) && row.attempt_until <= now {
-            let news = ledger::News { to: Some(Status::Canceled), ..ledger::News::default() };
-            edge.db.one(edge.db.advance(row, &news, "sweep", now, None)).await?;
+        if row.expires_at.is_none_or(|end| end <= now) && edge.db.cancel_abandoned(&row.id, now).await? {
             return Ok(true);
         }
-        edge.db.check_later(&row.id, again(row.status)).await?;
+        edge.db.check_later(&row.id, again(row.status), asked).await?;
         return Ok(false);
     };
     let call = session::retrieve(session_id, row.stripe_account());
@@ -76,26 +83,36 @@ async fn ask(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
             match settle::session(edge, row, &session, "sweep").await? {
                 Settled::Row(after) if after.status != before => Ok(true),
                 Settled::Row(after) => {
-                    edge.db.check_later(&after.id, again(after.status)).await?;
+                    edge.db.check_later(&after.id, again(after.status), asked).await?;
                     Ok(false)
                 }
                 Settled::Stray => {
-                    edge.db.check_later(&row.id, None).await?;
+                    edge.db.check_later(&row.id, None, asked).await?;
                     Ok(false)
                 }
             }
         }
-        // Not to be seen any more (the account is gone): asked again, ever more rarely, until the row's time is long over.
-        Outcome::Refused(_) => {
-            let next = if row.checks < 20 { Some(now.saturating_add(3600)) } else { None };
-            edge.db.check_later(&row.id, next).await?;
+        // Not to be seen any more: the account is gone. What is past its time can no longer be paid.
+        Outcome::Refused(error) if error.account_invalid() || error.status == 404 => {
+            if row.status == Status::Open && past(row, now) {
+                let news = ledger::News { to: Some(Status::Expired), ..ledger::News::default() };
+                return Ok(edge.db.one(edge.db.advance(row, &news, "sweep", now, None)).await?.changes()? == 1);
+            }
+            let next = if row.status == Status::Open { Some(now.saturating_add(3600)) } else { again(row.status) };
+            edge.db.check_later(&row.id, next, asked).await?;
             Ok(false)
         }
-        Outcome::Unavailable { .. } => {
-            edge.db.check_later(&row.id, Some(now.saturating_add(120))).await?;
+        // Trouble at Stripe or with the operator's key says nothing about the row, and does not count as having asked.
+        Outcome::Refused(_) | Outcome::Unavailable { .. } => {
+            edge.db.check_later(&row.id, Some(now.saturating_add(120)), row.checks).await?;
             Ok(false)
         }
     }
+}
+
+/// Whether a session's time is over for good, with some minutes for clocks that differ.
+pub fn past(row: &Row, now: i64) -> bool {
+    row.expires_at.is_some_and(|end| end.saturating_add(300) <= now)
 }
 
 /// Ends an open session of a shop whose kill switch is on; `true` when it is over.
@@ -108,9 +125,9 @@ async fn end(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
         Err(problem) => {
             log::line(json!({ "level": "warn", "event": "expire_failed", "transaction": row.id, "why": problem.code }));
             // Soon at first: until it is ended a buyer can still pay.
-            let pause = row.checks.saturating_add(1).clamp(1, 10).saturating_mul(60);
-            let next = if row.checks < 20 { Some(now.saturating_add(pause)) } else { None };
-            edge.db.check_later(&row.id, next).await?;
+            let asked = row.checks.saturating_add(1);
+            let pause = asked.clamp(1, 10).saturating_mul(60);
+            edge.db.check_later(&row.id, Some(now.saturating_add(pause)), asked).await?;
             Ok(false)
         }
     }

@@ -204,7 +204,15 @@ impl Db {
                 "UPDATE connect_claims SET status = 'dead', sealed_token = NULL WHERE hash = ?1 AND status = 'waiting'",
                 &claim.hash
             ),
-            self.owe_deauthorization(&claim.account, claim.livemode != 0, reason, now),
+            sql!(
+                self,
+                "INSERT INTO deauthorizations (account, livemode, reason, due_at)
+                 SELECT account, livemode, ?2, ?3 FROM connect_claims WHERE hash = ?1 AND status = 'dead'
+                 ON CONFLICT (account, livemode) DO NOTHING",
+                &claim.hash,
+                reason,
+                now
+            ),
         ])
         .await
         .map(|_| ())

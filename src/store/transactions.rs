@@ -213,9 +213,25 @@ impl Db {
         )
     }
 
-    /// When the sweep should ask Stripe about a row.
-    pub async fn check_later(&self, id: &str, check_at: Option<i64>) -> Result<()> {
-        self.one(sql!(self, "UPDATE transactions SET check_at = ?2, checks = checks + 1 WHERE id = ?1", id, check_at)).await.map(|_| ())
+    /// When the sweep should ask Stripe about a row, and how often it did so far. 0 is before all others: the buyer has come back.
+    pub async fn check_later(&self, id: &str, check_at: Option<i64>, checks: i64) -> Result<()> {
+        self.one(sql!(self, "UPDATE transactions SET check_at = ?2, checks = ?3 WHERE id = ?1", id, check_at, checks)).await.map(|_| ())
+    }
+
+    /// A row that never got a session and is past its time: no buyer ever saw an address of it.
+    pub async fn cancel_abandoned(&self, id: &str, now: i64) -> Result<bool> {
+        let changed = self
+            .one(sql!(
+                self,
+                "UPDATE transactions SET status = 'canceled', stripe_form = NULL, check_at = NULL,
+                   events = json_insert(events, '$[#]', json_object('type', 'canceled', 'created', CAST(?2 AS INTEGER), 'by', 'sweep'))
+                 WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL AND attempt_until <= ?2",
+                id,
+                now
+            ))
+            .await?
+            .changes()?;
+        Ok(changed == 1)
     }
 
     /// One row more than asked for, so that the caller knows whether there are more.
@@ -273,11 +289,15 @@ impl Db {
         struct Id {
             id: String,
         }
-        let rows = format!("SELECT * FROM transactions WHERE check_at <= ?1 ORDER BY check_at LIMIT {limit}");
-        let off = format!(
-            "SELECT id FROM (SELECT id, shop_id FROM transactions WHERE check_at <= ?1 ORDER BY check_at LIMIT {limit})
-             WHERE shop_id IN (SELECT id FROM shops WHERE checkout_enabled = 0)"
+        // Some of each shop at a time: one with thousands of due rows does not hold up the others.
+        let due = format!(
+            "WITH due AS (SELECT id, shop_id, check_at FROM (
+               SELECT id, shop_id, check_at, row_number() OVER (PARTITION BY shop_id ORDER BY check_at) AS turn
+               FROM (SELECT id, shop_id, check_at FROM transactions WHERE check_at <= ?1 ORDER BY check_at LIMIT 5000))
+             WHERE turn <= 10 ORDER BY check_at LIMIT {limit})"
         );
+        let rows = format!("{due} SELECT t.* FROM due JOIN transactions t ON t.id = due.id ORDER BY due.check_at");
+        let off = format!("{due} SELECT due.id FROM due JOIN shops s ON s.id = due.shop_id WHERE s.checkout_enabled = 0");
         let answers = self.batch(vec![sql!(self, &rows, now), sql!(self, &off, now)]).await?;
         let off = answers.at(1)?.all::<Id>()?.into_iter().map(|row| row.id).collect();
         Ok((answers.at(0)?.all()?, off))
@@ -286,13 +306,7 @@ impl Db {
     /// Takes a due row for this run, so that two runs side by side do not ask twice.
     pub async fn lease_check(&self, row: &Row, now: i64, until: i64) -> Result<bool> {
         let changed = self
-            .one(sql!(
-                self,
-                "UPDATE transactions SET check_at = ?3, checks = checks + 1 WHERE id = ?1 AND check_at <= ?2",
-                &row.id,
-                now,
-                until
-            ))
+            .one(sql!(self, "UPDATE transactions SET check_at = ?3 WHERE id = ?1 AND check_at <= ?2", &row.id, now, until))
             .await?
             .changes()?;
         Ok(changed == 1)
