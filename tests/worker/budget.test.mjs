@@ -1,9 +1,8 @@
 // What a journey may cost (design, "Budget per journey"): counted by the Worker itself, said in its log.
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
+
 import { after, before, describe, test } from 'node:test';
-import { BUILD } from '../../scripts/lib/paths.mjs';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { chatBody, connectShop, createSession, registerShop } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
@@ -30,7 +29,6 @@ async function cost(answer, status) {
   return { d1, stripe: calls };
 }
 
-// todo: the journeys are all inlined into one future. Until that is undone this says how far it is, without stopping the others.
 describe('round trips to D1, calls to Stripe', () => {
   const create = (idempotencyKey, body = chatBody(shop)) => w.api('POST', '/v1/checkout/sessions', { key: shop.key, idempotencyKey, body });
 
