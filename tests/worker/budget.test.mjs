@@ -1,7 +1,5 @@
 // What a journey may cost (design, "Budget per journey"): counted by the Worker itself, said in its log.
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
-
 import { after, before, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { chatBody, connectShop, createSession, registerShop } from '../support/shop.mjs';
