@@ -130,6 +130,13 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
                 edge.db.release_attempt(&shop.id, PATH, &key, &lock, &row.id).await?;
                 return Err(problem);
             }
+            if !fresh && problem.param.as_deref() == Some("expires_at") {
+                // The stored form has grown too old for a first request, so the one before never arrived. The next try writes a new one.
+                edge.db.drop_attempt(&row, PATH, &key, &lock).await?;
+                return Err(Problem::stripe_unavailable(
+                    "The first try never reached Stripe and is too old now. Send the same request with the same Idempotency-Key again.",
+                ));
+            }
             let body = problem.body(&edge.request_id).to_string();
             edge.db.record_refusal(&row, PATH, &key, &lock, problem.status, &body).await?;
             return Err(problem);
