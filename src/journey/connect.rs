@@ -25,23 +25,6 @@ const STATE_LIFE: i64 = 10 * 60;
 const CLAIM_LIFE: i64 = 10 * 60;
 /// How old what we know of an account may be before Stripe is asked again, seconds.
 const ACCOUNT_FRESH: i64 = 10;
-/// What Stripe takes as prefill for a new account.
-const PREFILL: [&str; 14] = [
-    "email",
-    "url",
-    "country",
-    "phone_number",
-    "business_name",
-    "business_type",
-    "first_name",
-    "last_name",
-    "street_address",
-    "city",
-    "state",
-    "zip",
-    "currency",
-    "product_description",
-];
 
 /// `POST /v1/connect/start`
 pub async fn start(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
@@ -63,8 +46,8 @@ pub async fn start(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let asked = fields.choice("mode", &[("live", Mode::Live), ("test", Mode::Test)])?;
     let mut prefill = BTreeMap::new();
     if let Some(value) = fields.get("prefill") {
-        let members = Fields::open(value, "prefill", &PREFILL)?;
-        for name in PREFILL {
+        let members = Fields::open(value, "prefill", &oauth::PREFILL)?;
+        for name in oauth::PREFILL {
             if let Some(text) = members.string(name, 300)? {
                 prefill.insert(name, text);
             }
