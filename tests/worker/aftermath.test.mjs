@@ -102,3 +102,30 @@ test('the same claim confirmed twice at the same moment is confirmed, and its ac
   assert.deepEqual(answers.map(({ status }) => status), [200, 200, 200]);
   assert.deepEqual(await w.d1('SELECT account FROM deauthorizations'), []);
 });
+
+test('a row that never got a session is canceled only once nobody is making one', async () => {
+  const shop = await connectedShop('/abandoned');
+  const { body } = await create(shop);
+  const now = Math.floor(Date.now() / 1000);
+  const leave = (attemptUntil) => w.d1(
+    'UPDATE transactions SET checkout_session = NULL, expires_at = ?, attempt_until = ?, check_at = 1 WHERE id = ?', now - 600, attemptUntil, body.transaction);
+  await leave(now + 60);
+  await w.scheduled('* * * * *');
+  assert.equal((await row(body.transaction)).status, 'open', 'a request is still at it');
+  await leave(0);
+  await w.scheduled('* * * * *');
+  assert.equal((await row(body.transaction)).status, 'canceled');
+});
+
+test('a first try that never arrived and is too old now is written anew under the same key', async () => {
+  const shop = await connectedShop('/stale');
+  const body = { ...chatBody(shop), expires_in: 1800 };
+  const send = () => w.api('POST', '/v1/checkout/sessions', { key: shop.key, idempotencyKey: 'stale', body });
+  stripe.misbehave({ on: 'POST /v1/checkout/sessions', how: 'drop_before', times: 9 });
+  assert.equal((await send()).status, 503);
+  stripe.clearMisbehaviour();
+  await w.d1("UPDATE transactions SET stripe_form = replace(stripe_form, 'expires_at=' || expires_at, 'expires_at=' || (expires_at - 1200)) WHERE shop_id = ?", shop.id);
+  const refused = await send();
+  assert.deepEqual([refused.status, refused.body.error.code], [503, 'stripe_unavailable'], 'not kept as the answer of this key');
+  assert.equal((await send()).status, 201);
+});
