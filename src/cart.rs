@@ -11,7 +11,7 @@ use crate::fields::{Fields, MAX_SAFE_INTEGER};
 use crate::id::Mode;
 use crate::money::{self, Amount, Currency, MAX_CHARGE};
 use crate::weburl;
-use serde::Serialize;
+use crate::record::Json;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -55,31 +55,54 @@ pub enum Capture {
 }
 
 /// A named amount: a cost of shipping, a fee, a tax or a discount.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extra {
     pub label: String,
     pub amount: Amount,
 }
 
 /// One line of the cart, as the shop gave it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub product_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub variation_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sku: Option<String>,
     pub name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub image_url: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tax_code: Option<String>,
     pub quantity: i64,
     /// All pieces together.
     pub amount_total: Amount,
+}
+
+impl Json for Extra {
+    fn json(&self) -> Value {
+        object! { "label": self.label, "amount": self.amount }
+    }
+}
+
+/// As the ledger shows it; what the shop did not give is not there.
+impl Json for Item {
+    fn json(&self) -> Value {
+        let mut object = object! { "name": self.name, "quantity": self.quantity, "amount_total": self.amount_total };
+        let given = [
+            ("product_id", &self.product_id),
+            ("variation_id", &self.variation_id),
+            ("sku", &self.sku),
+            ("description", &self.description),
+            ("image_url", &self.image_url),
+            ("tax_code", &self.tax_code),
+        ];
+        if let Value::Object(members) = &mut object {
+            for (name, value) in given {
+                if let Some(value) = value {
+                    members.insert(name.to_owned(), value.json());
+                }
+            }
+        }
+        object
+    }
 }
 
 /// A way of delivery that the buyer may choose on Stripe's page.

@@ -4,12 +4,12 @@
 //! and never with its value: most of them are secrets, and an operator pastes the list into a ticket.
 //! Contract: *Bindings, variables, secrets*.
 
+use crate::record::Json;
 use crate::error::Problem;
 use crate::id::Mode;
 use crate::money::{Currency, FeeRule, MAX_CHARGE};
 use crate::seal::SealKeys;
 use crate::weburl;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -139,8 +139,8 @@ impl Misconfigured {
     /// What every route but the front page and `/healthz` answers: 503 `not_configured`, with all of it.
     pub fn problem(&self) -> Problem {
         let told: Vec<String> = self.problems.iter().map(|(name, what)| format!("{name} {what}")).collect();
-        let list: Vec<_> = self.problems.iter().map(|(name, what)| json!({ "name": name, "problem": what })).collect();
-        Problem::not_configured(format!("The operator has to set: {}", told.join(" "))).with("variables", json!(list))
+        let list: Vec<_> = self.problems.iter().map(|(name, what)| object! { "name": name, "problem": what }).collect();
+        Problem::not_configured(format!("The operator has to set: {}", told.join(" "))).with("variables", list.json())
     }
 }
 

@@ -5,7 +5,8 @@
 //! Only a fault keeps a cause; the cause goes to the log and never to the caller.
 //! Shape on the wire: contract, *Conventions*, "Errors".
 
-use serde_json::{Map, Value, json};
+use crate::record::Json;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::panic::Location;
 
@@ -176,18 +177,18 @@ impl Problem {
     /// The body that goes on the wire.
     pub fn body(&self, request_id: &str) -> Value {
         let mut error = Map::new();
-        error.insert("type".into(), json!(self.kind.name()));
-        error.insert("code".into(), json!(self.code));
-        error.insert("message".into(), json!(self.message));
+        error.insert("type".into(), (self.kind.name()).json());
+        error.insert("code".into(), self.code.json());
+        error.insert("message".into(), self.message.json());
         if let Some(param) = &self.param {
-            error.insert("param".into(), json!(param));
+            error.insert("param".into(), param.json());
         }
         if let Some(extra) = &self.extra {
             for (name, value) in extra.iter() {
                 error.insert(name.clone(), value.clone());
             }
         }
-        error.insert("request_id".into(), json!(request_id));
-        json!({ "error": error })
+        error.insert("request_id".into(), request_id.json());
+        object! { "error": error }
     }
 }

@@ -6,13 +6,13 @@
 
 use crate::id::Mode;
 use crate::stripe::session::{Expandable, PaymentIntent, Session};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use crate::record::{Json, Member};
+use serde_json::Value;
 
 /// Where a transaction stands (contract, *Ledger*).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Status {
+    #[default]
     Open,
     Processing,
     Authorized,
@@ -98,57 +98,65 @@ impl Status {
     }
 }
 
-/// A transaction as D1 has it. JSON columns are text. Amounts are minor units, times Unix seconds.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Row {
-    pub id: String,
-    pub shop_id: String,
-    pub livemode: i64,
-    pub account: String,
-    pub charge_type: String,
-    pub status: Status,
-    pub source: String,
-    pub agent: Option<String>,
-    pub currency: String,
-    pub amount_expected: i64,
-    pub total_rule: String,
-    pub shipping_choices: String,
-    pub automatic_tax: i64,
-    pub amount: i64,
-    pub amount_subtotal: i64,
-    pub amount_tax: i64,
-    pub amount_shipping: i64,
-    pub amount_capturable: i64,
-    pub amount_captured: i64,
-    pub amount_refunded: i64,
-    pub application_fee_amount: i64,
-    pub capture: String,
-    pub capture_before: Option<i64>,
-    pub cart_id: Option<String>,
-    pub order_id: Option<String>,
-    pub order_key: Option<String>,
-    pub success_url: Option<String>,
-    pub cancel_url: Option<String>,
-    pub checkout_session: Option<String>,
-    pub session_url: Option<String>,
-    pub expires_at: Option<i64>,
-    pub payment_intent: Option<String>,
-    pub line_items: String,
-    pub extras: String,
-    pub discounts: String,
-    pub metadata: String,
-    pub customer: Option<String>,
-    pub shipping_details: Option<String>,
-    pub billing_details: Option<String>,
-    pub refunds: String,
-    pub dispute: Option<String>,
-    pub events: String,
-    pub stripe_form: Option<String>,
-    pub stripe_key: String,
-    pub attempt_until: i64,
-    pub created: i64,
-    pub paid_at: Option<i64>,
-    pub checks: i64,
+impl Member for Status {
+    fn read(value: Option<Value>) -> Option<Self> {
+        Status::parse(value?.as_str()?)
+    }
+}
+
+record! {
+    /// A transaction as D1 has it. JSON columns are text. Amounts are minor units, times Unix seconds.
+    #[derive(Debug)]
+    pub struct Row {
+        pub id: String,
+        pub shop_id: String,
+        pub livemode: i64,
+        pub account: String,
+        pub charge_type: String,
+        pub status: Status,
+        pub source: String,
+        pub agent: Option<String>,
+        pub currency: String,
+        pub amount_expected: i64,
+        pub total_rule: String,
+        pub shipping_choices: String,
+        pub automatic_tax: i64,
+        pub amount: i64,
+        pub amount_subtotal: i64,
+        pub amount_tax: i64,
+        pub amount_shipping: i64,
+        pub amount_capturable: i64,
+        pub amount_captured: i64,
+        pub amount_refunded: i64,
+        pub application_fee_amount: i64,
+        pub capture: String,
+        pub capture_before: Option<i64>,
+        pub cart_id: Option<String>,
+        pub order_id: Option<String>,
+        pub order_key: Option<String>,
+        pub success_url: Option<String>,
+        pub cancel_url: Option<String>,
+        pub checkout_session: Option<String>,
+        pub session_url: Option<String>,
+        pub expires_at: Option<i64>,
+        pub payment_intent: Option<String>,
+        pub line_items: String,
+        pub extras: String,
+        pub discounts: String,
+        pub metadata: String,
+        pub customer: Option<String>,
+        pub shipping_details: Option<String>,
+        pub billing_details: Option<String>,
+        pub refunds: String,
+        pub dispute: Option<String>,
+        pub events: String,
+        pub stripe_form: Option<String>,
+        pub stripe_key: String,
+        pub attempt_until: i64,
+        pub created: i64,
+        pub paid_at: Option<i64>,
+        pub checks: i64,
+    }
 }
 
 fn stored(text: &str) -> Value {
@@ -175,8 +183,7 @@ impl Row {
 
     /// The `transaction` object of the contract.
     pub fn transaction(&self) -> Value {
-        let mut object = json!({
-            "object": "transaction",
+        let mut object = object! { "object": "transaction",
             "id": self.id,
             "source": self.source,
             "agent": self.agent,
@@ -206,14 +213,13 @@ impl Row {
             "refunds": stored(&self.refunds),
             "events": stored(&self.events),
             "created": self.created,
-            "paid_at": self.paid_at,
-        });
+            "paid_at": self.paid_at };
         if let Value::Object(members) = &mut object {
             if let Value::Object(extras) = stored(&self.extras) {
                 members.extend(extras);
             }
             if let Some(before) = self.capture_before {
-                members.insert("capture_before".into(), json!(before));
+                members.insert("capture_before".into(), before.json());
             }
             if self.dispute.is_some() {
                 members.insert("dispute".into(), stored_or_null(&self.dispute));
@@ -232,8 +238,7 @@ impl Row {
             status if status.sold() => ("complete", "paid"),
             _ => ("complete", "unpaid"),
         };
-        json!({
-            "object": "checkout.session",
+        object! { "object": "checkout.session",
             "id": self.checkout_session,
             "url": if self.status == Status::Open { self.session_url.as_deref() } else { None },
             "status": status,
@@ -246,8 +251,7 @@ impl Row {
             "agent": self.agent,
             "order_id": self.order_id,
             "transaction": self.id,
-            "expires_at": self.expires_at,
-        })
+            "expires_at": self.expires_at }
     }
 }
 
@@ -375,10 +379,10 @@ pub fn news_of_session(row: &Row, account: Option<&str>, session: &Session) -> R
         amount_subtotal: None,
         amount_tax: if row.automatic_tax != 0 { Some(tax) } else { None },
         amount_shipping: if row.total_rule == "exact" { None } else { Some(shipping) },
-        customer: customer.map(|c| json!({ "email": c.email, "name": c.name, "phone": c.phone })),
+        customer: customer.map(|c| object! { "email": c.email, "name": c.name, "phone": c.phone }),
         billing_details: customer
             .filter(|c| c.address.is_some())
-            .map(|c| json!({ "name": c.name, "email": c.email, "phone": c.phone, "address": c.address })),
+            .map(|c| object! { "name": c.name, "email": c.email, "phone": c.phone, "address": c.address }),
         shipping_details: session.shipping(),
         ..News::default()
     };
@@ -398,7 +402,7 @@ pub fn news_of_session(row: &Row, account: Option<&str>, session: &Session) -> R
 
 /// Whether the shipping amount is one of those that were offered (0 while nothing is chosen yet).
 fn shipping_was_offered(row: &Row, shipping: i64, session: &Session) -> bool {
-    let offered: Vec<i64> = serde_json::from_str(&row.shipping_choices).unwrap_or_default();
+    let offered = Vec::<i64>::read(Some(stored(&row.shipping_choices))).unwrap_or_default();
     match (offered.is_empty(), session.status.as_deref()) {
         (true, _) => shipping == 0,
         (false, Some("complete")) => offered.contains(&shipping),

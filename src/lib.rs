@@ -20,6 +20,9 @@
 //!
 //! Read next: `journey/checkout.rs`, then [`cart`] and [`money`].
 
+#[macro_use]
+pub mod record;
+
 pub mod cart;
 pub mod config;
 pub mod error;
@@ -38,12 +41,12 @@ mod edge;
 mod journey;
 mod store;
 
+use crate::record::Json;
 use edge::http::{Incoming, Reply};
 use edge::{Counters, Edge, clock, log};
 use error::{Kind, Problem, Result};
 use futures_util::future::LocalBoxFuture;
 use route::{Found, Route};
-use serde_json::json;
 use std::rc::Rc;
 use store::Db;
 use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
@@ -66,10 +69,8 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
         }
     };
     let shop = counters.shop.borrow().clone();
-    log::line(json!({
-        "level": "info", "event": "request", "request_id": request_id, "method": incoming.method, "route": name, "shop": shop,
-        "status": reply.status, "ms": clock::now_ms().saturating_sub(begun), "d1": counters.d1.get(), "stripe": counters.stripe.get(),
-    }));
+    log::line(object! { "level": "info", "event": "request", "request_id": request_id, "method": incoming.method, "route": name, "shop": shop,
+        "status": reply.status, "ms": clock::now_ms().saturating_sub(begun), "d1": counters.d1.get(), "stripe": counters.stripe.get() });
     reply.send(&request_id, incoming.method == "HEAD")
 }
 
@@ -77,7 +78,7 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
 fn report(problem: &Problem, request_id: &str) {
     if problem.kind == Kind::Internal || problem.cause.is_some() {
         let level = if problem.kind == Kind::Internal { "error" } else { "warn" };
-        log::line(json!({ "level": level, "event": "problem", "request_id": request_id, "code": problem.code, "why": problem.cause }));
+        log::line(object! { "level": level, "event": "problem", "request_id": request_id, "code": problem.code, "why": problem.cause });
     }
 }
 
@@ -122,7 +123,7 @@ async fn answer(
                 "The operator of this Worker has to set: {}. The front page says what is wrong with each.",
                 names.join(", ")
             ))
-            .with("variables", json!(names)));
+            .with("variables", names.json()));
         }
     };
     let edge = Edge {
@@ -179,7 +180,7 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
     let counters = Rc::new(Counters::default());
     let database = match env.d1("DB") {
         Ok(database) => database,
-        Err(why) => return log::line(json!({ "level": "error", "event": "sweep", "why": why.to_string() })),
+        Err(why) => return log::line(object! { "level": "error", "event": "sweep", "why": why.to_string() }),
     };
     let edge = Edge {
         config,

@@ -5,7 +5,8 @@
 //! Contract, *Conventions* and *Checkout*.
 
 use crate::fields::MAX_SAFE_INTEGER;
-use serde::{Serialize, Serializer};
+use crate::record::Json;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -13,8 +14,7 @@ use std::fmt;
 pub const MAX_CHARGE: i64 = 999_999_999_999;
 
 /// Zero or more minor units, within what D1 keeps exactly (2^53 − 1).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Amount(i64);
 
 impl Amount {
@@ -148,9 +148,9 @@ impl fmt::Display for Currency {
     }
 }
 
-impl Serialize for Currency {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0)
+impl Json for Amount {
+    fn json(&self) -> Value {
+        self.0.json()
     }
 }
 
@@ -242,6 +242,12 @@ pub struct FeeRule {
 }
 
 impl FeeRule {
+    /// Reads a stored fixed part: an object of minor units by currency.
+    pub fn read_fixed(json: &str) -> Option<BTreeMap<String, i64>> {
+        let members: serde_json::Map<String, Value> = serde_json::from_str(json).ok()?;
+        members.into_iter().map(|(currency, minor)| Some((currency, minor.as_i64()?))).collect()
+    }
+
     /// `total × bps / 10,000 + fixed`, in 10,000ths of a minor unit, so that the caller decides how to round.
     fn of(&self, total: Amount, currency: Currency) -> i128 {
         let fixed = self.fixed.get(currency.code()).copied().unwrap_or_default().max(0);

@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod http;
+pub mod js;
 pub mod log;
 pub mod outside;
 
@@ -10,6 +11,7 @@ use crate::config::{ChargeType, Config, Misconfigured, Pair};
 use crate::error::{Problem, Result};
 use crate::id::Mode;
 use crate::store::Db;
+use futures_util::future::LocalBoxFuture;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::OnceLock;
@@ -24,7 +26,7 @@ pub fn configuration(env: &Env) -> &'static std::result::Result<Config, Misconfi
         let read = crate::config::read(|name| env.var(name).ok().map(|var| var.to_string()));
         if let Err(broken) = &read {
             let names: Vec<&str> = broken.problems.iter().map(|(name, _)| name.as_str()).collect();
-            log::line(serde_json::json!({ "level": "error", "event": "misconfigured", "variables": names }));
+            log::line(object! { "level": "error", "event": "misconfigured", "variables": names });
         }
         read
     })
@@ -81,6 +83,7 @@ impl Edge {
 
     /// Lets work go on after the answer. It may be cut off after 30 s: the sweep finds what was left.
     pub fn later(&self, work: impl Future<Output = ()> + 'static) {
+        let work: LocalBoxFuture<'static, ()> = Box::pin(work);
         if let Some(context) = &self.context {
             context.wait_until(work);
         }

@@ -5,8 +5,8 @@ use super::{Counters, Edge};
 use crate::error::Result;
 use crate::id::Mode;
 use crate::stripe::call::{Answer, Base, Call, Outcome};
-use futures_util::future::{Either, select};
-use serde::de::DeserializeOwned;
+use futures_util::future::{Either, LocalBoxFuture, select};
+use crate::record::Record;
 use std::pin::pin;
 use std::time::Duration;
 use worker::wasm_bindgen::JsValue;
@@ -81,58 +81,62 @@ pub async fn get(edge: &Edge, url: &str, deadline: u64, limit: usize) -> std::re
 /// Stripe's answers are small; a Session with 100 lines expanded has some 150 KB.
 const STRIPE_LIMIT: usize = 1024 * 1024;
 
-/// Sends a call to Stripe with the platform's key of `mode`.
-pub async fn stripe_answer(edge: &Edge, mode: Mode, call: &Call, deadline: u64) -> Result<std::result::Result<Answer, String>> {
-    let pair = edge.pair(mode)?;
-    let base = match call.base {
-        Base::Api => &edge.config.api_base,
-        Base::Connect => &edge.config.connect_base,
-    };
-    Counters::count(&edge.counters.stripe);
-    let built = (|| {
-        let headers = Headers::new();
-        headers.set("Authorization", &format!("Bearer {}", pair.secret_key.expose()))?;
-        headers.set("Stripe-Version", crate::stripe::API_VERSION)?;
-        headers.set("User-Agent", &edge.user_agent())?;
-        if let Some(account) = &call.account {
-            headers.set("Stripe-Account", account)?;
+/// Sends a call to Stripe with the platform's key of `mode`. One boxed future for all callers: what it holds would otherwise be
+/// copied into each of theirs.
+pub fn stripe_answer<'a>(
+    edge: &'a Edge, mode: Mode, call: &'a Call, deadline: u64,
+) -> LocalBoxFuture<'a, Result<std::result::Result<Answer, String>>> {
+    Box::pin(async move {
+        let pair = edge.pair(mode)?;
+        let base = match call.base {
+            Base::Api => &edge.config.api_base,
+            Base::Connect => &edge.config.connect_base,
+        };
+        Counters::count(&edge.counters.stripe);
+        let received = match stripe_request(edge, pair.secret_key.expose(), base, call) {
+            Ok(request) => exchange(request, deadline, STRIPE_LIMIT).await,
+            Err(e) => Err(format!("request could not be built: {e}")),
+        };
+        if let Err(why) = &received {
+            super::log::line(object! {
+                "level": "warn", "event": "stripe_unavailable", "request_id": &*edge.request_id,
+                "call": format!("{} {}", call.method, call.path.split('?').next().unwrap_or_default()), "why": why,
+            });
         }
-        if let Some(key) = &call.idempotency_key {
-            headers.set("Idempotency-Key", key)?;
-        }
-        if call.form.is_some() {
-            headers.set("Content-Type", "application/x-www-form-urlencoded")?;
-        }
-        request(call.method, &format!("{base}{}", call.path), &headers, call.form.as_deref())
-    })();
-    let request = match built {
-        Ok(request) => request,
-        Err(e) => return Ok(Err(format!("request could not be built: {e}"))),
-    };
-    let received = exchange(request, deadline, STRIPE_LIMIT).await;
-    Ok(received.map(|received| {
-        let header = |name: &str| received.headers.get(name).ok().flatten();
-        Answer {
-            status: received.status,
-            request_id: header("Request-Id"),
-            replayed: header("Idempotent-Replayed").as_deref() == Some("true"),
-            should_retry: header("Stripe-Should-Retry").map(|value| value == "true"),
-            body: received.body,
-        }
-    }))
+        Ok(received.map(|received| {
+            let header = |name: &str| received.headers.get(name).ok().flatten();
+            Answer {
+                status: received.status,
+                request_id: header("Request-Id"),
+                replayed: header("Idempotent-Replayed").as_deref() == Some("true"),
+                should_retry: header("Stripe-Should-Retry").map(|value| value == "true"),
+                body: received.body,
+            }
+        }))
+    })
+}
+
+fn stripe_request(edge: &Edge, secret_key: &str, base: &str, call: &Call) -> worker::Result<Request> {
+    let headers = Headers::new();
+    headers.set("Authorization", &format!("Bearer {secret_key}"))?;
+    headers.set("Stripe-Version", crate::stripe::API_VERSION)?;
+    headers.set("User-Agent", &edge.user_agent())?;
+    if let Some(account) = &call.account {
+        headers.set("Stripe-Account", account)?;
+    }
+    if let Some(key) = &call.idempotency_key {
+        headers.set("Idempotency-Key", key)?;
+    }
+    if call.form.is_some() {
+        headers.set("Content-Type", "application/x-www-form-urlencoded")?;
+    }
+    request(call.method, &format!("{base}{}", call.path), &headers, call.form.as_deref())
 }
 
 /// Sends a call to Stripe and reads its answer.
-pub async fn stripe<T: DeserializeOwned>(edge: &Edge, mode: Mode, call: &Call, deadline: u64) -> Result<Outcome<T>> {
-    let outcome = match stripe_answer(edge, mode, call, deadline).await? {
-        Ok(answer) => Call::read::<T>(answer),
+pub async fn stripe<T: Record>(edge: &Edge, mode: Mode, call: &Call, deadline: u64) -> Result<Outcome<T>> {
+    Ok(match stripe_answer(edge, mode, call, deadline).await? {
+        Ok(answer) => Call::read(answer),
         Err(why) => Outcome::Unavailable { why, replayed_5xx: false },
-    };
-    if let Outcome::Unavailable { why, .. } = &outcome {
-        super::log::line(serde_json::json!({
-            "level": "warn", "event": "stripe_unavailable", "request_id": &*edge.request_id,
-            "call": format!("{} {}", call.method, call.path.split('?').next().unwrap_or_default()), "why": why,
-        }));
-    }
-    Ok(outcome)
+    })
 }

@@ -6,6 +6,7 @@
 
 use super::access;
 use super::settle::{self, Settled};
+use crate::record::Json;
 use crate::cart::{self, Capture, Order};
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, outside};
@@ -20,7 +21,7 @@ use crate::store::connect::{ConnectionRow, in_mode};
 use crate::store::shops::ShopRow;
 use crate::stripe::call::Outcome;
 use crate::stripe::session::{self, Session, Terms};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The scope of idempotency keys is shop + path.
 const PATH: &str = "/v1/checkout/sessions";
@@ -178,7 +179,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         let (work, id) = (edge.clone(), connection.id.clone());
         edge.later(async move {
             if let Err(problem) = work.db.connection_revived(&id).await {
-                crate::edge::log::line(json!({ "level": "warn", "event": "revival_failed", "connection": id, "why": problem.cause }));
+                crate::edge::log::line(object! { "level": "warn", "event": "revival_failed", "connection": id, "why": problem.cause });
             }
         });
     }
@@ -348,7 +349,7 @@ fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Orde
         currency: order.currency.code().to_owned(),
         amount_expected: order.total.get(),
         total_rule: if automatic_tax || !choices.is_empty() { "open" } else { "exact" }.to_owned(),
-        shipping_choices: json!(choices).to_string(),
+        shipping_choices: choices.json().to_string(),
         automatic_tax: i64::from(automatic_tax),
         amount: order.total.get(),
         amount_subtotal: Amount::sum(order.items.iter().map(|item| item.amount_total)).unwrap_or(Amount::ZERO).get(),
@@ -369,11 +370,11 @@ fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Orde
         session_url: None,
         expires_at: Some(expires_at.unwrap_or(now.saturating_add(DEFAULT_LIFE))),
         payment_intent: None,
-        line_items: json!(order.items).to_string(),
-        extras: json!({ "shipping": order.shipping, "fees": order.fees, "taxes": order.taxes }).to_string(),
-        discounts: json!(order.discounts).to_string(),
-        metadata: json!(order.metadata).to_string(),
-        customer: order.customer_email.as_ref().map(|email| json!({ "email": email, "name": null, "phone": null }).to_string()),
+        line_items: order.items.json().to_string(),
+        extras: object! { "shipping": order.shipping, "fees": order.fees, "taxes": order.taxes }.to_string(),
+        discounts: order.discounts.json().to_string(),
+        metadata: order.metadata.json().to_string(),
+        customer: order.customer_email.as_ref().map(|email| object! { "email": email, "name": Value::Null, "phone": Value::Null }.to_string()),
         shipping_details: None,
         billing_details: None,
         refunds: "[]".to_owned(),
@@ -393,7 +394,7 @@ fn fee_rule(edge: &Edge, shop: &ShopRow) -> FeeRule {
     if let Some(bps) = shop.fee_bps {
         rule.bps = bps;
     }
-    if let Some(fixed) = shop.fee_fixed.as_deref().and_then(|text| serde_json::from_str(text).ok()) {
+    if let Some(fixed) = shop.fee_fixed.as_deref().and_then(FeeRule::read_fixed) {
         rule.fixed = fixed;
     }
     rule

@@ -17,7 +17,6 @@ use crate::store::shops::ShopRow;
 use crate::stripe::call::Outcome;
 use crate::stripe::session::{self, Session};
 use crate::weburl;
-use serde_json::json;
 
 fn unknown(edge: &Edge) -> Reply {
     let html = page::problem(&page::ErrorPage {
@@ -55,7 +54,7 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str
         Ok(Outcome::Refused(_) | Outcome::Unavailable { .. }) | Err(_) => {
             // The sweep asks first about those whose buyer has come back.
             if let Err(problem) = edge.db.check_later(&row.id, Some(0), row.checks).await {
-                log::line(json!({ "level": "warn", "event": "check_not_noted", "transaction": row.id, "why": problem.cause }));
+                log::line(object! { "level": "warn", "event": "check_not_noted", "transaction": row.id, "why": problem.cause });
             }
             let status = if row.status == Status::Open { "processing" } else { row.status.for_redirect() };
             return go_home(edge, &shop, &row, &session_id, status);
@@ -147,7 +146,7 @@ pub async fn manifest(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming).await?;
     let connected = edge.db.connections(&shop.id).await?.iter().any(|c| c.active());
     if !connected {
-        return Ok(Reply::json(200, &json!({})));
+        return Ok(Reply::json(200, &object! {}));
     }
     let endpoint = shop
         .create_session_endpoint
@@ -155,9 +154,7 @@ pub async fn manifest(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
         .unwrap_or_else(|| format!("{}/wp-json/cognitive-cart/v1/checkout/create-session", shop.site_url));
     Ok(Reply::json(
         200,
-        &json!({
-            "checkoutCreateSessionEndpoint": endpoint,
-            "checkoutCompleteUrlTemplate": format!("{}/checkout/complete?session_id={{CHECKOUT_SESSION_ID}}", edge.public_url),
-        }),
+        &object! { "checkoutCreateSessionEndpoint": endpoint,
+            "checkoutCompleteUrlTemplate": format!("{}/checkout/complete?session_id={{CHECKOUT_SESSION_ID}}", edge.public_url) },
     ))
 }

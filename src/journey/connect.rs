@@ -5,8 +5,9 @@
 //! admin's session in the shop holds.
 
 use super::access;
+use crate::record::{Json, Member};
 use crate::edge::http::{Incoming, Reply};
-use crate::edge::{Edge, clock, log, outside};
+use crate::edge::{Edge, clock, js, log, outside};
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::id::{self, Mode};
@@ -17,7 +18,7 @@ use crate::stripe::call::{Call, Outcome};
 use crate::stripe::oauth::{self, Grant};
 use crate::weburl::WebUrl;
 use crate::{sign, weburl};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 const TICKET_LIFE: i64 = 30 * 60;
@@ -71,13 +72,13 @@ pub async fn start(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
             &return_url.to_string(),
             replace,
             challenge,
-            &json!(prefill).to_string(),
+            &prefill.json().to_string(),
             now,
             expires_at,
         )
         .await?;
     let url = format!("{}/connect/{ticket}", edge.public_url);
-    Ok(Reply::json(201, &json!({ "object": "connect.ticket", "url": url, "livemode": mode.live(), "expires_at": expires_at })))
+    Ok(Reply::json(201, &object! { "object": "connect.ticket", "url": url, "livemode": mode.live(), "expires_at": expires_at }))
 }
 
 fn already_connected(mode: Mode) -> Problem {
@@ -134,7 +135,7 @@ pub async fn consent(edge: &Edge, ticket: &str) -> Result<Reply> {
     let state_hash = sign::sha256_hex(state.as_bytes());
     let expires_at = clock::now().saturating_add(STATE_LIFE);
     edge.db.insert_state(&state_hash, &row.hash, &sign::sha256_hex(browser.as_bytes()), expires_at).await?;
-    let prefill: BTreeMap<String, String> = serde_json::from_str(&row.prefill).unwrap_or_default();
+    let prefill = serde_json::from_str(&row.prefill).ok().and_then(|value| BTreeMap::read(Some(value))).unwrap_or_default();
     let redirect_uri = format!("{}/connect/callback", edge.public_url);
     let url = oauth::authorize_url(&edge.config.connect_base, &pair.client_id, &redirect_uri, &state, &prefill);
     let cookie = format!("{}={browser}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={STATE_LIFE}", cookie_name(&state_hash));
@@ -148,7 +149,7 @@ fn back(edge: &Edge, ticket: &TicketRow, params: &[(&str, &str)]) -> Result<Repl
 }
 
 fn failed(edge: &Edge, ticket: &TicketRow, code: &str) -> Result<Reply> {
-    log::line(json!({ "level": "info", "event": "connect_failed", "request_id": &*edge.request_id, "shop": ticket.shop_id, "code": code }));
+    log::line(object! { "level": "info", "event": "connect_failed", "request_id": &*edge.request_id, "shop": ticket.shop_id, "code": code });
     back(edge, ticket, &[("cc_connect", "failed"), ("cc_code", code)])
 }
 
@@ -210,12 +211,12 @@ async fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64
         Outcome::Refused(error) if error.status == 400 => return failed(edge, ticket, "code_rejected"),
         Outcome::Refused(error) => {
             log::line(
-                json!({ "level": "error", "event": "oauth_refused", "request_id": &*edge.request_id, "status": error.status, "code": error.code }),
+                object! { "level": "error", "event": "oauth_refused", "request_id": &*edge.request_id, "status": error.status, "code": error.code },
             );
             return failed(edge, ticket, "stripe_unavailable");
         }
         Outcome::Unavailable { why, .. } => {
-            log::line(json!({ "level": "warn", "event": "oauth_unavailable", "request_id": &*edge.request_id, "why": why }));
+            log::line(object! { "level": "warn", "event": "oauth_unavailable", "request_id": &*edge.request_id, "why": why });
             return failed(edge, ticket, "stripe_unavailable");
         }
     };
@@ -237,8 +238,8 @@ async fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64
     // 6. Kept until the admin's session confirms with its verifier. The tokens wait sealed in the claim's row.
     let claim_secret = clock::fresh_secret("ccc_")?;
     let connection_id = clock::fresh_id("conn_")?;
-    let tokens = json!({ "access_token": grant.access_token, "refresh_token": grant.refresh_token, "scope": grant.scope,
-        "stripe_publishable_key": grant.stripe_publishable_key });
+    let tokens = object! { "access_token": grant.access_token, "refresh_token": grant.refresh_token, "scope": grant.scope,
+        "stripe_publishable_key": grant.stripe_publishable_key };
     let context = token_context(&ticket.shop_id, &grant.stripe_user_id, mode);
     let sealed = edge.config.seal_keys.seal(clock::random::<12>()?, &context, tokens.to_string().as_bytes())?;
     let claim = ClaimRow {
@@ -328,12 +329,12 @@ pub async fn confirm(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 /// Puts a sealed token into KV, then takes it out of the claim's row.
 pub async fn move_token(edge: &Edge, claim_hash: &str, connection_id: &str, sealed: &str) {
     let stored = async {
-        let kv = edge.env.kv("KV").map_err(Problem::fault)?;
-        kv.put(&token_key(connection_id), sealed).map_err(Problem::fault)?.execute().await.map_err(Problem::fault)?;
+        let key = token_key(connection_id);
+        js::call(&js::binding(&edge.env, "KV"), "put", &[key.into(), sealed.into()]).await.map_err(Problem::fault)?;
         edge.db.token_moved(claim_hash).await
     };
     if let Err(problem) = stored.await {
-        log::line(json!({ "level": "warn", "event": "token_left_to_sweep", "connection": connection_id, "why": problem.cause }));
+        log::line(object! { "level": "warn", "event": "token_left_to_sweep", "connection": connection_id, "why": problem.cause });
     }
 }
 
@@ -349,8 +350,7 @@ fn connection_object(mode: Mode, connection: Option<&ConnectionRow>) -> Value {
     let active = connection.filter(|c| c.active());
     // Only an end that came from Stripe is news to the shop; its own it knows.
     let ended = connection.filter(|c| !c.active() && matches!(c.gone_reason.as_deref(), Some("deauthorized" | "account_invalid")));
-    json!({
-        "object": "connection",
+    object! { "object": "connection",
         "connected": active.is_some(),
         "account": active.map(|c| &c.account),
         "livemode": mode.live(),
@@ -360,8 +360,7 @@ fn connection_object(mode: Mode, connection: Option<&ConnectionRow>) -> Value {
         "details_submitted": active.and_then(|c| c.details_submitted).map(|flag| flag != 0),
         "checked_at": active.and_then(|c| c.checked_at),
         "gone_at": ended.and_then(|c| c.gone_at),
-        "gone_reason": ended.and_then(|c| c.gone_reason.as_deref()),
-    })
+        "gone_reason": ended.and_then(|c| c.gone_reason.as_deref()) }
 }
 
 /// Asks Stripe how the account is, unless that was done seconds ago. Stripe being away changes nothing.
@@ -407,11 +406,11 @@ pub async fn account_refused(edge: &Edge, mode: Mode, connection: &ConnectionRow
     let platform = platform_account(edge, mode).await;
     if platform.is_some() && platform == connection.platform {
         edge.db.connection_gone(&connection.id, "account_invalid", clock::now()).await?;
-        log::line(json!({ "level": "warn", "event": "connection_gone", "shop": connection.shop_id, "reason": "account_invalid" }));
+        log::line(object! { "level": "warn", "event": "connection_gone", "shop": connection.shop_id, "reason": "account_invalid" });
         return Ok(gone);
     }
     log::line(
-        json!({ "level": "error", "event": "platform_changed", "shop": connection.shop_id, "known": connection.platform, "configured": platform }),
+        object! { "level": "error", "event": "platform_changed", "shop": connection.shop_id, "known": connection.platform, "configured": platform },
     );
     if platform.is_none() {
         return Ok(Problem::stripe_unavailable(
@@ -455,10 +454,8 @@ pub async fn delete(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
             // The other shop may be leaving at this very moment and have seen this one: looked at again now that the row says so.
             give_back_later(edge, &connection.account, mode, "disconnected", now).await?;
         }
-        if let Ok(kv) = edge.env.kv("KV") {
-            // Should this fail, what stays is sealed and opens nothing: the account is deauthorized.
-            let _ = kv.delete(&token_key(&connection.id)).await;
-        }
+        // Should this fail, what stays is sealed and opens nothing: the account is deauthorized.
+        let _ = js::call(&js::binding(&edge.env, "KV"), "delete", &[token_key(&connection.id).into()]).await;
     }
     Ok(Reply::json(200, &connection_object(mode, None)))
 }
@@ -491,7 +488,7 @@ fn settle_deauthorizations_later(edge: &Edge) {
     let work = edge.clone();
     edge.later(async move {
         if let Err(problem) = settle_deauthorizations(&work, 5).await {
-            log::line(json!({ "level": "warn", "event": "deauthorization_left_to_sweep", "why": problem.code }));
+            log::line(object! { "level": "warn", "event": "deauthorization_left_to_sweep", "why": problem.code });
         }
     });
 }

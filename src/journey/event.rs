@@ -13,7 +13,6 @@ use crate::stripe::call::Outcome;
 use crate::stripe::event::{self, Event};
 use crate::stripe::payment_intent::PaymentIntent;
 use crate::stripe::session::{self, Session};
-use serde_json::json;
 
 /// `POST /stripe/webhooks`
 pub async fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
@@ -25,7 +24,7 @@ pub async fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let header = incoming.header("Stripe-Signature").unwrap_or_default();
     let secrets: Vec<&str> = edge.config.webhook_secrets.iter().map(|secret| secret.expose()).collect();
     if let Err(bad) = sign::verify_stripe(&header, &body, &secrets, clock::now()) {
-        log::line(json!({ "level": "warn", "event": "signature_refused", "request_id": &*edge.request_id, "why": bad.0 }));
+        log::line(object! { "level": "warn", "event": "signature_refused", "request_id": &*edge.request_id, "why": bad.0 });
         return Err(Problem::request(400, "signature_invalid", format!("The Stripe-Signature was refused: {}.", bad.0)));
     }
     let event = event::read(&body)?;
@@ -37,9 +36,9 @@ pub async fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         problem
     })?;
     log::line(
-        json!({ "level": "info", "event": "stripe_event", "request_id": &*edge.request_id, "id": event.id, "type": event.kind, "outcome": outcome }),
+        object! { "level": "info", "event": "stripe_event", "request_id": &*edge.request_id, "id": event.id, "type": event.kind, "outcome": outcome },
     );
-    Ok(Reply::json(200, &json!({ "received": true })))
+    Ok(Reply::json(200, &object! { "received": true }))
 }
 
 async fn apply(edge: &Edge, event: &Event) -> Result<&'static str> {
@@ -134,7 +133,7 @@ async fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result
 async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Result<&'static str> {
     let now = clock::now();
     let remember =
-        edge.db.remember_event(&event.id, &event.kind, event.account.as_deref(), event.livemode, Some(&row.id), event.created, now);
+        edge.db.remember_event(&event.id, &event.kind, event.account.as_deref(), event.livemode, Some(&row.id), event.created.0, now);
     let mut batch = vec![remember];
     let to = news.to.filter(|to| to.follows().contains(&row.status));
     if let Some(to) = to {
@@ -161,8 +160,8 @@ async fn keep_stray(edge: &Edge, event: &Event, row: &Row, mismatch: Mismatch) -
 async fn deauthorized(edge: &Edge, event: &Event) -> Result<&'static str> {
     let Some(account) = event.account.as_deref().filter(|account| id::is_account_id(account)) else { return Ok("not_ours") };
     let mode = Mode::from_live(event.livemode);
-    let mut until = event.created;
-    if edge.db.connected_in(account, event.livemode, event.created).await? {
+    let mut until = event.created.0;
+    if edge.db.connected_in(account, event.livemode, event.created.0).await? {
         match outside::stripe::<Account>(edge, mode, &account::retrieve(account), outside::BUYER_DEADLINE).await? {
             Outcome::Ok(_) => until = until.saturating_sub(1),
             Outcome::Refused(error) if error.account_invalid() => {}

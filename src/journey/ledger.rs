@@ -7,7 +7,7 @@ use crate::error::{Problem, Result};
 use crate::id::{self, Mode};
 use crate::ledger::{Row, Status};
 use crate::store::transactions::{Cursor, Filter};
-use serde_json::{Value, json};
+use serde_json::Value;
 use worker::Response;
 
 /// Rows that the download reads at a time.
@@ -85,7 +85,7 @@ pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
         rows.reverse();
     }
     let data: Vec<Value> = rows.iter().map(Row::transaction).collect();
-    Ok(Reply::json(200, &json!({ "object": "list", "data": data, "has_more": has_more, "url": "/v1/transactions" })))
+    Ok(Reply::json(200, &object! { "object": "list", "data": data, "has_more": has_more, "url": "/v1/transactions" }))
 }
 
 /// `GET /v1/transactions/{cct_…}`
@@ -111,13 +111,11 @@ pub async fn summary(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let data: Vec<Value> = rows
         .iter()
         .map(|row| {
-            json!({
-                "group": row.group, "currency": row.currency, "livemode": row.livemode != 0, "count": row.count, "gross": row.gross,
-                "refunded": row.refunded, "fees": row.fees, "net": row.gross.saturating_sub(row.refunded).saturating_sub(row.fees),
-            })
+            object! { "group": row.group, "currency": row.currency, "livemode": row.livemode != 0, "count": row.count, "gross": row.gross,
+                "refunded": row.refunded, "fees": row.fees, "net": row.gross.saturating_sub(row.refunded).saturating_sub(row.fees) }
         })
         .collect();
-    Ok(Reply::json(200, &json!({ "object": "transactions.summary", "group_by": group_by, "data": data })))
+    Ok(Reply::json(200, &object! { "object": "transactions.summary", "group_by": group_by, "data": data }))
 }
 
 const COLUMNS: [&str; 20] = [
@@ -213,7 +211,7 @@ pub async fn export(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
             }
             // The download breaks off rather than end early and look whole.
             Err(problem) => {
-                log::line(json!({ "level": "error", "event": "export_broke_off", "why": problem.cause }));
+                log::line(object! { "level": "error", "event": "export_broke_off", "why": problem.cause });
                 Err(worker::Error::from("the export broke off"))
             }
         }

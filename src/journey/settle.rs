@@ -5,7 +5,6 @@ use crate::edge::{Edge, clock, log};
 use crate::error::Result;
 use crate::ledger::{self, Mismatch, News, Row, Status};
 use crate::stripe::session::Session;
-use serde_json::json;
 
 /// A row after the news; or why the news was not about it.
 pub enum Settled {
@@ -59,9 +58,7 @@ fn after(mut row: Row, news: &News, to: Status, now: i64) -> Row {
 pub async fn stray(
     edge: &Edge, kind: &str, object: &str, transaction: &str, account: Option<&str>, live: bool, mismatch: Mismatch, now: i64,
 ) -> Result<()> {
-    log::line(json!({
-        "level": "warn", "event": "stray", "request_id": &*edge.request_id, "kind": kind, "object": object,
-        "transaction": transaction, "account": account, "reason": mismatch.name(),
-    }));
+    log::line(object! { "level": "warn", "event": "stray", "request_id": &*edge.request_id, "kind": kind, "object": object,
+        "transaction": transaction, "account": account, "reason": mismatch.name() });
     edge.db.one(edge.db.remember_stray(kind, object, transaction, account, live, mismatch.name(), now)).await.map(|_| ())
 }

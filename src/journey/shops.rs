@@ -1,6 +1,7 @@
 //! A shop registers, proves its address, changes its settings, rolls its keys (contract, *Shops*).
 
 use super::access;
+use crate::record::Json;
 use crate::config::Registration;
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, outside};
@@ -9,7 +10,7 @@ use crate::fields::Fields;
 use crate::store::shops::{ROLLED_LIFE, ShopRow};
 use crate::weburl::{self, WebUrl};
 use crate::{id, sign};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const MAX_ORIGINS: usize = 20;
 /// What the Worker waits for a challenge, milliseconds, and reads of it, bytes.
@@ -17,8 +18,7 @@ const CHALLENGE_DEADLINE: u64 = 5_000;
 const CHALLENGE_LIMIT: usize = 4096;
 
 fn shop_object(shop: &ShopRow) -> Value {
-    json!({
-        "object": "shop",
+    object! { "object": "shop",
         "id": shop.id,
         "site_url": shop.site_url,
         "name": shop.name,
@@ -31,8 +31,7 @@ fn shop_object(shop: &ShopRow) -> Value {
         "default_success_url": shop.default_success_url,
         "default_cancel_url": shop.default_cancel_url,
         "automatic_tax": shop.automatic_tax != 0,
-        "created": shop.created,
-    })
+        "created": shop.created }
 }
 
 fn read_origins(edge: &Edge, fields: &Fields<'_>) -> Result<Vec<String>> {
@@ -86,7 +85,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         challenge: clock::fresh_secret("ccch_")?,
         challenge_url: raw_challenge.to_owned(),
         webhook_url: None,
-        allowed_origins: json!(read_origins(edge, &fields)?).to_string(),
+        allowed_origins: (read_origins(edge, &fields)?).json().to_string(),
         create_session_endpoint: None,
         default_success_url: None,
         default_cancel_url: None,
@@ -109,9 +108,9 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
     let mut object = shop_object(&shop);
     if let Value::Object(members) = &mut object {
-        members.insert("api_key".into(), json!(api_key));
-        members.insert("signing_secret".into(), json!(signing_secret));
-        members.insert("challenge".into(), json!(shop.challenge));
+        members.insert("api_key".into(), api_key.json());
+        members.insert("signing_secret".into(), signing_secret.json());
+        members.insert("challenge".into(), shop.challenge.json());
     }
     Ok(Reply::json(201, &object))
 }
@@ -158,7 +157,7 @@ pub async fn verify(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         let received = outside::get(edge, &url, CHALLENGE_DEADLINE, CHALLENGE_LIMIT).await.map_err(|why| {
             failed(
                 format!("{url} could not be read: {why}. Is the shop reachable from the Internet?"),
-                json!({ "status": null, "server": null, "body": why }),
+                object! { "status": Value::Null, "server": Value::Null, "body": why },
             )
         })?;
         if received.status != 200 || !is_challenge(&received.body, &shop.challenge) {
@@ -170,7 +169,7 @@ pub async fn verify(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
                     received.status,
                     server.as_deref().unwrap_or("no server header"),
                 ),
-                json!({ "status": received.status, "server": server, "body": start }),
+                object! { "status": received.status, "server": server, "body": start },
             ));
         }
     }
@@ -213,7 +212,7 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         shop.name = fields.need_string("name", 200)?.trim().to_owned();
     }
     if fields.raw("allowed_origins").is_some() {
-        shop.allowed_origins = json!(read_origins(edge, &fields)?).to_string();
+        shop.allowed_origins = (read_origins(edge, &fields)?).json().to_string();
     }
     if let Some(enabled) = fields.boolean("checkout_enabled")? {
         shop.checkout_enabled = i64::from(enabled);
@@ -249,7 +248,7 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         edge.later(async move {
             if let Err(problem) = super::sweep::expire_open_of(&work, &shop_id).await {
                 crate::edge::log::line(
-                    json!({ "level": "warn", "event": "kill_switch_left_to_sweep", "shop": shop_id, "why": problem.code }),
+                    object! { "level": "warn", "event": "kill_switch_left_to_sweep", "shop": shop_id, "why": problem.code },
                 );
             }
         });
@@ -265,7 +264,7 @@ pub async fn roll_api_key(edge: &Edge, incoming: &mut Incoming) -> Result<Reply>
     let until = now.saturating_add(ROLLED_LIFE);
     let key = clock::fresh_secret("ccs_")?;
     edge.db.roll_key(&shop.id, &sign::sha256_hex(key.as_bytes()), now, until).await?;
-    Ok(Reply::json(201, &json!({ "object": "api_key", "api_key": key, "created": now, "previous_expires_at": until })))
+    Ok(Reply::json(201, &object! { "object": "api_key", "api_key": key, "created": now, "previous_expires_at": until }))
 }
 
 /// `POST /v1/shop/signing_secrets`
@@ -277,7 +276,7 @@ pub async fn roll_signing_secret(edge: &Edge, incoming: &mut Incoming) -> Result
     let secret = sign::signing_secret(&clock::random::<32>()?);
     let sealed = edge.config.seal_keys.seal(clock::random::<12>()?, &access::signing_secret_context(&shop.id), secret.as_bytes())?;
     edge.db.roll_signing_secret(&shop, &sealed, until).await?;
-    Ok(Reply::json(201, &json!({ "object": "signing_secret", "signing_secret": secret, "created": now, "previous_expires_at": until })))
+    Ok(Reply::json(201, &object! { "object": "signing_secret", "signing_secret": secret, "created": now, "previous_expires_at": until }))
 }
 
 /// Whether an id in a path can be one of ours at all.

@@ -3,12 +3,12 @@
 
 use super::checkout;
 use super::settle::{self, Settled};
+use crate::record::Json;
 use crate::edge::{Edge, clock, log, outside};
 use crate::error::Result;
 use crate::ledger::{self, Row, Status};
 use crate::stripe::call::Outcome;
 use crate::stripe::session::{self, Session};
-use serde_json::json;
 
 /// Sessions asked about in one run: at some 200 ms each, well below a minute.
 const CHECKS: i64 = 40;
@@ -20,8 +20,8 @@ pub async fn run(edge: &Edge) {
     let mut figures = serde_json::Map::new();
     let mut note = |step: &str, outcome: Result<u32>| {
         let value = match outcome {
-            Ok(done) => json!(done),
-            Err(problem) => json!({ "failed": problem.code, "why": problem.cause }),
+            Ok(done) => done.json(),
+            Err(problem) => object! { "failed": problem.code, "why": problem.cause },
         };
         figures.insert(step.to_owned(), value);
     };
@@ -29,9 +29,7 @@ pub async fn run(edge: &Edge) {
     note("deauthorized", super::connect::settle_deauthorizations(edge, DEAUTHORIZATIONS).await);
     note("tokens_moved", move_tokens(edge).await);
     note("rows_expired", edge.db.expire(clock::now()).await.map(|gone| u32::try_from(gone).unwrap_or(u32::MAX)));
-    log::line(json!({
-        "level": "info", "event": "sweep", "d1": edge.counters.d1.get(), "stripe": edge.counters.stripe.get(), "figures": figures,
-    }));
+    log::line(object! { "level": "info", "event": "sweep", "d1": edge.counters.d1.get(), "stripe": edge.counters.stripe.get(), "figures": figures });
 }
 
 /// Asks Stripe about every row whose time has come.
@@ -54,7 +52,7 @@ async fn ask_due(edge: &Edge) -> Result<u32> {
             Ok(false) => {}
             Err(problem) => {
                 log::line(
-                    json!({ "level": "warn", "event": "check_failed", "transaction": row.id, "why": problem.code, "cause": problem.cause }),
+                    object! { "level": "warn", "event": "check_failed", "transaction": row.id, "why": problem.code, "cause": problem.cause },
                 );
             }
         }
@@ -123,7 +121,7 @@ async fn end(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
     match checkout::end(edge, row).await {
         Ok(after) => Ok(after.status != Status::Open),
         Err(problem) => {
-            log::line(json!({ "level": "warn", "event": "expire_failed", "transaction": row.id, "why": problem.code }));
+            log::line(object! { "level": "warn", "event": "expire_failed", "transaction": row.id, "why": problem.code });
             // Soon at first: until it is ended a buyer can still pay.
             let asked = row.checks.saturating_add(1);
             let pause = asked.clamp(1, 10).saturating_mul(60);

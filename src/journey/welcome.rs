@@ -5,7 +5,6 @@ use crate::edge::Edge;
 use crate::edge::http::Reply;
 use crate::error::{Kind, Problem};
 use crate::page;
-use serde_json::json;
 
 /// This contract as OpenAPI 3.1; `tests/worker/openapi.test.mjs` keeps it true.
 /// Packed by build.rs.
@@ -25,12 +24,12 @@ pub fn openapi() -> Result<Reply, Problem> {
 pub async fn health(edge: &Edge) -> Reply {
     let alive = edge.db.alive().await;
     let status = if alive { "ok" } else { "database_unavailable" };
-    Reply::json(if alive { 200 } else { 503 }, &json!({ "status": status, "version": VERSION, "contract": 1, "features": FEATURES }))
+    Reply::json(if alive { 200 } else { 503 }, &object! { "status": status, "version": VERSION, "contract": 1, "features": FEATURES })
 }
 
 pub fn health_misconfigured(broken: &Misconfigured) -> Reply {
-    let variables: Vec<_> = broken.problems.iter().map(|(name, what)| json!({ "variable": name, "problem": what })).collect();
-    Reply::json(503, &json!({ "status": "misconfigured", "version": VERSION, "contract": 1, "features": FEATURES, "problems": variables }))
+    let variables: Vec<_> = broken.problems.iter().map(|(name, what)| object! { "variable": name, "problem": what }).collect();
+    Reply::json(503, &object! { "status": "misconfigured", "version": VERSION, "contract": 1, "features": FEATURES, "problems": variables })
 }
 
 /// Trouble, told to the merchant or the buyer who looks at it.

@@ -6,14 +6,15 @@ use super::shops::{SHOP_OF_KEY, ShopRow};
 use crate::error::Result;
 use crate::ledger::Row;
 use crate::sql;
-use serde::Deserialize;
 
-#[derive(Debug, Clone, Deserialize)]
-pub struct IdempotencyRow {
-    pub fingerprint: String,
-    pub locked_until: i64,
-    pub status: Option<i64>,
-    pub body: Option<String>,
+record! {
+    #[derive(Debug)]
+    pub struct IdempotencyRow {
+        pub fingerprint: String,
+        pub locked_until: i64,
+        pub status: Option<i64>,
+        pub body: Option<String>,
+    }
 }
 
 /// All that a decision about a new session needs, in one round trip.
@@ -287,8 +288,6 @@ impl Db {
 
     /// Stripe replays its own stored 5xx: the next key of the row, written down before it is used.
     pub async fn next_stripe_key(&self, transaction: &str, key: &str) -> Result<()> {
-        self.one(sql!(self, "UPDATE transactions SET stripe_key = ?2 WHERE id = ?1 AND checkout_session IS NULL", transaction, key))
-            .await
-            .map(|_| ())
+        self.run(sql!(self, "UPDATE transactions SET stripe_key = ?2 WHERE id = ?1 AND checkout_session IS NULL", transaction, key)).await
     }
 }

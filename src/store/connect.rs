@@ -1,25 +1,26 @@
 //! Tickets, states, claims and connections of Connect.
 
 use super::Db;
-use crate::error::{Problem, Result};
+use crate::error::Result;
 use crate::sql;
-use serde::Deserialize;
 
-#[derive(Debug, Clone, Deserialize)]
-pub struct ConnectionRow {
-    pub id: String,
-    pub shop_id: String,
-    pub livemode: i64,
-    pub account: String,
-    pub scope: String,
-    pub status: String,
-    pub gone_reason: Option<String>,
-    pub gone_at: Option<i64>,
-    pub platform: Option<String>,
-    pub charges_enabled: Option<i64>,
-    pub details_submitted: Option<i64>,
-    pub checked_at: Option<i64>,
-    pub connected_at: i64,
+record! {
+    #[derive(Debug)]
+    pub struct ConnectionRow {
+        pub id: String,
+        pub shop_id: String,
+        pub livemode: i64,
+        pub account: String,
+        pub scope: String,
+        pub status: String,
+        pub gone_reason: Option<String>,
+        pub gone_at: Option<i64>,
+        pub platform: Option<String>,
+        pub charges_enabled: Option<i64>,
+        pub details_submitted: Option<i64>,
+        pub checked_at: Option<i64>,
+        pub connected_at: i64,
+    }
 }
 
 impl ConnectionRow {
@@ -33,42 +34,48 @@ impl ConnectionRow {
     }
 }
 
-/// A ticket, with the shop it stands for.
-#[derive(Debug, Clone, Deserialize)]
-pub struct TicketRow {
-    pub hash: String,
-    pub shop_id: String,
-    pub livemode: i64,
-    pub return_url: String,
-    pub replace_existing: i64,
-    pub verifier_challenge: String,
-    pub prefill: String,
-    pub expires_at: i64,
-    pub used_at: Option<i64>,
-    pub site_url: String,
-    pub shop_name: String,
-    pub shop_status: String,
+record! {
+    /// A ticket, with the shop it stands for.
+    #[derive(Debug)]
+    pub struct TicketRow {
+        pub hash: String,
+        pub shop_id: String,
+        pub livemode: i64,
+        pub return_url: String,
+        pub replace_existing: i64,
+        pub verifier_challenge: String,
+        pub prefill: String,
+        pub expires_at: i64,
+        pub used_at: Option<i64>,
+        pub site_url: String,
+        pub shop_name: String,
+        pub shop_status: String,
+    }
 }
 
-/// What a state led to.
-#[derive(Debug, Clone, Deserialize)]
-pub struct StateRow {
-    pub browser_hash: String,
+record! {
+    /// What a state led to.
+    #[derive(Debug)]
+    pub struct StateRow {
+        pub browser_hash: String,
+    }
 }
 
-#[derive(Debug, Clone, Deserialize)]
-pub struct ClaimRow {
-    pub hash: String,
-    pub shop_id: String,
-    pub livemode: i64,
-    pub account: String,
-    pub scope: String,
-    pub verifier_challenge: String,
-    pub replace_existing: i64,
-    pub status: String,
-    pub connection_id: String,
-    pub sealed_token: Option<String>,
-    pub expires_at: i64,
+record! {
+    #[derive(Debug)]
+    pub struct ClaimRow {
+        pub hash: String,
+        pub shop_id: String,
+        pub livemode: i64,
+        pub account: String,
+        pub scope: String,
+        pub verifier_challenge: String,
+        pub replace_existing: i64,
+        pub status: String,
+        pub connection_id: String,
+        pub sealed_token: Option<String>,
+        pub expires_at: i64,
+    }
 }
 
 const TICKET: &str = "SELECT t.*, s.site_url, s.name AS shop_name, s.status AS shop_status
@@ -98,7 +105,7 @@ impl Db {
         &self, hash: &str, shop_id: &str, live: bool, return_url: &str, replace: bool, verifier_challenge: &str, prefill: &str, now: i64,
         expires_at: i64,
     ) -> Result<()> {
-        self.one(sql!(
+        self.run(sql!(
             self,
             "INSERT INTO connect_tickets (hash, shop_id, livemode, return_url, replace_existing, verifier_challenge, prefill, created, expires_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -111,9 +118,7 @@ impl Db {
             prefill,
             now,
             expires_at
-        ))
-        .await
-        .map(|_| ())
+        )).await
     }
 
     pub async fn ticket(&self, hash: &str) -> Result<Option<TicketRow>> {
@@ -122,16 +127,14 @@ impl Db {
     }
 
     pub async fn insert_state(&self, hash: &str, ticket: &str, browser_hash: &str, expires_at: i64) -> Result<()> {
-        self.one(sql!(
+        self.run(sql!(
             self,
             "INSERT INTO connect_states (hash, ticket, browser_hash, expires_at) VALUES (?1, ?2, ?3, ?4)",
             hash,
             ticket,
             browser_hash,
             expires_at
-        ))
-        .await
-        .map(|_| ())
+        )).await
     }
 
     /// Consumes a state, atomically and before anything else happens: of two callbacks with the same state, one gets it.
@@ -189,7 +192,7 @@ impl Db {
     }
 
     pub async fn use_ticket(&self, hash: &str, now: i64) -> Result<()> {
-        self.one(sql!(self, "UPDATE connect_tickets SET used_at = ?2 WHERE hash = ?1", hash, now)).await.map(|_| ())
+        self.run(sql!(self, "UPDATE connect_tickets SET used_at = ?2 WHERE hash = ?1", hash, now)).await
     }
 
     pub async fn claim(&self, hash: &str, shop_id: &str) -> Result<Option<ClaimRow>> {
@@ -283,15 +286,13 @@ impl Db {
     }
 
     pub async fn token_moved(&self, claim_hash: &str) -> Result<()> {
-        self.one(sql!(self, "UPDATE connect_claims SET sealed_token = NULL WHERE hash = ?1 AND status = 'confirmed'", claim_hash))
-            .await
-            .map(|_| ())
+        self.run(sql!(self, "UPDATE connect_claims SET sealed_token = NULL WHERE hash = ?1 AND status = 'confirmed'", claim_hash)).await
     }
 
     pub async fn account_checked(
         &self, id: &str, charges_enabled: bool, details_submitted: bool, platform: Option<&str>, now: i64,
     ) -> Result<()> {
-        self.one(sql!(
+        self.run(sql!(
             self,
             "UPDATE connections SET charges_enabled = ?2, details_submitted = ?3, checked_at = ?4, platform = coalesce(platform, ?5) WHERE id = ?1",
             id,
@@ -299,33 +300,27 @@ impl Db {
             details_submitted,
             now,
             platform
-        ))
-        .await
-        .map(|_| ())
+        )).await
     }
 
     pub async fn connection_gone(&self, id: &str, reason: &str, now: i64) -> Result<()> {
-        self.one(sql!(
+        self.run(sql!(
             self,
             "UPDATE connections SET status = 'gone', gone_reason = ?2, gone_at = ?3 WHERE id = ?1 AND status = 'active'",
             id,
             reason,
             now
-        ))
-        .await
-        .map(|_| ())
+        )).await
     }
 
     /// A call with the account succeeded after all.
     pub async fn connection_revived(&self, id: &str) -> Result<()> {
-        self.one(sql!(
+        self.run(sql!(
             self,
             "UPDATE OR IGNORE connections SET status = 'active', gone_reason = NULL, gone_at = NULL
              WHERE id = ?1 AND status = 'gone' AND gone_reason = 'account_invalid'",
             id
-        ))
-        .await
-        .map(|_| ())
+        )).await
     }
 
     /// Ends every connection of an account, as its owner wanted at Stripe; those made after the event are left alone.
@@ -365,7 +360,7 @@ impl Db {
                 second
             ))
             .await?;
-        Ok(!rows.all::<serde_json::Value>()?.is_empty())
+        Ok(rows.any())
     }
 
     pub fn owe_deauthorization(&self, account: &str, live: bool, reason: &str, now: i64) -> Result<worker::D1PreparedStatement> {
@@ -381,15 +376,11 @@ impl Db {
     }
 
     pub async fn owe_deauthorization_now(&self, account: &str, live: bool, reason: &str, now: i64) -> Result<()> {
-        self.one(self.owe_deauthorization(account, live, reason, now)).await.map(|_| ())
+        self.run(self.owe_deauthorization(account, live, reason, now)).await
     }
 
     /// Whether anybody here uses an account in a mode (connections that are active, claims that wait). `except` is left out.
     pub async fn account_in_use(&self, account: &str, live: bool, except: &str, now: i64) -> Result<bool> {
-        #[derive(Deserialize)]
-        struct Used {
-            n: i64,
-        }
         let used = self
             .one(sql!(
                 self,
@@ -401,25 +392,22 @@ impl Db {
                 now
             ))
             .await?
-            .first::<Used>()?
-            .ok_or_else(|| Problem::fault("count gave no row"))?;
-        Ok(used.n > 0)
+            .number()?;
+        Ok(used > 0)
     }
 
     pub async fn deauthorization_done(&self, account: &str, live: bool) -> Result<()> {
-        self.one(sql!(self, "DELETE FROM deauthorizations WHERE account = ?1 AND livemode = ?2", account, live)).await.map(|_| ())
+        self.run(sql!(self, "DELETE FROM deauthorizations WHERE account = ?1 AND livemode = ?2", account, live)).await
     }
 
     pub async fn deauthorization_failed(&self, account: &str, live: bool, next: i64) -> Result<()> {
-        self.one(sql!(
+        self.run(sql!(
             self,
             "UPDATE deauthorizations SET attempts = attempts + 1, due_at = ?3 WHERE account = ?1 AND livemode = ?2",
             account,
             live,
             next
-        ))
-        .await
-        .map(|_| ())
+        )).await
     }
 }
 

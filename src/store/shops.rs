@@ -2,34 +2,36 @@
 
 use super::Db;
 use crate::error::{Problem, Result};
+use crate::record::Member;
 use crate::sql;
-use serde::Deserialize;
 
-/// A shop as D1 has it; signing secrets are sealed.
-#[derive(Debug, Clone, Deserialize)]
-pub struct ShopRow {
-    pub id: String,
-    pub site_url: String,
-    pub name: String,
-    pub status: String,
-    pub checkout_enabled: i64,
-    pub challenge: String,
-    pub challenge_url: String,
-    pub webhook_url: Option<String>,
-    pub allowed_origins: String,
-    pub create_session_endpoint: Option<String>,
-    pub default_success_url: Option<String>,
-    pub default_cancel_url: Option<String>,
-    pub automatic_tax: i64,
-    pub fee_bps: Option<i64>,
-    pub fee_fixed: Option<String>,
-    pub signing_secret: String,
-    pub created: i64,
+record! {
+    /// A shop as D1 has it; signing secrets are sealed.
+    #[derive(Debug)]
+    pub struct ShopRow {
+        pub id: String,
+        pub site_url: String,
+        pub name: String,
+        pub status: String,
+        pub checkout_enabled: i64,
+        pub challenge: String,
+        pub challenge_url: String,
+        pub webhook_url: Option<String>,
+        pub allowed_origins: String,
+        pub create_session_endpoint: Option<String>,
+        pub default_success_url: Option<String>,
+        pub default_cancel_url: Option<String>,
+        pub automatic_tax: i64,
+        pub fee_bps: Option<i64>,
+        pub fee_fixed: Option<String>,
+        pub signing_secret: String,
+        pub created: i64,
+    }
 }
 
 impl ShopRow {
     pub fn origins(&self) -> Vec<String> {
-        serde_json::from_str(&self.allowed_origins).unwrap_or_default()
+        serde_json::from_str(&self.allowed_origins).ok().and_then(|value| Vec::read(Some(value))).unwrap_or_default()
     }
 }
 
@@ -71,7 +73,7 @@ impl Db {
             (shop.status == "active").then_some(shop.created)
         ));
         batch.push(sql!(self, "INSERT INTO api_keys (hash, shop_id, created) VALUES (?1, ?2, ?3)", key_hash, &shop.id, shop.created));
-        self.batch(batch).await.map(|_| ())
+        self.run_all(batch).await
     }
 
     fn supersede(&self, site_url: &str, by: &str) -> Result<worker::D1PreparedStatement> {
@@ -95,10 +97,6 @@ impl Db {
 
     /// Whether another shop holds this site: then only a fixed address may prove a second one.
     pub async fn site_is_held(&self, site_url: &str, by_other_than: &str) -> Result<bool> {
-        #[derive(Deserialize)]
-        struct Held {
-            n: i64,
-        }
         let rows = self
             .one(sql!(
                 self,
@@ -107,7 +105,7 @@ impl Db {
                 by_other_than
             ))
             .await?;
-        Ok(rows.first::<Held>()?.is_some_and(|held| held.n > 0))
+        Ok(rows.number()? > 0)
     }
 
     /// Makes a pending shop active and supersedes the one that held the site, in one batch.
@@ -146,7 +144,7 @@ impl Db {
             now,
             shop.checkout_enabled
         );
-        self.batch(vec![update, due]).await.map(|_| ())
+        self.run_all(vec![update, due]).await
     }
 
     /// A new key; the ones before stay good until `old_until`, and a second roll does not prolong them.

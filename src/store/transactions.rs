@@ -4,7 +4,6 @@ use super::{Bind, Db};
 use crate::error::{Problem, Result};
 use crate::ledger::{News, Row, Status};
 use crate::sql;
-use serde::Deserialize;
 use worker::D1PreparedStatement;
 
 /// Filters of `GET /v1/transactions` and what else goes by them (contract, *Ledger*). Times have become id bounds.
@@ -56,30 +55,36 @@ pub enum Cursor<'a> {
     Before(&'a str),
 }
 
-#[derive(Debug, Deserialize)]
-pub struct SummaryRow {
-    pub group: Option<String>,
-    pub currency: String,
-    pub livemode: i64,
-    pub count: i64,
-    pub gross: i64,
-    pub refunded: i64,
-    pub fees: i64,
+record! {
+    #[derive(Debug)]
+    pub struct SummaryRow {
+        pub group: Option<String>,
+        pub currency: String,
+        pub livemode: i64,
+        pub count: i64,
+        pub gross: i64,
+        pub refunded: i64,
+        pub fees: i64,
+    }
 }
 
-/// A row that is due, for the sweep.
-#[derive(Debug, Deserialize)]
-pub struct DueDeauthorization {
-    pub account: String,
-    pub livemode: i64,
-    pub attempts: i64,
+record! {
+    /// A row that is due, for the sweep.
+    #[derive(Debug)]
+    pub struct DueDeauthorization {
+        pub account: String,
+        pub livemode: i64,
+        pub attempts: i64,
+    }
 }
 
-#[derive(Debug, Deserialize)]
-pub struct WaitingToken {
-    pub hash: String,
-    pub connection_id: String,
-    pub sealed_token: String,
+record! {
+    #[derive(Debug)]
+    pub struct WaitingToken {
+        pub hash: String,
+        pub connection_id: String,
+        pub sealed_token: String,
+    }
 }
 
 impl Db {
@@ -109,7 +114,7 @@ impl Db {
                 sql!(self, "SELECT * FROM transactions WHERE id = ?1", transaction),
             ])
             .await?;
-        Ok((answers.at(0)?.first::<serde_json::Value>()?.is_some(), answers.at(1)?.first()?))
+        Ok((answers.at(0)?.any(), answers.at(1)?.first()?))
     }
 
     /// Moves a row, in one conditional statement that only goes forward and says by `changes` whether it moved.
@@ -215,7 +220,7 @@ impl Db {
 
     /// When the sweep should ask Stripe about a row, and how often it did so far. 0 is before all others: the buyer has come back.
     pub async fn check_later(&self, id: &str, check_at: Option<i64>, checks: i64) -> Result<()> {
-        self.one(sql!(self, "UPDATE transactions SET check_at = ?2, checks = ?3 WHERE id = ?1", id, check_at, checks)).await.map(|_| ())
+        self.run(sql!(self, "UPDATE transactions SET check_at = ?2, checks = ?3 WHERE id = ?1", id, check_at, checks)).await
     }
 
     /// A row that never got a session and is past its time: no buyer ever saw an address of it.
@@ -252,7 +257,7 @@ impl Db {
         let page = batch.len();
         batch.push(self.statement(&text, &binds));
         let answers = self.batch(batch).await?;
-        if page == 1 && answers.at(0)?.first::<serde_json::Value>()?.is_none() {
+        if page == 1 && !answers.at(0)?.any() {
             return Ok(None);
         }
         answers.at(page)?.all().map(Some)
@@ -285,10 +290,6 @@ impl Db {
 
     /// Rows about which Stripe has to be asked, the longest due first; and the ids of those whose shop has its kill switch on.
     pub async fn rows_to_check(&self, now: i64, limit: i64) -> Result<(Vec<Row>, Vec<String>)> {
-        #[derive(Deserialize)]
-        struct Id {
-            id: String,
-        }
         // Some of each shop at a time: one with thousands of due rows does not hold up the others.
         let due = format!(
             "WITH due AS (SELECT id, shop_id, check_at FROM (
@@ -299,7 +300,7 @@ impl Db {
         let rows = format!("{due} SELECT t.* FROM due JOIN transactions t ON t.id = due.id ORDER BY due.check_at");
         let off = format!("{due} SELECT due.id FROM due JOIN shops s ON s.id = due.shop_id WHERE s.checkout_enabled = 0");
         let answers = self.batch(vec![sql!(self, &rows, now), sql!(self, &off, now)]).await?;
-        let off = answers.at(1)?.all::<Id>()?.into_iter().map(|row| row.id).collect();
+        let off = answers.at(1)?.ids();
         Ok((answers.at(0)?.all()?, off))
     }
 

@@ -1,17 +1,15 @@
 //! Accounts: the platform's own and the connected ones.
 
 use super::call::{Base, Call};
-use super::or_default;
-use serde::Deserialize;
 
-/// An account, as far as a connection shows it.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Account {
-    pub id: String,
-    #[serde(default, deserialize_with = "or_default")]
-    pub charges_enabled: bool,
-    #[serde(default, deserialize_with = "or_default")]
-    pub details_submitted: bool,
+record! {
+    /// An account, as far as a connection shows it.
+    #[derive(Debug)]
+    pub struct Account {
+        pub id: String,
+        pub charges_enabled: bool = lenient,
+        pub details_submitted: bool = lenient,
+    }
 }
 
 /// Whose key this is: the platform's account.

@@ -6,9 +6,8 @@
 
 use super::form::{Form, segment};
 use crate::error::Problem;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use crate::record::{Json, Record};
+use serde_json::Value;
 
 /// Which of Stripe's hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,18 +65,25 @@ impl Answer {
     }
 
     /// What both hosts have in common; `read_error` reads the body of a refusal.
-    pub(super) fn outcome<T: DeserializeOwned>(&self, read_error: impl Fn(&Answer) -> Option<StripeError>) -> Outcome<T> {
-        match self.status {
-            // The parser's message may quote the body, and a body may hold tokens: only where it stopped is said.
-            200..=299 => match serde_json::from_slice(&self.body) {
-                Ok(value) => Outcome::Ok(value),
-                Err(error) => {
-                    self.unavailable(&format!("Stripe's answer could not be read (line {}, column {})", error.line(), error.column()))
-                }
+    pub(super) fn outcome<T: Record>(&self, read_error: fn(u16, &Value) -> Option<StripeError>) -> Outcome<T> {
+        match self.value(read_error) {
+            Outcome::Ok(value) => match T::from_value(value) {
+                Ok(record) => Outcome::Ok(record),
+                Err(why) => self.unavailable(&format!("Stripe's answer could not be read: {why}")),
             },
+            Outcome::Refused(error) => Outcome::Refused(error),
+            Outcome::Unavailable { why, replayed_5xx } => Outcome::Unavailable { why, replayed_5xx },
+        }
+    }
+
+    fn value(&self, read_error: fn(u16, &Value) -> Option<StripeError>) -> Outcome<Value> {
+        // The parser's message may quote the body, and a body may hold tokens: it is not said.
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        match self.status {
+            200..=299 => Outcome::Ok(body),
             429 => self.unavailable("Stripe asks us to slow down"),
             409 if self.should_retry != Some(false) => self.unavailable("Stripe is still at work on the same request"),
-            400..=499 => match read_error(self) {
+            400..=499 => match read_error(self.status, &body) {
                 Some(error) if error.code.as_deref() == Some("lock_timeout") => self.unavailable("Stripe has the object locked"),
                 Some(error) => Outcome::Refused(error),
                 // Not Stripe's words: a proxy or a firewall on the way. Nothing final can be concluded from it.
@@ -142,12 +148,12 @@ impl StripeError {
             return Problem::fault(format!("Stripe: {} ({code})", self.message));
         }
         let mut problem = Problem::request(422, "stripe_refused", format!("Stripe refused this: {} (Stripe's code: {code})", self.message))
-            .with("stripe_type", json!(self.kind));
+            .with("stripe_type", self.kind.json());
         if let Some(code) = &self.code {
-            problem = problem.with("stripe_code", json!(code));
+            problem = problem.with("stripe_code", code.json());
         }
         if let Some(decline_code) = &self.decline_code {
-            problem = problem.with("decline_code", json!(decline_code));
+            problem = problem.with("decline_code", decline_code.json());
         }
         match &self.param {
             Some(param) => problem.at(param.clone()),
@@ -167,37 +173,16 @@ impl StripeError {
     }
 
     /// Reads `{"error":{…}}`; nothing when the body is something else.
-    pub(super) fn read(answer: &Answer) -> Option<StripeError> {
-        #[derive(Deserialize)]
-        struct Body {
-            error: Error,
-        }
-        // Values, because one member of another type must not hide the refusal.
-        #[derive(Deserialize)]
-        struct Error {
-            #[serde(rename = "type", default)]
-            kind: Value,
-            #[serde(default)]
-            code: Value,
-            #[serde(default)]
-            param: Value,
-            #[serde(default)]
-            message: Value,
-            #[serde(default)]
-            decline_code: Value,
-        }
-        let error = serde_json::from_slice::<Body>(&answer.body).ok()?.error;
-        if error.kind.as_str().is_none() && error.code.as_str().is_none() && error.message.as_str().is_none() {
-            return None;
-        }
-        let mut read = StripeError::new(
-            answer.status,
-            error.kind.as_str().unwrap_or("invalid_request_error"),
-            error.code.as_str(),
-            error.message.as_str().unwrap_or("no reason given"),
-        );
-        read.param = error.param.as_str().map(|param| cut(param, LONGEST_WORD));
-        read.decline_code = error.decline_code.as_str().map(|code| cut(code, LONGEST_WORD));
+    pub(super) fn read(status: u16, body: &Value) -> Option<StripeError> {
+        let error = body.get("error")?;
+        // One member of another type must not hide the refusal.
+        let text = |name: &str| error.get(name).and_then(Value::as_str);
+        let (kind, code, message) = (text("type"), text("code"), text("message"));
+        kind.or(code).or(message)?;
+        let mut read =
+            StripeError::new(status, kind.unwrap_or("invalid_request_error"), code, message.unwrap_or("no reason given"));
+        read.param = text("param").map(|param| cut(param, LONGEST_WORD));
+        read.decline_code = text("decline_code").map(|code| cut(code, LONGEST_WORD));
         Some(read)
     }
 }
@@ -240,7 +225,7 @@ impl Call {
     }
 
     /// Reads an answer of the API.
-    pub fn read<T: DeserializeOwned>(answer: Answer) -> Outcome<T> {
+    pub fn read<T: Record>(answer: Answer) -> Outcome<T> {
         answer.outcome(StripeError::read)
     }
 }

@@ -20,7 +20,8 @@ pub use oauth::Grant;
 pub use payment_intent::{Charge, PaymentIntent};
 pub use session::{Session, Terms};
 
-use serde::{Deserialize, Deserializer};
+use crate::record::Member;
+use serde_json::Value;
 
 /// Sent as `Stripe-Version` with every API call, so that no account's own default decides what we read.
 pub const API_VERSION: &str = "2026-10-28.endive";
@@ -31,8 +32,7 @@ pub trait Identified {
 }
 
 /// A reference that Stripe gives as an id, or as the object when `expand` asked for it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone)]
 pub enum Expandable<T> {
     Id(String),
     Object(Box<T>),
@@ -57,11 +57,17 @@ impl<T> Expandable<T> {
     }
 }
 
-/// Reads `null` as the default: Stripe prints null where other versions leave a member out.
-fn or_default<'de, D, T>(deserializer: D) -> std::result::Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+impl<T> Default for Expandable<T> {
+    fn default() -> Self {
+        Expandable::Id(String::new())
+    }
+}
+
+impl<T: Member> Member for Expandable<T> {
+    fn read(value: Option<Value>) -> Option<Self> {
+        match value {
+            Some(Value::String(id)) => Some(Expandable::Id(id)),
+            some => T::read(some).map(|object| Expandable::Object(Box::new(object))),
+        }
+    }
 }

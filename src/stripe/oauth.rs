@@ -5,8 +5,7 @@
 
 use super::call::{Answer, Base, Call, Outcome, StripeError};
 use super::form::Form;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use crate::record::Record;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,20 +49,17 @@ pub fn authorize_url(base: &str, client_id: &str, redirect_uri: &str, state: &st
     format!("{}/oauth/authorize?{}", base.trim_end_matches('/'), query.encode())
 }
 
-/// What a merchant granted. The tokens are sealed at once and never shown, and so is what `Debug` prints.
-#[derive(Clone, Deserialize)]
-pub struct Grant {
-    pub stripe_user_id: String,
-    /// Required: it must equal the mode that was asked for.
-    pub livemode: bool,
-    #[serde(default)]
-    pub scope: Option<String>,
-    #[serde(default)]
-    pub access_token: Option<String>,
-    #[serde(default)]
-    pub refresh_token: Option<String>,
-    #[serde(default)]
-    pub stripe_publishable_key: Option<String>,
+record! {
+    /// What a merchant granted. The tokens are sealed at once and never shown, and so is what `Debug` prints.
+    pub struct Grant {
+        pub stripe_user_id: String,
+        /// Required: it must equal the mode that was asked for.
+        pub livemode: bool,
+        pub scope: Option<String>,
+        pub access_token: Option<String>,
+        pub refresh_token: Option<String>,
+        pub stripe_publishable_key: Option<String>,
+    }
 }
 
 impl fmt::Debug for Grant {
@@ -76,10 +72,12 @@ impl fmt::Debug for Grant {
     }
 }
 
-/// The answer of [`deauthorize`].
-#[derive(Debug, Clone, Deserialize)]
-pub struct Deauthorized {
-    pub stripe_user_id: String,
+record! {
+    /// The answer of [`deauthorize`].
+    #[derive(Debug)]
+    pub struct Deauthorized {
+        pub stripe_user_id: String,
+    }
 }
 
 fn post(path: &str, form: Form) -> Call {
@@ -120,23 +118,13 @@ pub fn is_not_connected(error: &StripeError) -> bool {
 /// Reads an answer of the OAuth routes, where `error` is a word and not an object. The word becomes the `code`,
 /// `type` is `oauth_error`. `error_description` may hold text that others chose: never into a redirect, and
 /// escaped on a page.
-pub fn read_oauth<T: DeserializeOwned>(answer: Answer) -> Outcome<T> {
-    answer.outcome(|answer| {
-        #[derive(Deserialize)]
-        struct Body {
-            error: String,
-            #[serde(default)]
-            error_description: Value,
+pub fn read_oauth<T: Record>(answer: Answer) -> Outcome<T> {
+    answer.outcome(|status, body| match body.get("error")?.as_str() {
+        Some(error) => {
+            let description = body.get("error_description").and_then(Value::as_str).unwrap_or("no reason given");
+            Some(StripeError::new(status, "oauth_error", Some(error), description))
         }
-        match serde_json::from_slice::<Body>(&answer.body) {
-            Ok(body) => Some(StripeError::new(
-                answer.status,
-                "oauth_error",
-                Some(&body.error),
-                body.error_description.as_str().unwrap_or("no reason given"),
-            )),
-            // The API's own form, should a gateway in front answer in its place.
-            Err(_) => StripeError::read(answer),
-        }
+        // The API's own form, should a gateway in front answer in its place.
+        None => StripeError::read(status, body),
     })
 }

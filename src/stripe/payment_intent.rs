@@ -1,44 +1,33 @@
 //! PaymentIntents and their charges, as far as the ledger needs them.
 
 use super::call::Call;
-use super::{Expandable, Identified, or_default};
-use serde::Deserialize;
+use super::{Expandable, Identified};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A PaymentIntent. Only what identifies it is required; all else may be missing in an event of another version.
-#[derive(Debug, Clone, Deserialize)]
-pub struct PaymentIntent {
-    pub id: String,
-    /// `requires_payment_method`, `processing`, `requires_capture`, `succeeded`, `canceled`, …
-    #[serde(default, deserialize_with = "or_default")]
-    pub status: String,
-    /// 0 when missing, which is no row's amount.
-    #[serde(default, deserialize_with = "or_default")]
-    pub amount: i64,
-    #[serde(default, deserialize_with = "or_default")]
-    pub amount_received: i64,
-    #[serde(default, deserialize_with = "or_default")]
-    pub amount_capturable: i64,
-    #[serde(default)]
-    pub currency: Option<String>,
-    /// Required: a guess would mix test and live.
-    pub livemode: bool,
-    #[serde(default, deserialize_with = "or_default")]
-    pub metadata: BTreeMap<String, String>,
-    #[serde(default)]
-    pub on_behalf_of: Option<Expandable<Reference>>,
-    #[serde(default)]
-    pub transfer_data: Option<TransferData>,
-    #[serde(default)]
-    pub latest_charge: Option<Expandable<Charge>>,
-    #[serde(default)]
-    pub capture_method: Option<String>,
-    #[serde(default)]
-    pub application_fee_amount: Option<i64>,
-    /// Why the last attempt failed: an error object of Stripe's.
-    #[serde(default)]
-    pub last_payment_error: Option<Value>,
+record! {
+    /// A PaymentIntent. Only what identifies it is required; all else may be missing in an event of another version.
+    #[derive(Debug)]
+    pub struct PaymentIntent {
+        pub id: String,
+        /// `requires_payment_method`, `processing`, `requires_capture`, `succeeded`, `canceled`, …
+        pub status: String = lenient,
+        /// 0 when missing, which is no row's amount.
+        pub amount: i64 = lenient,
+        pub amount_received: i64 = lenient,
+        pub amount_capturable: i64 = lenient,
+        pub currency: Option<String>,
+        /// Required: a guess would mix test and live.
+        pub livemode: bool,
+        pub metadata: BTreeMap<String, String> = lenient,
+        pub on_behalf_of: Option<Expandable<Reference>>,
+        pub transfer_data: Option<TransferData>,
+        pub latest_charge: Option<Expandable<Charge>>,
+        pub capture_method: Option<String>,
+        pub application_fee_amount: Option<i64>,
+        /// Why the last attempt failed: an error object of Stripe's.
+        pub last_payment_error: Option<Value>,
+    }
 }
 
 impl Identified for PaymentIntent {
@@ -54,10 +43,11 @@ impl PaymentIntent {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
-pub struct TransferData {
-    #[serde(default)]
-    pub destination: Option<Expandable<Reference>>,
+record! {
+    #[derive(Debug)]
+    pub struct TransferData {
+        pub destination: Option<Expandable<Reference>>,
+    }
 }
 
 impl TransferData {
@@ -67,10 +57,12 @@ impl TransferData {
     }
 }
 
-/// Any object of which only the id matters.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Reference {
-    pub id: String,
+record! {
+    /// Any object of which only the id matters.
+    #[derive(Debug)]
+    pub struct Reference {
+        pub id: String,
+    }
 }
 
 impl Identified for Reference {
@@ -79,13 +71,14 @@ impl Identified for Reference {
     }
 }
 
-/// A charge.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Charge {
-    pub id: String,
-    /// Its shape depends on the payment method; read through [`Charge::capture_before`].
-    #[serde(default)]
-    pub payment_method_details: Value,
+record! {
+    /// A charge.
+    #[derive(Debug)]
+    pub struct Charge {
+        pub id: String,
+        /// Its shape depends on the payment method; read through [`Charge::capture_before`].
+        pub payment_method_details: Value,
+    }
 }
 
 impl Charge {

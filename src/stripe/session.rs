@@ -4,11 +4,9 @@
 
 use super::call::{Base, Call};
 use super::form::{Form, segment};
-use super::or_default;
 pub use super::{Expandable, PaymentIntent};
 use crate::cart::{Capture, Line, Order, ShippingOption};
 use crate::money::{Amount, UnitPrice, unit_price};
-use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -166,45 +164,33 @@ pub fn expire(id: &str, account: Option<&str>) -> Call {
     }
 }
 
-/// A Session. Only what identifies it is required; all else may be missing in an event of another version.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Session {
-    pub id: String,
-    /// Stripe's page; only while the Session is open.
-    #[serde(default)]
-    pub url: Option<String>,
-    /// `open`, `complete` or `expired`.
-    #[serde(default)]
-    pub status: Option<String>,
-    /// `paid`, `unpaid` or `no_payment_required`.
-    #[serde(default)]
-    pub payment_status: Option<String>,
-    #[serde(default)]
-    pub amount_total: Option<i64>,
-    #[serde(default)]
-    pub amount_subtotal: Option<i64>,
-    #[serde(default)]
-    pub currency: Option<String>,
-    /// Required: a guess would mix test and live.
-    pub livemode: bool,
-    #[serde(default, deserialize_with = "or_default")]
-    pub metadata: BTreeMap<String, String>,
-    #[serde(default)]
-    pub client_reference_id: Option<String>,
-    #[serde(default)]
-    pub expires_at: Option<i64>,
-    #[serde(default)]
-    pub payment_intent: Option<Expandable<PaymentIntent>>,
-    #[serde(default)]
-    pub total_details: Option<TotalDetails>,
-    #[serde(default)]
-    pub customer_details: Option<CustomerDetails>,
-    /// Where the shipping address is.
-    #[serde(default)]
-    pub collected_information: Option<Value>,
-    /// Where older versions have the shipping address.
-    #[serde(default)]
-    pub shipping_details: Option<Value>,
+record! {
+    /// A Session. Only what identifies it is required; all else may be missing in an event of another version.
+    #[derive(Debug)]
+    pub struct Session {
+        pub id: String,
+        /// Stripe's page; only while the Session is open.
+        pub url: Option<String>,
+        /// `open`, `complete` or `expired`.
+        pub status: Option<String>,
+        /// `paid`, `unpaid` or `no_payment_required`.
+        pub payment_status: Option<String>,
+        pub amount_total: Option<i64>,
+        pub amount_subtotal: Option<i64>,
+        pub currency: Option<String>,
+        /// Required: a guess would mix test and live.
+        pub livemode: bool,
+        pub metadata: BTreeMap<String, String> = lenient,
+        pub client_reference_id: Option<String>,
+        pub expires_at: Option<i64>,
+        pub payment_intent: Option<Expandable<PaymentIntent>>,
+        pub total_details: Option<TotalDetails>,
+        pub customer_details: Option<CustomerDetails>,
+        /// Where the shipping address is.
+        pub collected_information: Option<Value>,
+        /// Where older versions have the shipping address.
+        pub shipping_details: Option<Value>,
+    }
 }
 
 impl Session {
@@ -219,24 +205,21 @@ impl Session {
     }
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct TotalDetails {
-    #[serde(default)]
-    pub amount_tax: Option<i64>,
-    #[serde(default)]
-    pub amount_shipping: Option<i64>,
-    #[serde(default)]
-    pub amount_discount: Option<i64>,
+record! {
+    #[derive(Debug)]
+    pub struct TotalDetails {
+        pub amount_tax: Option<i64>,
+        pub amount_shipping: Option<i64>,
+        pub amount_discount: Option<i64>,
+    }
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct CustomerDetails {
-    #[serde(default)]
-    pub email: Option<String>,
-    #[serde(default)]
-    pub name: Option<String>,
-    #[serde(default)]
-    pub phone: Option<String>,
-    #[serde(default)]
-    pub address: Option<Value>,
+record! {
+    #[derive(Debug)]
+    pub struct CustomerDetails {
+        pub email: Option<String>,
+        pub name: Option<String>,
+        pub phone: Option<String>,
+        pub address: Option<Value>,
+    }
 }
