@@ -13,7 +13,6 @@ use crate::money::{self, Amount, Currency, MAX_CHARGE};
 use crate::weburl;
 use crate::record::Json;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// Lines that Stripe takes in one Session.
 pub const MAX_LINES: usize = 100;
@@ -151,7 +150,7 @@ pub struct Order {
     /// Seconds.
     pub expires_in: Option<i64>,
     pub locale: Option<String>,
-    pub metadata: BTreeMap<String, String>,
+    pub metadata: Vec<(String, String)>,
     pub capture: Capture,
     pub collect: Collect,
     pub shipping_options: Vec<ShippingOption>,
@@ -539,8 +538,8 @@ fn customer_email(body: &Fields) -> Result<Option<String>> {
 }
 
 /// The shop's own notes on the transaction. Scalars become text, as Stripe makes of them.
-fn metadata(body: &Fields) -> Result<BTreeMap<String, String>> {
-    let mut metadata = BTreeMap::new();
+fn metadata(body: &Fields) -> Result<Vec<(String, String)>> {
+    let mut metadata = Vec::new();
     let Some(value) = body.get("metadata") else { return Ok(metadata) };
     let Value::Object(members) = value else {
         return Err(Problem::shape("parameter_invalid_object", "metadata", "metadata must be an object."));
@@ -581,7 +580,7 @@ fn metadata(body: &Fields) -> Result<BTreeMap<String, String>> {
         if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
             return Err(Problem::value("parameter_invalid", param.clone(), format!("{param} must not contain control characters.")));
         }
-        metadata.insert(key.clone(), text);
+        metadata.push((key.clone(), text));
     }
     Ok(metadata)
 }

@@ -10,7 +10,6 @@ use crate::id::Mode;
 use crate::money::{Currency, FeeRule, MAX_CHARGE};
 use crate::seal::SealKeys;
 use crate::weburl;
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// Where Stripe is, unless a sandbox stands in for it.
@@ -204,8 +203,10 @@ pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Config, Misconfigure
             charge_type,
         }),
         _ => {
-            let mut problems = reader.problems;
-            problems.sort_by_key(|(name, _)| VARIABLES.iter().position(|known| known == name));
+            let mut problems = Vec::new();
+            for known in VARIABLES {
+                problems.extend(reader.problems.iter().filter(|(name, _)| name == known).cloned());
+            }
             Err(Misconfigured { problems, allow_local })
         }
     }
@@ -443,12 +444,12 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
                 0
             }
         };
-        let mut fixed = BTreeMap::new();
+        let mut fixed: Vec<(String, i64)> = Vec::new();
         if let Some(text) = self.text(fixed_name) {
             for (number, part) in entries(&text) {
                 match fixed_fee(part) {
-                    Some((currency, amount)) if !fixed.contains_key(currency) => {
-                        fixed.insert(currency.to_owned(), amount);
+                    Some((currency, amount)) if fixed.iter().all(|(known, _)| known != currency) => {
+                        fixed.push((currency.to_owned(), amount));
                     }
                     Some(_) => self.bad(fixed_name, format!("names the currency of entry {number} twice.")),
                     None => self.bad(

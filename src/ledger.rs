@@ -7,7 +7,7 @@
 use crate::id::Mode;
 use crate::stripe::session::{Expandable, PaymentIntent, Session};
 use crate::record::{Json, Member};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Where a transaction stands (contract, *Ledger*).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -306,13 +306,18 @@ impl Mismatch {
     }
 }
 
+/// Our transaction that an object of Stripe's names, if it names one.
+pub fn reference(metadata: &Map<String, Value>) -> Option<&str> {
+    metadata.get("cc_transaction")?.as_str()
+}
+
 /// Compares a Session with its row in full, and says what it means.
 /// `account` is where the Session was found: the event's account, or the one that was asked.
 pub fn news_of_session(row: &Row, account: Option<&str>, session: &Session) -> Result<News, Mismatch> {
     if account != row.stripe_account() {
         return Err(Mismatch::Account);
     }
-    if session.metadata.get("cc_transaction") != Some(&row.id) {
+    if reference(&session.metadata) != Some(row.id.as_str()) {
         return Err(Mismatch::Reference);
     }
     if row.checkout_session.as_ref().is_some_and(|known| *known != session.id) {
@@ -412,7 +417,7 @@ fn shipping_was_offered(row: &Row, shipping: i64, session: &Session) -> bool {
 
 /// Compares a PaymentIntent with its row; `total` is what was agreed in the end.
 fn check_intent(row: &Row, intent: &PaymentIntent, total: i64) -> Result<(), Mismatch> {
-    if intent.metadata.get("cc_transaction").is_some_and(|reference| *reference != row.id) {
+    if reference(&intent.metadata).is_some_and(|named| named != row.id) {
         return Err(Mismatch::Reference);
     }
     if intent.currency.as_deref().is_some_and(|currency| currency != row.currency) {
@@ -447,7 +452,7 @@ pub fn news_of_intent(row: &Row, account: Option<&str>, kind: &str, intent: &Pay
     if account != row.stripe_account() {
         return Err(Mismatch::Account);
     }
-    if intent.metadata.get("cc_transaction") != Some(&row.id) {
+    if reference(&intent.metadata) != Some(row.id.as_str()) {
         return Err(Mismatch::Reference);
     }
     if intent.livemode != (row.livemode != 0) {

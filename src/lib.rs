@@ -49,7 +49,8 @@ use futures_util::future::LocalBoxFuture;
 use route::{Found, Route};
 use std::rc::Rc;
 use store::Db;
-use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
+use worker::web_sys::{Request, Response};
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
 /// One request: told apart, answered, logged. Never an `Err` and never a panic: either would reach others.
 #[event(fetch)]
@@ -71,7 +72,7 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
     let shop = counters.shop.borrow().clone();
     log::line(object! { "level": "info", "event": "request", "request_id": request_id, "method": incoming.method, "route": name, "shop": shop,
         "status": reply.status, "ms": clock::now_ms().saturating_sub(begun), "d1": counters.d1.get(), "stripe": counters.stripe.get() });
-    reply.send(&request_id, incoming.method == "HEAD")
+    reply.send(&request_id, incoming.method == "HEAD").map_err(|error| worker::Error::from(edge::js::told(&error)))
 }
 
 /// Faults are reported with their cause; refusals are in the request's own line already.
@@ -128,7 +129,7 @@ async fn answer(
     };
     let edge = Edge {
         config,
-        db: Db::new(env.d1("DB").map_err(Problem::fault)?, counters.clone()),
+        db: Db::new(edge::js::binding(&env, "DB"), counters.clone()),
         env: Rc::new(env),
         context: Some(Rc::new(context)),
         request_id: request_id.into(),
@@ -178,13 +179,9 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let Ok(config) = edge::configuration(&env) else { return };
     let counters = Rc::new(Counters::default());
-    let database = match env.d1("DB") {
-        Ok(database) => database,
-        Err(why) => return log::line(object! { "level": "error", "event": "sweep", "why": why.to_string() }),
-    };
     let edge = Edge {
         config,
-        db: Db::new(database, counters.clone()),
+        db: Db::new(edge::js::binding(&env, "DB"), counters.clone()),
         env: Rc::new(env),
         context: None,
         request_id: "sweep".into(),

@@ -7,7 +7,6 @@
 use crate::fields::MAX_SAFE_INTEGER;
 use crate::record::Json;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// The most that Stripe charges to a card, in minor units of any currency.
@@ -210,10 +209,10 @@ pub fn spread(discount: Amount, lines: &[Amount], step: i64) -> Option<Vec<Amoun
         let share = Amount::from_wide(exact.checked_div(scale)?.checked_mul(wide_step)?)?.0;
         left = left.checked_sub(share)?;
         shares.push(share);
-        losses.push((exact.checked_rem(scale)?, place));
+        // The greatest loss first; equal ones stay in the order of the lines.
+        let loss = exact.checked_rem(scale)?;
+        losses.insert(losses.partition_point(|(other, _)| *other >= loss), (loss, place));
     }
-    // Stable, so that equal losses stay in the order of the lines.
-    losses.sort_by_key(|(loss, _)| std::cmp::Reverse(*loss));
 
     // The first round gives a step each and is enough where everything is a multiple of the step. The second
     // gives whatever fits: amounts that no step divides still sum up.
@@ -238,19 +237,19 @@ pub struct FeeRule {
     /// Hundredths of a per cent.
     pub bps: i64,
     /// Minor units by lower-case currency; none where a currency is missing.
-    pub fixed: BTreeMap<String, i64>,
+    pub fixed: Vec<(String, i64)>,
 }
 
 impl FeeRule {
     /// Reads a stored fixed part: an object of minor units by currency.
-    pub fn read_fixed(json: &str) -> Option<BTreeMap<String, i64>> {
-        let members: serde_json::Map<String, Value> = serde_json::from_str(json).ok()?;
-        members.into_iter().map(|(currency, minor)| Some((currency, minor.as_i64()?))).collect()
+    pub fn read_fixed(json: &str) -> Option<Vec<(String, i64)>> {
+        let fixed: Value = serde_json::from_str(json).ok()?;
+        fixed.as_object()?.iter().map(|(currency, minor)| Some((currency.clone(), minor.as_i64()?))).collect()
     }
 
     /// `total × bps / 10,000 + fixed`, in 10,000ths of a minor unit, so that the caller decides how to round.
     fn of(&self, total: Amount, currency: Currency) -> i128 {
-        let fixed = self.fixed.get(currency.code()).copied().unwrap_or_default().max(0);
+        let fixed = self.fixed.iter().find(|(code, _)| code == currency.code()).map_or(0, |(_, minor)| (*minor).max(0));
         i128::from(total.0).saturating_mul(i128::from(self.bps.max(0))).saturating_add(i128::from(fixed).saturating_mul(TEN_THOUSAND))
     }
 }

@@ -6,7 +6,6 @@
 
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// Why an object is not the record that it should be: the member that is missing or of another type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,11 +70,11 @@ impl<T: Member> Member for Vec<T> {
     }
 }
 
-/// Texts by name (Stripe's `metadata`).
-impl Member for BTreeMap<String, String> {
+/// Members of any type (Stripe's `metadata`).
+impl Member for Map<String, Value> {
     fn read(value: Option<Value>) -> Option<Self> {
         match value {
-            Some(Value::Object(members)) => members.into_iter().map(|(name, value)| Some((name, String::read(Some(value))?))).collect(),
+            Some(Value::Object(members)) => Some(members),
             _ => None,
         }
     }
@@ -256,9 +255,14 @@ impl Json for Map<String, Value> {
     }
 }
 
-impl<K: AsRef<str>, V: Json> Json for BTreeMap<K, V> {
+/// Texts by name, in an order of their own: an object.
+impl Json for [(String, String)] {
     fn json(&self) -> Value {
-        Value::Object(self.iter().map(|(name, value)| (name.as_ref().to_owned(), value.json())).collect())
+        let mut object = Map::new();
+        for (name, value) in self {
+            object.insert(name.clone(), value.json());
+        }
+        Value::Object(object)
     }
 }
 
@@ -269,18 +273,18 @@ impl Json for i32 {
 }
 
 /// An object of the given members.
-pub fn object(members: Vec<(&'static str, Value)>) -> Value {
+pub fn object(members: &[(&str, &dyn Json)]) -> Value {
     let mut object = Map::new();
     for (name, value) in members {
-        object.insert(name.to_owned(), value);
+        object.insert((*name).to_owned(), value.json());
     }
     Value::Object(object)
 }
 
-/// `object!{ "name": value, … }`: an object of ours, as JSON.
+/// `object! { "name": value, … }`: an object of ours, as JSON.
 #[macro_export]
 macro_rules! object {
     ($($name:literal : $value:expr),* $(,)?) => {
-        $crate::record::object(vec![$(($name, $crate::record::Json::json(&$value))),*])
+        $crate::record::object(&[$(($name, &$value as &dyn $crate::record::Json)),*])
     };
 }

@@ -2,9 +2,10 @@
 
 use crate::error::{Problem, Result};
 use serde_json::Value;
+use super::js;
 use worker::js_sys::{self, Array, Function, Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::{Headers, Request, Response, ResponseBody, ResponseBuilder, web_sys};
+use worker::web_sys::{Headers, ReadableStream, Request, Response, ResponseInit};
 
 /// Largest body of a request, bytes (contract, *Conventions*).
 pub const MAX_BODY: usize = 256 * 1024;
@@ -24,7 +25,7 @@ pub struct Incoming {
 impl Incoming {
     pub fn new(request: Request) -> Self {
         // Not `Request::url`: it pulls 181 KB of URL tables into the binary.
-        let url = request.inner().url();
+        let url = request.url();
         let without_fragment = url.split('#').next().unwrap_or_default();
         let (location, query) = without_fragment.split_once('?').unwrap_or((without_fragment, ""));
         let (origin, path) = match location.split_once("://").and_then(|(scheme, rest)| {
@@ -33,7 +34,7 @@ impl Incoming {
             Some((origin, path)) => (origin, path.to_owned()),
             None => (location.to_owned(), "/".to_owned()),
         };
-        Incoming { method: request.inner().method(), path, query: query.to_owned(), origin, request }
+        Incoming { method: request.method(), path, query: query.to_owned(), origin, request }
     }
 
     pub fn header(&self, name: &str) -> Option<String> {
@@ -57,26 +58,11 @@ impl Incoming {
         if announced.is_some_and(|length| length > MAX_DRAINED) {
             return Err(too_large());
         }
-        if self.request.inner().body().is_none() {
-            return Ok(Vec::new());
-        }
-        let mut stream = self.request.stream().map_err(Problem::fault)?;
-        let mut body = Vec::with_capacity(announced.unwrap_or(1024).min(MAX_BODY));
-        let mut seen = 0_usize;
-        while let Some(chunk) = futures_util::StreamExt::next(&mut stream).await {
-            let chunk = chunk.map_err(|e| Problem::request(400, "body_unreadable", "The body broke off.").because(e))?;
-            seen = seen.saturating_add(chunk.len());
-            if seen > MAX_DRAINED {
-                return Err(too_large());
-            }
-            // What is too much is read and thrown away: an answer sent into a client that is still sending gets lost.
-            if seen > MAX_BODY {
-                body = Vec::new();
-            } else {
-                body.extend_from_slice(&chunk);
-            }
-        }
-        if seen > MAX_BODY { Err(too_large()) } else { Ok(body) }
+        let Some(stream) = self.request.body() else { return Ok(Vec::new()) };
+        // What is too much is read and thrown away: an answer sent into a client that is still sending gets lost.
+        let read = read(stream, MAX_BODY, MAX_DRAINED).await;
+        let read = read.map_err(|why| Problem::request(400, "body_unreadable", "The body broke off.").because(why))?;
+        if read.whole { Ok(read.bytes) } else { Err(too_large()) }
     }
 
     /// The body as JSON; an empty one counts as `{}`.
@@ -100,14 +86,71 @@ fn too_large() -> Problem {
     Problem::request(413, "body_too_large", format!("The body may have at most {MAX_BODY} bytes."))
 }
 
+/// What was read of a stream.
+pub struct Read {
+    pub bytes: Vec<u8>,
+    /// Whether that is all there was.
+    pub whole: bool,
+}
+
+/// Reads a stream: keeps `keep` bytes, reads on and throws away up to `drain`, then cancels it. `Err` when it breaks off.
+pub async fn read(stream: ReadableStream, keep: usize, drain: usize) -> std::result::Result<Read, String> {
+    let reader: JsValue = stream.get_reader().into();
+    let (mut bytes, mut seen) = (Vec::new(), 0_usize);
+    loop {
+        let part = js::call(&reader, "read", &[]).await?;
+        if js::get(&part, "done").is_truthy() {
+            return Ok(Read { whole: seen <= keep, bytes });
+        }
+        let chunk = Uint8Array::new(&js::get(&part, "value")).to_vec();
+        seen = seen.saturating_add(chunk.len());
+        let room = keep.saturating_sub(bytes.len());
+        bytes.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        if seen > drain {
+            // Whether the other side hears of it does not matter.
+            let _ = js::call(&reader, "cancel", &[]).await;
+            return Ok(Read { whole: false, bytes });
+        }
+    }
+}
+
+/// A download that is written while it is sent.
+pub struct Download {
+    writer: JsValue,
+}
+
+impl Download {
+    /// The reading end, for the answer, and the writing one.
+    pub fn new() -> Result<(ReadableStream, Download)> {
+        let made = (|| {
+            // The platform's own pipe: a write waits until the client has taken what was written before.
+            let class: Function = js::get(&js_sys::global(), "IdentityTransformStream").dyn_into()?;
+            let pipe = Reflect::construct(&class, &Array::new())?;
+            let writer = js::apply(&js::get(&pipe, "writable"), "getWriter", &Array::new())?;
+            Ok((js::get(&pipe, "readable").dyn_into()?, Download { writer }))
+        })();
+        made.map_err(|error: JsValue| Problem::fault(js::told(&error)))
+    }
+
+    /// `Err` when the client has gone.
+    pub async fn write(&self, bytes: &[u8]) -> std::result::Result<(), String> {
+        js::call(&self.writer, "write", &[Uint8Array::from(bytes).into()]).await.map(|_| ())
+    }
+
+    /// Ends the download: complete, or broken off, so that it does not look whole.
+    pub async fn end(self, complete: bool) {
+        // The client may have gone meanwhile; then nobody is left to be told.
+        let _ = if complete { js::call(&self.writer, "close", &[]).await } else { js::call(&self.writer, "abort", &["broken off".into()]).await };
+    }
+}
+
 /// `new Response(packed).body.pipeThrough(new DecompressionStream("deflate"))`, for which `worker` has no binding.
-fn unpack(packed: &[u8]) -> std::result::Result<web_sys::ReadableStream, JsValue> {
+fn unpack(packed: &[u8]) -> std::result::Result<ReadableStream, JsValue> {
     let bytes = Uint8Array::from(packed);
-    let body = JsValue::from(web_sys::Response::new_with_opt_buffer_source(Some(&bytes))?.body());
-    let class: Function = Reflect::get(&js_sys::global(), &"DecompressionStream".into())?.dyn_into()?;
+    let body = JsValue::from(Response::new_with_opt_buffer_source(Some(&bytes))?.body());
+    let class: Function = js::get(&js_sys::global(), "DecompressionStream").dyn_into()?;
     let unpacker = Reflect::construct(&class, &Array::of1(&"deflate".into()))?;
-    let pipe: Function = Reflect::get(&body, &"pipeThrough".into())?.dyn_into()?;
-    pipe.call1(&body, &unpacker)?.dyn_into()
+    js::apply(&body, "pipeThrough", &Array::of1(&unpacker))?.dyn_into()
 }
 
 /// An answer, before it is given to the platform.
@@ -121,7 +164,7 @@ pub enum Body {
     Empty,
     Text(String),
     /// A download that is made while it is sent.
-    Stream(Response),
+    Stream(ReadableStream),
 }
 
 impl Reply {
@@ -136,10 +179,8 @@ impl Reply {
 
     /// JSON that is in the binary as zlib's format; the platform's own `DecompressionStream` unpacks it.
     pub fn unpacked(status: u16, packed: &[u8]) -> Result<Self> {
-        let stream = unpack(packed).map_err(|e| Problem::fault(format!("cannot unpack: {e:?}")))?;
-        let response = Response::from_body(ResponseBody::Stream(stream)).map_err(Problem::fault)?;
         let mut reply = Reply::rendered(status, String::new());
-        reply.body = Body::Stream(response);
+        reply.body = Body::Stream(unpack(packed).map_err(|error| Problem::fault(js::told(&error)))?);
         Ok(reply)
     }
 
@@ -189,24 +230,22 @@ impl Reply {
     }
 
     /// Gives the answer to the platform. `head` keeps the headers and drops the body.
-    pub fn send(self, request_id: &str, head: bool) -> worker::Result<Response> {
-        let headers = Headers::new();
+    pub fn send(self, request_id: &str, head: bool) -> std::result::Result<Response, JsValue> {
+        let headers = Headers::new()?;
         for (name, value) in &self.headers {
             // More than one cookie may be set.
-            if *name == "Set-Cookie" { headers.append(name, value)? } else { headers.set(name, value)? }
+            headers.append(name, value)?;
         }
-        headers.set("Request-Id", request_id)?;
-        headers.set("X-Content-Type-Options", "nosniff")?;
-        headers.set("Strict-Transport-Security", "max-age=31536000")?;
-        let builder = ResponseBuilder::new().with_status(self.status).with_headers(headers);
-        Ok(match self.body {
-            _ if head => builder.empty(),
-            Body::Empty => builder.empty(),
-            Body::Text(text) => builder.fixed(text.into_bytes()),
-            Body::Stream(response) => {
-                let (_, body) = response.into_parts();
-                builder.body(body)
-            }
-        })
+        headers.append("Request-Id", request_id)?;
+        headers.append("X-Content-Type-Options", "nosniff")?;
+        headers.append("Strict-Transport-Security", "max-age=31536000")?;
+        let init = ResponseInit::new();
+        init.set_status(self.status);
+        init.set_headers(&headers);
+        match self.body {
+            Body::Text(text) if !head => Response::new_with_opt_str_and_init(Some(&text), &init),
+            Body::Stream(stream) if !head => Response::new_with_opt_readable_stream_and_init(Some(&stream), &init),
+            _ => Response::new_with_opt_str_and_init(None, &init),
+        }
     }
 }

@@ -3,5 +3,5 @@
 use serde_json::Value;
 
 pub fn line(entry: Value) {
-    worker::console_log!("{entry}");
+    worker::web_sys::console::log_1(&entry.to_string().into());
 }

@@ -23,7 +23,7 @@ static CONFIG: OnceLock<std::result::Result<Config, Misconfigured>> = OnceLock::
 /// Reads the Worker's variables, all problems at once.
 pub fn configuration(env: &Env) -> &'static std::result::Result<Config, Misconfigured> {
     CONFIG.get_or_init(|| {
-        let read = crate::config::read(|name| env.var(name).ok().map(|var| var.to_string()));
+        let read = crate::config::read(|name| js::binding(env, name).as_string());
         if let Err(broken) = &read {
             let names: Vec<&str> = broken.problems.iter().map(|(name, _)| name.as_str()).collect();
             log::line(object! { "level": "error", "event": "misconfigured", "variables": names });

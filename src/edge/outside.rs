@@ -1,21 +1,21 @@
 //! Calls to the outside: Stripe, and the shop's challenge. Every one has a deadline, follows no redirect,
 //! and reads its answer to a limit. What to call and what the answer means is decided elsewhere.
 
-use super::{Counters, Edge};
+use super::http::read;
+use super::{Counters, Edge, js};
 use crate::error::Result;
 use crate::id::Mode;
-use crate::stripe::call::{Answer, Base, Call, Outcome};
-use futures_util::future::{Either, LocalBoxFuture, select};
 use crate::record::Record;
-use std::pin::pin;
-use std::time::Duration;
-use worker::wasm_bindgen::JsValue;
-use worker::{AbortController, Delay, Fetch, Headers, Request, web_sys};
+use crate::stripe::call::{Answer, Base, Call, Outcome};
+use futures_util::future::LocalBoxFuture;
+use worker::js_sys;
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response};
 
 /// What a call to Stripe gets (contract, *Conventions*, "Time"), milliseconds.
-pub const STRIPE_DEADLINE: u64 = 10_000;
+pub const STRIPE_DEADLINE: u32 = 10_000;
 /// What a returning buyer waits at most.
-pub const BUYER_DEADLINE: u64 = 8_000;
+pub const BUYER_DEADLINE: u32 = 8_000;
 
 /// An answer from the outside.
 pub struct Received {
@@ -24,58 +24,40 @@ pub struct Received {
     pub body: Vec<u8>,
 }
 
-/// Sends and receives within `deadline` milliseconds, reading at most `limit` bytes. `Err` says why there is no answer.
-async fn exchange(request: Request, deadline: u64, limit: usize) -> std::result::Result<Received, String> {
-    let abort = AbortController::default();
-    let signal = abort.signal();
-    let work = async {
-        let mut response = Fetch::Request(request).send_with_signal(&signal).await.map_err(|e| format!("no connection: {e}"))?;
-        let headers = response.headers().clone();
-        let status = response.status_code();
-        let mut body = Vec::new();
-        if let Ok(mut stream) = response.stream() {
-            while let Some(chunk) = futures_util::StreamExt::next(&mut stream).await {
-                let chunk = chunk.map_err(|e| format!("the answer broke off: {e}"))?;
-                let room = limit.saturating_sub(body.len());
-                if chunk.len() > room {
-                    body.extend(chunk.into_iter().take(room));
-                    break;
-                }
-                body.extend_from_slice(&chunk);
-            }
-        }
-        Ok(Received { status, headers, body })
-    };
-    let timer = Delay::from(Duration::from_millis(deadline));
-    let done = match select(pin!(work), pin!(timer)).await {
-        Either::Left((done, _)) => done,
-        Either::Right(_) => Err(format!("no answer within {deadline} ms")),
-    };
-    // Ends the transfer of what was not read; six open connections are all that a request gets.
-    abort.abort();
-    done
+/// Sends and receives, reading at most `limit` bytes. `Err` says why there is no answer.
+async fn exchange(request: Request, limit: usize) -> std::result::Result<Received, String> {
+    let answer = js::call(&js_sys::global(), "fetch", &[request.into()]).await.map_err(|why| format!("no answer: {why}"))?;
+    let response: Response = answer.unchecked_into();
+    let mut body = Vec::new();
+    if let Some(stream) = response.body() {
+        // The rest is given up: six open connections are all that a request gets.
+        body = read(stream, limit, limit).await.map_err(|why| format!("the answer broke off: {why}"))?.bytes;
+    }
+    Ok(Received { status: response.status(), headers: response.headers(), body })
 }
 
-/// A request that follows no redirect. Made without the `RequestInit` of `worker`, whose options for Cloudflare's
-/// cache and images, all unused, are 14 KB of the binary.
-fn request(method: &str, url: &str, headers: &Headers, body: Option<&str>) -> worker::Result<Request> {
-    let init = web_sys::RequestInit::new();
+/// A request that follows no redirect and is ended after `deadline` milliseconds, its answer's body included.
+fn request(method: &str, url: &str, headers: &Headers, body: Option<&str>, deadline: u32) -> std::result::Result<Request, JsValue> {
+    let init = RequestInit::new();
     init.set_method(method);
-    init.set_headers(headers.as_ref());
-    init.set_redirect(web_sys::RequestRedirect::Manual);
+    init.set_headers(headers);
+    init.set_redirect(RequestRedirect::Manual);
+    init.set_signal(Some(&AbortSignal::timeout_with_u32(deadline)));
     if let Some(body) = body {
         init.set_body(&JsValue::from_str(body));
     }
-    Ok(web_sys::Request::new_with_str_and_init(url, &init)?.into())
+    Request::new_with_str_and_init(url, &init)
 }
 
 /// GETs a shop's address: no redirects (they could lead to an inside address), `limit` bytes.
-pub async fn get(edge: &Edge, url: &str, deadline: u64, limit: usize) -> std::result::Result<Received, String> {
-    let headers = Headers::new();
-    let set = headers.set("User-Agent", &edge.user_agent()).and_then(|()| headers.set("Accept", "text/plain, application/json"));
-    set.map_err(|e| e.to_string())?;
-    let request = request("GET", url, &headers, None).map_err(|e| format!("no valid address: {e}"))?;
-    exchange(request, deadline, limit).await
+pub async fn get(edge: &Edge, url: &str, deadline: u32, limit: usize) -> std::result::Result<Received, String> {
+    let built = (|| {
+        let headers = Headers::new()?;
+        headers.set("User-Agent", &edge.user_agent())?;
+        headers.set("Accept", "text/plain, application/json")?;
+        request("GET", url, &headers, None, deadline)
+    })();
+    exchange(built.map_err(|error| format!("no valid address: {}", js::told(&error)))?, limit).await
 }
 
 /// Stripe's answers are small; a Session with 100 lines expanded has some 150 KB.
@@ -84,7 +66,7 @@ const STRIPE_LIMIT: usize = 1024 * 1024;
 /// Sends a call to Stripe with the platform's key of `mode`. One boxed future for all callers: what it holds would otherwise be
 /// copied into each of theirs.
 pub fn stripe_answer<'a>(
-    edge: &'a Edge, mode: Mode, call: &'a Call, deadline: u64,
+    edge: &'a Edge, mode: Mode, call: &'a Call, deadline: u32,
 ) -> LocalBoxFuture<'a, Result<std::result::Result<Answer, String>>> {
     Box::pin(async move {
         let pair = edge.pair(mode)?;
@@ -93,9 +75,9 @@ pub fn stripe_answer<'a>(
             Base::Connect => &edge.config.connect_base,
         };
         Counters::count(&edge.counters.stripe);
-        let received = match stripe_request(edge, pair.secret_key.expose(), base, call) {
-            Ok(request) => exchange(request, deadline, STRIPE_LIMIT).await,
-            Err(e) => Err(format!("request could not be built: {e}")),
+        let received = match stripe_request(edge, pair.secret_key.expose(), base, call, deadline) {
+            Ok(request) => exchange(request, STRIPE_LIMIT).await,
+            Err(error) => Err(format!("request could not be built: {}", js::told(&error))),
         };
         if let Err(why) = &received {
             super::log::line(object! {
@@ -116,8 +98,10 @@ pub fn stripe_answer<'a>(
     })
 }
 
-fn stripe_request(edge: &Edge, secret_key: &str, base: &str, call: &Call) -> worker::Result<Request> {
-    let headers = Headers::new();
+fn stripe_request(
+    edge: &Edge, secret_key: &str, base: &str, call: &Call, deadline: u32,
+) -> std::result::Result<Request, JsValue> {
+    let headers = Headers::new()?;
     headers.set("Authorization", &format!("Bearer {secret_key}"))?;
     headers.set("Stripe-Version", crate::stripe::API_VERSION)?;
     headers.set("User-Agent", &edge.user_agent())?;
@@ -130,11 +114,11 @@ fn stripe_request(edge: &Edge, secret_key: &str, base: &str, call: &Call) -> wor
     if call.form.is_some() {
         headers.set("Content-Type", "application/x-www-form-urlencoded")?;
     }
-    request(call.method, &format!("{base}{}", call.path), &headers, call.form.as_deref())
+    request(call.method, &format!("{base}{}", call.path), &headers, call.form.as_deref(), deadline)
 }
 
 /// Sends a call to Stripe and reads its answer.
-pub async fn stripe<T: Record>(edge: &Edge, mode: Mode, call: &Call, deadline: u64) -> Result<Outcome<T>> {
+pub async fn stripe<T: Record>(edge: &Edge, mode: Mode, call: &Call, deadline: u32) -> Result<Outcome<T>> {
     Ok(match stripe_answer(edge, mode, call, deadline).await? {
         Ok(answer) => Call::read(answer),
         Err(why) => Outcome::Unavailable { why, replayed_5xx: false },

@@ -18,8 +18,7 @@ use crate::stripe::call::{Call, Outcome};
 use crate::stripe::oauth::{self, Grant};
 use crate::weburl::WebUrl;
 use crate::{sign, weburl};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
 
 const TICKET_LIFE: i64 = 30 * 60;
 const STATE_LIFE: i64 = 10 * 60;
@@ -45,12 +44,12 @@ pub async fn start(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     fields.choice("method", &[("oauth", ())])?;
     let replace = fields.boolean("replace")?.unwrap_or(false);
     let asked = fields.choice("mode", &[("live", Mode::Live), ("test", Mode::Test)])?;
-    let mut prefill = BTreeMap::new();
+    let mut prefill = Map::new();
     if let Some(value) = fields.get("prefill") {
         let members = Fields::open(value, "prefill", &oauth::PREFILL)?;
         for name in oauth::PREFILL {
             if let Some(text) = members.string(name, 300)? {
-                prefill.insert(name, text);
+                prefill.insert(name.to_owned(), text.json());
             }
         }
     }
@@ -135,7 +134,7 @@ pub async fn consent(edge: &Edge, ticket: &str) -> Result<Reply> {
     let state_hash = sign::sha256_hex(state.as_bytes());
     let expires_at = clock::now().saturating_add(STATE_LIFE);
     edge.db.insert_state(&state_hash, &row.hash, &sign::sha256_hex(browser.as_bytes()), expires_at).await?;
-    let prefill = serde_json::from_str(&row.prefill).ok().and_then(|value| BTreeMap::read(Some(value))).unwrap_or_default();
+    let prefill = serde_json::from_str(&row.prefill).ok().and_then(|value| Map::read(Some(value))).unwrap_or_default();
     let redirect_uri = format!("{}/connect/callback", edge.public_url);
     let url = oauth::authorize_url(&edge.config.connect_base, &pair.client_id, &redirect_uri, &state, &prefill);
     let cookie = format!("{}={browser}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={STATE_LIFE}", cookie_name(&state_hash));

@@ -69,7 +69,7 @@ enum About {
     Row(Box<Row>),
 }
 
-async fn about(edge: &Edge, event: &Event, reference: Option<&String>) -> Result<About> {
+async fn about(edge: &Edge, event: &Event, reference: Option<&str>) -> Result<About> {
     let Some(reference) = reference.filter(|r| id::is_prefixed(r, "cct_")) else { return Ok(About::NotOurs) };
     Ok(match edge.db.event_and_transaction(&event.id, reference).await? {
         (_, None) => About::NotOurs,
@@ -82,7 +82,7 @@ async fn about(edge: &Edge, event: &Event, reference: Option<&String>) -> Result
 }
 
 async fn of_session(edge: &Edge, event: &Event, session: &Session) -> Result<&'static str> {
-    let row = match about(edge, event, session.metadata.get("cc_transaction")).await? {
+    let row = match about(edge, event, ledger::reference(&session.metadata)).await? {
         About::Row(row) => row,
         About::Seen => return Ok("seen"),
         About::NotOurs => return Ok("not_ours"),
@@ -103,7 +103,7 @@ async fn of_session(edge: &Edge, event: &Event, session: &Session) -> Result<&'s
 }
 
 async fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result<&'static str> {
-    let row = match about(edge, event, intent.metadata.get("cc_transaction")).await? {
+    let row = match about(edge, event, ledger::reference(&intent.metadata)).await? {
         About::Row(row) => row,
         About::Seen => return Ok("seen"),
         About::NotOurs => return Ok("not_ours"),

@@ -1,14 +1,13 @@
 //! What was sold, by whom, for how much (contract, *Ledger*).
 
 use super::access;
-use crate::edge::http::{Body, Incoming, Reply};
+use crate::edge::http::{Body, Download, Incoming, Reply};
 use crate::edge::{Edge, log};
 use crate::error::{Problem, Result};
 use crate::id::{self, Mode};
 use crate::ledger::{Row, Status};
 use crate::store::transactions::{Cursor, Filter};
 use serde_json::Value;
-use worker::Response;
 
 /// Rows that the download reads at a time.
 const CHUNK: i64 = 500;
@@ -174,49 +173,17 @@ fn csv_bytes(rows: &[Vec<String>]) -> Result<Vec<u8>> {
 
 /// `GET /v1/transactions.csv`: all rows, read a slice at a time while they are sent.
 pub async fn export(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    struct Progress {
-        edge: Edge,
-        shop_id: String,
-        filter: Filter,
-        last: Option<String>,
-        header: bool,
-        done: bool,
-    }
     let shop = access::verified_shop(edge, incoming).await?;
-    let start = Progress { edge: edge.clone(), shop_id: shop.id, filter: filter(incoming)?, last: None, header: true, done: false };
-    let stream = futures_util::stream::try_unfold(start, |mut progress| async move {
-        if progress.done {
-            return Ok(None);
+    let filter = filter(incoming)?;
+    let (body, download) = Download::new()?;
+    let work = edge.clone();
+    edge.later(async move {
+        let written = write_rows(&work, &shop.id, &filter, &download).await;
+        if let Err(problem) = &written {
+            log::line(object! { "level": "error", "event": "export_broke_off", "why": problem.cause });
         }
-        let slice = async {
-            let cursor = progress.last.as_deref().map_or(Cursor::Start, Cursor::After);
-            let rows = progress.edge.db.transactions(&progress.shop_id, &progress.filter, &cursor, CHUNK).await?;
-            let mut rows = rows.ok_or_else(|| Problem::fault("the row where the export stood is gone"))?;
-            let wanted = usize::try_from(CHUNK).unwrap_or(500);
-            let more = rows.len() > wanted;
-            rows.truncate(wanted);
-            let mut lines: Vec<Vec<String>> = Vec::new();
-            if progress.header {
-                lines.push(COLUMNS.iter().map(|name| (*name).to_owned()).collect());
-            }
-            lines.extend(rows.iter().map(csv_row));
-            Ok::<_, Problem>((csv_bytes(&lines)?, rows.last().map(|row| row.id.clone()), more))
-        };
-        match slice.await {
-            Ok((bytes, last, more)) => {
-                progress.header = false;
-                progress.last = last;
-                progress.done = !more;
-                Ok(Some((bytes, progress)))
-            }
-            // The download breaks off rather than end early and look whole.
-            Err(problem) => {
-                log::line(object! { "level": "error", "event": "export_broke_off", "why": problem.cause });
-                Err(worker::Error::from("the export broke off"))
-            }
-        }
+        download.end(written.is_ok()).await;
     });
-    let response = Response::from_stream(stream).map_err(Problem::fault)?;
     Ok(Reply {
         status: 200,
         headers: vec![
@@ -224,6 +191,24 @@ pub async fn export(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
             ("Content-Disposition", "attachment; filename=\"transactions.csv\"".to_owned()),
             ("Cache-Control", "no-store".to_owned()),
         ],
-        body: Body::Stream(response),
+        body: Body::Stream(body),
     })
+}
+
+async fn write_rows(edge: &Edge, shop_id: &str, filter: &Filter, download: &Download) -> Result<()> {
+    let mut last: Option<String> = None;
+    let mut lines: Vec<Vec<String>> = vec![COLUMNS.iter().map(|name| (*name).to_owned()).collect()];
+    loop {
+        let cursor = last.as_deref().map_or(Cursor::Start, Cursor::After);
+        let rows = edge.db.transactions(shop_id, filter, &cursor, CHUNK).await?;
+        let rows = rows.ok_or_else(|| Problem::fault("the row where the export stood is gone"))?;
+        let wanted = usize::try_from(CHUNK).unwrap_or(500);
+        lines.extend(rows.iter().take(wanted).map(csv_row));
+        download.write(&csv_bytes(&lines)?).await.map_err(Problem::fault)?;
+        if rows.len() <= wanted {
+            return Ok(());
+        }
+        lines.clear();
+        last = rows.into_iter().take(wanted).last().map(|row| row.id);
+    }
 }

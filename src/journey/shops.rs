@@ -14,7 +14,7 @@ use serde_json::Value;
 
 const MAX_ORIGINS: usize = 20;
 /// What the Worker waits for a challenge, milliseconds, and reads of it, bytes.
-const CHALLENGE_DEADLINE: u64 = 5_000;
+const CHALLENGE_DEADLINE: u32 = 5_000;
 const CHALLENGE_LIMIT: usize = 4096;
 
 fn shop_object(shop: &ShopRow) -> Value {

@@ -1,6 +1,6 @@
 //! The three round trips of making a session: load, begin, record.
 
-use super::Db;
+use super::{Db, Pending};
 use super::connect::ConnectionRow;
 use super::shops::{SHOP_OF_KEY, ShopRow};
 use crate::error::Result;
@@ -192,8 +192,7 @@ impl Db {
     /// `false`: the row was given up meanwhile, its address must not go out.
     pub async fn record_session(&self, row: &Row, path: &str, key: &str, lock: &str, body: &str) -> Result<bool> {
         let answers = self
-            .repeatable(|| {
-                vec![
+            .repeatable(vec![
                     sql!(
                         self,
                         "UPDATE transactions SET checkout_session = ?2, session_url = ?3, expires_at = ?4, stripe_form = NULL, attempt_until = 0,
@@ -223,16 +222,14 @@ impl Db {
                         &row.id,
                         &row.checkout_session
                     ),
-                ]
-            })
+            ])
             .await?;
         Ok(answers.at(0)?.changes()? == 1)
     }
 
     /// Stripe refused: nothing was created, the row goes, the refusal stays for whoever sends the same key again.
-    pub async fn record_refusal(&self, row: &Row, path: &str, key: &str, lock: &str, status: u16, body: &str) -> Result<()> {
-        self.repeatable(|| {
-            vec![
+    pub fn record_refusal(&self, row: &Row, path: &str, key: &str, lock: &str, status: u16, body: &str) -> Pending<()> {
+        self.run_repeatable(vec![
                 sql!(self, "DELETE FROM transactions WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL", &row.id),
                 sql!(
                     self,
@@ -244,16 +241,12 @@ impl Db {
                     i64::from(status),
                     body
                 ),
-            ]
-        })
-        .await
-        .map(|_| ())
+            ])
     }
 
     /// No answer from Stripe: the same key may be sent again at once, and finds the row with its form.
-    pub async fn release_attempt(&self, shop_id: &str, path: &str, key: &str, lock: &str, transaction: &str) -> Result<()> {
-        self.repeatable(|| {
-            vec![
+    pub fn release_attempt(&self, shop_id: &str, path: &str, key: &str, lock: &str, transaction: &str) -> Pending<()> {
+        self.run_repeatable(vec![
                 sql!(
                     self,
                     "UPDATE idempotency SET locked_until = 0 WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4 AND status IS NULL",
@@ -263,15 +256,12 @@ impl Db {
                     lock
                 ),
                 sql!(self, "UPDATE transactions SET attempt_until = 0 WHERE id = ?1 AND checkout_session IS NULL", transaction),
-            ]
-        })
-        .await
-        .map(|_| ())
+            ])
     }
 
     /// Undoes an attempt that found its order or its connection taken: the row never reached Stripe.
-    pub async fn drop_attempt(&self, row: &Row, path: &str, key: &str, lock: &str) -> Result<()> {
-        self.batch(vec![
+    pub fn drop_attempt(&self, row: &Row, path: &str, key: &str, lock: &str) -> Pending<()> {
+        self.run(vec![
             sql!(self, "DELETE FROM transactions WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL", &row.id),
             sql!(
                 self,
@@ -282,12 +272,10 @@ impl Db {
                 lock
             ),
         ])
-        .await
-        .map(|_| ())
     }
 
     /// Stripe replays its own stored 5xx: the next key of the row, written down before it is used.
-    pub async fn next_stripe_key(&self, transaction: &str, key: &str) -> Result<()> {
-        self.run(sql!(self, "UPDATE transactions SET stripe_key = ?2 WHERE id = ?1 AND checkout_session IS NULL", transaction, key)).await
+    pub fn next_stripe_key(&self, transaction: &str, key: &str) -> Pending<()> {
+        self.run(vec![sql!(self, "UPDATE transactions SET stripe_key = ?2 WHERE id = ?1 AND checkout_session IS NULL", transaction, key)])
     }
 }

@@ -1,6 +1,6 @@
 //! Tickets, states, claims and connections of Connect.
 
-use super::Db;
+use super::{Db, Pending, Statement};
 use crate::error::Result;
 use crate::sql;
 
@@ -91,21 +91,21 @@ pub fn in_mode(connections: &[ConnectionRow], live: bool) -> Option<&ConnectionR
 }
 
 impl Db {
-    pub fn connections_of(&self, shop_id: &str) -> Result<worker::D1PreparedStatement> {
+    pub fn connections_of(&self, shop_id: &str) -> Statement {
         let text = format!("SELECT * FROM connections WHERE shop_id = ?1 {CONNECTIONS_ORDER}");
         sql!(self, &text, shop_id)
     }
 
-    pub async fn connections(&self, shop_id: &str) -> Result<Vec<ConnectionRow>> {
-        self.one(self.connections_of(shop_id)).await?.all()
+    pub fn connections(&self, shop_id: &str) -> Pending<Vec<ConnectionRow>> {
+        self.list(self.connections_of(shop_id))
     }
 
     #[allow(clippy::too_many_arguments)]
-    pub async fn insert_ticket(
+    pub fn insert_ticket(
         &self, hash: &str, shop_id: &str, live: bool, return_url: &str, replace: bool, verifier_challenge: &str, prefill: &str, now: i64,
         expires_at: i64,
-    ) -> Result<()> {
-        self.run(sql!(
+    ) -> Pending<()> {
+        self.run(vec![sql!(
             self,
             "INSERT INTO connect_tickets (hash, shop_id, livemode, return_url, replace_existing, verifier_challenge, prefill, created, expires_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -118,23 +118,23 @@ impl Db {
             prefill,
             now,
             expires_at
-        )).await
+        )])
     }
 
-    pub async fn ticket(&self, hash: &str) -> Result<Option<TicketRow>> {
+    pub fn ticket(&self, hash: &str) -> Pending<Option<TicketRow>> {
         let text = format!("{TICKET} WHERE t.hash = ?1");
-        self.one(sql!(self, &text, hash)).await?.first()
+        self.find(sql!(self, &text, hash))
     }
 
-    pub async fn insert_state(&self, hash: &str, ticket: &str, browser_hash: &str, expires_at: i64) -> Result<()> {
-        self.run(sql!(
+    pub fn insert_state(&self, hash: &str, ticket: &str, browser_hash: &str, expires_at: i64) -> Pending<()> {
+        self.run(vec![sql!(
             self,
             "INSERT INTO connect_states (hash, ticket, browser_hash, expires_at) VALUES (?1, ?2, ?3, ?4)",
             hash,
             ticket,
             browser_hash,
             expires_at
-        )).await
+        )])
     }
 
     /// Consumes a state, atomically and before anything else happens: of two callbacks with the same state, one gets it.
@@ -157,16 +157,13 @@ impl Db {
     }
 
     /// What the callback has to know after Stripe named the account: is another one active, and who else uses this one?
-    pub async fn active_connection(&self, shop_id: &str, live: bool) -> Result<Option<ConnectionRow>> {
-        self.one(sql!(self, "SELECT * FROM connections WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active'", shop_id, live))
-            .await?
-            .first()
+    pub fn active_connection(&self, shop_id: &str, live: bool) -> Pending<Option<ConnectionRow>> {
+        self.find(sql!(self, "SELECT * FROM connections WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active'", shop_id, live))
     }
 
     /// Keeps what Stripe granted until the admin confirms. Repeatable: the code is spent, this must not be lost.
-    pub async fn insert_claim(&self, claim: &ClaimRow, ticket_hash: &str, now: i64) -> Result<()> {
-        self.repeatable(|| {
-            vec![
+    pub fn insert_claim(&self, claim: &ClaimRow, ticket_hash: &str, now: i64) -> Pending<()> {
+        self.run_repeatable(vec![
                 sql!(
                     self,
                     "INSERT INTO connect_claims (hash, shop_id, livemode, account, scope, verifier_challenge, replace_existing, status,
@@ -185,23 +182,20 @@ impl Db {
                     claim.expires_at
                 ),
                 sql!(self, "UPDATE connect_tickets SET used_at = ?2 WHERE hash = ?1", ticket_hash, now),
-            ]
-        })
-        .await
-        .map(|_| ())
+            ])
     }
 
-    pub async fn use_ticket(&self, hash: &str, now: i64) -> Result<()> {
-        self.run(sql!(self, "UPDATE connect_tickets SET used_at = ?2 WHERE hash = ?1", hash, now)).await
+    pub fn use_ticket(&self, hash: &str, now: i64) -> Pending<()> {
+        self.run(vec![sql!(self, "UPDATE connect_tickets SET used_at = ?2 WHERE hash = ?1", hash, now)])
     }
 
-    pub async fn claim(&self, hash: &str, shop_id: &str) -> Result<Option<ClaimRow>> {
-        self.one(sql!(self, "SELECT * FROM connect_claims WHERE hash = ?1 AND shop_id = ?2", hash, shop_id)).await?.first()
+    pub fn claim(&self, hash: &str, shop_id: &str) -> Pending<Option<ClaimRow>> {
+        self.find(sql!(self, "SELECT * FROM connect_claims WHERE hash = ?1 AND shop_id = ?2", hash, shop_id))
     }
 
     /// Ends a claim; its account is given back unless somebody here uses it.
-    pub async fn kill_claim(&self, claim: &ClaimRow, reason: &str, now: i64) -> Result<()> {
-        self.batch(vec![
+    pub fn kill_claim(&self, claim: &ClaimRow, reason: &str, now: i64) -> Pending<()> {
+        self.run(vec![
             sql!(
                 self,
                 "UPDATE connect_claims SET status = 'dead', sealed_token = NULL WHERE hash = ?1 AND status = 'waiting'",
@@ -217,8 +211,6 @@ impl Db {
                 now
             ),
         ])
-        .await
-        .map(|_| ())
     }
 
     /// Turns a claim into the shop's active connection. `false`: somebody else's connection stands in the way (a lost race)
@@ -285,14 +277,14 @@ impl Db {
         Ok(answers.at(3)?.changes()? == 1)
     }
 
-    pub async fn token_moved(&self, claim_hash: &str) -> Result<()> {
-        self.run(sql!(self, "UPDATE connect_claims SET sealed_token = NULL WHERE hash = ?1 AND status = 'confirmed'", claim_hash)).await
+    pub fn token_moved(&self, claim_hash: &str) -> Pending<()> {
+        self.run(vec![sql!(self, "UPDATE connect_claims SET sealed_token = NULL WHERE hash = ?1 AND status = 'confirmed'", claim_hash)])
     }
 
-    pub async fn account_checked(
+    pub fn account_checked(
         &self, id: &str, charges_enabled: bool, details_submitted: bool, platform: Option<&str>, now: i64,
-    ) -> Result<()> {
-        self.run(sql!(
+    ) -> Pending<()> {
+        self.run(vec![sql!(
             self,
             "UPDATE connections SET charges_enabled = ?2, details_submitted = ?3, checked_at = ?4, platform = coalesce(platform, ?5) WHERE id = ?1",
             id,
@@ -300,27 +292,27 @@ impl Db {
             details_submitted,
             now,
             platform
-        )).await
+        )])
     }
 
-    pub async fn connection_gone(&self, id: &str, reason: &str, now: i64) -> Result<()> {
-        self.run(sql!(
+    pub fn connection_gone(&self, id: &str, reason: &str, now: i64) -> Pending<()> {
+        self.run(vec![sql!(
             self,
             "UPDATE connections SET status = 'gone', gone_reason = ?2, gone_at = ?3 WHERE id = ?1 AND status = 'active'",
             id,
             reason,
             now
-        )).await
+        )])
     }
 
     /// A call with the account succeeded after all.
-    pub async fn connection_revived(&self, id: &str) -> Result<()> {
-        self.run(sql!(
+    pub fn connection_revived(&self, id: &str) -> Pending<()> {
+        self.run(vec![sql!(
             self,
             "UPDATE OR IGNORE connections SET status = 'active', gone_reason = NULL, gone_at = NULL
              WHERE id = ?1 AND status = 'gone' AND gone_reason = 'account_invalid'",
             id
-        )).await
+        )])
     }
 
     /// Ends every connection of an account, as its owner wanted at Stripe; those made after the event are left alone.
@@ -363,7 +355,7 @@ impl Db {
         Ok(rows.any())
     }
 
-    pub fn owe_deauthorization(&self, account: &str, live: bool, reason: &str, now: i64) -> Result<worker::D1PreparedStatement> {
+    pub fn owe_deauthorization(&self, account: &str, live: bool, reason: &str, now: i64) -> Statement {
         sql!(
             self,
             "INSERT INTO deauthorizations (account, livemode, reason, due_at) VALUES (?1, ?2, ?3, ?4)
@@ -375,8 +367,8 @@ impl Db {
         )
     }
 
-    pub async fn owe_deauthorization_now(&self, account: &str, live: bool, reason: &str, now: i64) -> Result<()> {
-        self.run(self.owe_deauthorization(account, live, reason, now)).await
+    pub fn owe_deauthorization_now(&self, account: &str, live: bool, reason: &str, now: i64) -> Pending<()> {
+        self.run(vec![self.owe_deauthorization(account, live, reason, now)])
     }
 
     /// Whether anybody here uses an account in a mode (connections that are active, claims that wait). `except` is left out.
@@ -396,18 +388,18 @@ impl Db {
         Ok(used > 0)
     }
 
-    pub async fn deauthorization_done(&self, account: &str, live: bool) -> Result<()> {
-        self.run(sql!(self, "DELETE FROM deauthorizations WHERE account = ?1 AND livemode = ?2", account, live)).await
+    pub fn deauthorization_done(&self, account: &str, live: bool) -> Pending<()> {
+        self.run(vec![sql!(self, "DELETE FROM deauthorizations WHERE account = ?1 AND livemode = ?2", account, live)])
     }
 
-    pub async fn deauthorization_failed(&self, account: &str, live: bool, next: i64) -> Result<()> {
-        self.run(sql!(
+    pub fn deauthorization_failed(&self, account: &str, live: bool, next: i64) -> Pending<()> {
+        self.run(vec![sql!(
             self,
             "UPDATE deauthorizations SET attempts = attempts + 1, due_at = ?3 WHERE account = ?1 AND livemode = ?2",
             account,
             live,
             next
-        )).await
+        )])
     }
 }
 

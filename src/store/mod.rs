@@ -32,7 +32,6 @@ use std::cell::Cell;
 use std::rc::Rc;
 use worker::js_sys::{Array, JSON};
 use worker::wasm_bindgen::JsValue;
-use worker::{D1Database, D1PreparedStatement};
 
 /// A bound parameter. Numbers travel as floats: refused beyond 2^53 before they get here.
 pub enum Bind<'a> {
@@ -83,9 +82,15 @@ macro_rules! sql {
 /// The database of one request; counts its round trips.
 #[derive(Clone)]
 pub struct Db {
-    inner: Rc<D1Database>,
+    database: JsValue,
     counters: Rc<Counters>,
 }
+
+/// A statement with its parameters; `undefined` where D1 did not take them, for which the batch is then refused.
+pub type Statement = JsValue;
+
+/// What is asked of D1, under way. The statements are made at once, so it borrows nothing.
+pub type Pending<T> = LocalBoxFuture<'static, Result<T>>;
 
 /// What one statement of a batch gave. Its rows are handed out once.
 #[derive(Default)]
@@ -147,44 +152,66 @@ impl Answers {
 }
 
 impl Db {
-    pub fn new(database: D1Database, counters: Rc<Counters>) -> Self {
-        Db { inner: Rc::new(database), counters }
+    /// `database` is the binding `DB`.
+    pub fn new(database: JsValue, counters: Rc<Counters>) -> Self {
+        Db { database, counters }
     }
 
-    pub fn statement(&self, text: &str, binds: &[Bind<'_>]) -> Result<D1PreparedStatement> {
-        #[allow(clippy::cast_precision_loss)]
-        let values: Vec<JsValue> = binds
-            .iter()
-            .map(|bind| match bind {
+    pub fn statement(&self, text: &str, binds: &[Bind<'_>]) -> Statement {
+        let values = Array::new();
+        for bind in binds {
+            #[allow(clippy::cast_precision_loss)]
+            values.push(&match bind {
                 Bind::Text(text) => JsValue::from_str(text),
                 Bind::Int(number) => JsValue::from_f64(*number as f64),
-                Bind::Null => JsValue::null(),
-            })
-            .collect();
-        self.inner.prepare(text).bind(&values).map_err(Problem::fault)
+                Bind::Null => JsValue::NULL,
+            });
+        }
+        let prepared = js::apply(&self.database, "prepare", &Array::of1(&JsValue::from_str(text)));
+        prepared.and_then(|prepared| js::apply(&prepared, "bind", &values)).unwrap_or_default()
     }
 
-    /// One round trip, atomic. The answer crosses from JavaScript as one text: asking for each column of each row by itself
-    /// costs more than the query.
-    pub fn batch(&self, statements: Vec<Result<D1PreparedStatement>>) -> LocalBoxFuture<'static, Result<Answers>> {
-        let database = self.inner.clone();
-        Counters::count(&self.counters.d1);
+    /// One round trip, atomic.
+    pub fn batch(&self, statements: Vec<Statement>) -> Pending<Answers> {
+        self.send(statements, 1)
+    }
+
+    /// A batch that may be repeated without harm, tried up to three times: D1 does not retry writes,
+    /// and an answer lost here would lose what Stripe already did.
+    pub fn repeatable(&self, statements: Vec<Statement>) -> Pending<Answers> {
+        self.send(statements, 3)
+    }
+
+    /// The answer crosses from JavaScript as one text: asking for each column of each row by itself costs more than the query.
+    fn send(&self, statements: Vec<Statement>, tries: u32) -> Pending<Answers> {
+        let db = self.clone();
         Box::pin(async move {
-            let list = Array::new();
-            for statement in statements {
-                list.push(statement?.inner().as_ref());
+            let list: JsValue = statements.iter().collect::<Array>().into();
+            let mut pause = 50_u64;
+            for left in (0..tries).rev() {
+                Counters::count(&db.counters.d1);
+                match js::call(&db.database, "batch", &[list.clone()]).await {
+                    Ok(answer) => {
+                        let text = JSON::stringify(&answer).ok().and_then(|text| text.as_string()).unwrap_or_default();
+                        return match serde_json::from_str(&text) {
+                            Ok(Value::Array(results)) => Ok(Answers(results.into_iter().map(Rows::read).collect())),
+                            _ => Err(Problem::fault("D1 gave no list of results")),
+                        };
+                    }
+                    Err(why) if left == 0 => return Err(Problem::fault(why)),
+                    Err(why) => {
+                        crate::edge::log::line(object! { "level": "warn", "event": "d1_retry", "why": why });
+                        worker::Delay::from(std::time::Duration::from_millis(pause)).await;
+                        pause = pause.saturating_mul(4);
+                    }
+                }
             }
-            let answer = js::call((*database).as_ref(), "batch", &[list.into()]).await.map_err(Problem::fault)?;
-            let text = JSON::stringify(&answer).ok().and_then(|text| text.as_string()).unwrap_or_default();
-            match serde_json::from_str(&text) {
-                Ok(Value::Array(results)) => Ok(Answers(results.into_iter().map(Rows::read).collect())),
-                _ => Err(Problem::fault("D1 gave no list of results")),
-            }
+            Err(Problem::fault("D1 was not asked"))
         })
     }
 
     /// One statement, one round trip.
-    pub fn one(&self, statement: Result<D1PreparedStatement>) -> LocalBoxFuture<'static, Result<Rows>> {
+    pub fn one(&self, statement: Statement) -> Pending<Rows> {
         let batch = self.batch(vec![statement]);
         Box::pin(async move {
             let Answers(mut rows) = batch.await?;
@@ -192,34 +219,40 @@ impl Db {
         })
     }
 
-    /// One statement of which only the success matters.
-    pub async fn run(&self, statement: Result<D1PreparedStatement>) -> Result<()> {
-        self.one(statement).await.map(|_| ())
+    /// The first row, if there is one.
+    pub fn find<T: Record>(&self, statement: Statement) -> Pending<Option<T>> {
+        let one = self.one(statement);
+        Box::pin(async move { one.await?.first() })
     }
 
-    /// A batch of which only the success matters.
-    pub async fn run_all(&self, statements: Vec<Result<D1PreparedStatement>>) -> Result<()> {
-        self.batch(statements).await.map(|_| ())
+    /// All rows.
+    pub fn list<T: Record>(&self, statement: Statement) -> Pending<Vec<T>> {
+        let one = self.one(statement);
+        Box::pin(async move { one.await?.all() })
     }
 
-    /// A batch that may be repeated without harm, tried up to three times: D1 does not retry writes,
-    /// and an answer lost here would lose what Stripe already did.
-    pub async fn repeatable(&self, make: impl Fn() -> Vec<Result<D1PreparedStatement>>) -> Result<Answers> {
-        let mut pause = 50_u64;
-        loop {
-            match self.batch(make()).await {
-                Err(problem) if pause < 800 => {
-                    crate::edge::log::line(object! { "level": "warn", "event": "d1_retry", "why": problem.cause.as_deref().unwrap_or_default() });
-                    worker::Delay::from(std::time::Duration::from_millis(pause)).await;
-                    pause = pause.saturating_mul(4);
-                }
-                done => return done,
-            }
-        }
+    /// Whether the statement changed a row: a conditional one says so whether its condition held.
+    pub fn moved(&self, statement: Statement) -> Pending<bool> {
+        let one = self.one(statement);
+        Box::pin(async move { Ok(one.await?.changes()? > 0) })
+    }
+
+    /// Of which only the success matters.
+    pub fn run(&self, statements: Vec<Statement>) -> Pending<()> {
+        done(self.send(statements, 1))
+    }
+
+    /// The same for what may be repeated without harm (see [`Db::repeatable`]).
+    pub fn run_repeatable(&self, statements: Vec<Statement>) -> Pending<()> {
+        done(self.send(statements, 3))
     }
 
     /// Whether D1 answers.
     pub async fn alive(&self) -> bool {
         self.one(sql!(self, "SELECT 1 AS one")).await.is_ok()
     }
+}
+
+fn done(batch: Pending<Answers>) -> Pending<()> {
+    Box::pin(async move { batch.await.map(|_| ()) })
 }

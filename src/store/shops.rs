@@ -1,6 +1,6 @@
 //! Shops and their keys.
 
-use super::Db;
+use super::{Db, Pending, Statement};
 use crate::error::{Problem, Result};
 use crate::record::Member;
 use crate::sql;
@@ -44,9 +44,9 @@ pub const PENDING_LIFE: i64 = 24 * 3600;
 pub const SHOP_OF_KEY: &str = "(SELECT shop_id FROM api_keys WHERE hash = ?1 AND (expires_at IS NULL OR expires_at > ?2))";
 
 impl Db {
-    pub async fn shop_of_key(&self, key_hash: &str, now: i64) -> Result<Option<ShopRow>> {
+    pub fn shop_of_key(&self, key_hash: &str, now: i64) -> Pending<Option<ShopRow>> {
         let text = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
-        self.one(sql!(self, &text, key_hash, now)).await?.first()
+        self.find(sql!(self, &text, key_hash, now))
     }
 
     /// Writes a new shop with its first key. An active one supersedes the active one of the same site.
@@ -73,10 +73,10 @@ impl Db {
             (shop.status == "active").then_some(shop.created)
         ));
         batch.push(sql!(self, "INSERT INTO api_keys (hash, shop_id, created) VALUES (?1, ?2, ?3)", key_hash, &shop.id, shop.created));
-        self.run_all(batch).await
+        self.run(batch).await
     }
 
-    fn supersede(&self, site_url: &str, by: &str) -> Result<worker::D1PreparedStatement> {
+    fn supersede(&self, site_url: &str, by: &str) -> Statement {
         sql!(
             self,
             "UPDATE shops SET status = 'superseded' WHERE site_url = ?1 AND status IN ('active', 'suspended') AND id <> ?2",
@@ -86,7 +86,7 @@ impl Db {
     }
 
     /// The keys of superseded shops answer 401 from now on.
-    fn silence_superseded(&self, site_url: &str, by: &str) -> Result<worker::D1PreparedStatement> {
+    fn silence_superseded(&self, site_url: &str, by: &str) -> Statement {
         sql!(
             self,
             "DELETE FROM api_keys WHERE shop_id IN (SELECT id FROM shops WHERE site_url = ?1 AND status = 'superseded' AND id <> ?2)",
@@ -109,19 +109,17 @@ impl Db {
     }
 
     /// Makes a pending shop active and supersedes the one that held the site, in one batch.
-    pub async fn activate_shop(&self, shop: &ShopRow, now: i64) -> Result<()> {
-        self.batch(vec![
+    pub fn activate_shop(&self, shop: &ShopRow, now: i64) -> Pending<()> {
+        self.run(vec![
             self.supersede(&shop.site_url, &shop.id),
             self.silence_superseded(&shop.site_url, &shop.id),
             sql!(self, "UPDATE shops SET status = 'active', verified_at = ?2 WHERE id = ?1 AND status = 'pending'", &shop.id, now),
         ])
-        .await
-        .map(|_| ())
     }
 
     /// Writes what `PATCH /v1/shop` may change. With the kill switch on, its open sessions are due for the sweep in the same
     /// batch, which then ends them; they share its pauses, so that sessions that cannot be ended do not hold up others.
-    pub async fn update_shop(&self, shop: &ShopRow, now: i64) -> Result<()> {
+    pub fn update_shop(&self, shop: &ShopRow, now: i64) -> Pending<()> {
         let update = sql!(
             self,
             "UPDATE shops SET name = ?2, webhook_url = ?3, allowed_origins = ?4, checkout_enabled = ?5, create_session_endpoint = ?6,
@@ -144,17 +142,15 @@ impl Db {
             now,
             shop.checkout_enabled
         );
-        self.run_all(vec![update, due]).await
+        self.run(vec![update, due])
     }
 
     /// A new key; the ones before stay good until `old_until`, and a second roll does not prolong them.
-    pub async fn roll_key(&self, shop_id: &str, key_hash: &str, now: i64, old_until: i64) -> Result<()> {
-        self.batch(vec![
+    pub fn roll_key(&self, shop_id: &str, key_hash: &str, now: i64, old_until: i64) -> Pending<()> {
+        self.run(vec![
             sql!(self, "UPDATE api_keys SET expires_at = ?2 WHERE shop_id = ?1 AND expires_at IS NULL", shop_id, old_until),
             sql!(self, "INSERT INTO api_keys (hash, shop_id, created) VALUES (?1, ?2, ?3)", key_hash, shop_id, now),
         ])
-        .await
-        .map(|_| ())
     }
 
     /// A new signing secret (sealed); the one before stays beside it until `old_until`.

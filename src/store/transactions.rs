@@ -1,10 +1,9 @@
 //! The ledger's rows: found, moved, listed, summed. And what the sweep looks for.
 
-use super::{Bind, Db};
-use crate::error::{Problem, Result};
+use super::{Bind, Db, Pending, Statement};
+use crate::error::Result;
 use crate::ledger::{News, Row, Status};
 use crate::sql;
-use worker::D1PreparedStatement;
 
 /// Filters of `GET /v1/transactions` and what else goes by them (contract, *Ledger*). Times have become id bounds.
 #[derive(Default)]
@@ -88,12 +87,12 @@ record! {
 }
 
 impl Db {
-    pub async fn transaction(&self, id: &str) -> Result<Option<Row>> {
-        self.one(sql!(self, "SELECT * FROM transactions WHERE id = ?1", id)).await?.first()
+    pub fn transaction(&self, id: &str) -> Pending<Option<Row>> {
+        self.find(sql!(self, "SELECT * FROM transactions WHERE id = ?1", id))
     }
 
-    pub async fn transaction_of_session(&self, session: &str) -> Result<Option<Row>> {
-        self.one(sql!(self, "SELECT * FROM transactions WHERE checkout_session = ?1", session)).await?.first()
+    pub fn transaction_of_session(&self, session: &str) -> Pending<Option<Row>> {
+        self.find(sql!(self, "SELECT * FROM transactions WHERE checkout_session = ?1", session))
     }
 
     /// A transaction with its shop, for a returning buyer.
@@ -119,10 +118,9 @@ impl Db {
 
     /// Moves a row, in one conditional statement that only goes forward and says by `changes` whether it moved.
     /// What Stripe told beside the status (PaymentIntent, buyer, final amounts) comes with the move.
-    pub fn advance(&self, row: &Row, news: &News, by: &str, now: i64, check_at: Option<i64>) -> Result<D1PreparedStatement> {
-        let Some(to) = news.to else {
-            return Err(Problem::fault("a row was to be moved nowhere"));
-        };
+    pub fn advance(&self, row: &Row, news: &News, by: &str, now: i64, check_at: Option<i64>) -> Statement {
+        // News that leads nowhere moves nothing: no status follows itself.
+        let to = news.to.unwrap_or(row.status);
         let from: Vec<String> = to.follows().iter().map(|status| format!("'{}'", status.name())).collect();
         let text = format!(
             "UPDATE transactions SET status = ?2,
@@ -164,7 +162,7 @@ impl Db {
     }
 
     /// Who bought, beside the status: another event may have moved the row before, without knowing.
-    pub fn note_buyer(&self, id: &str, news: &News) -> Result<D1PreparedStatement> {
+    pub fn note_buyer(&self, id: &str, news: &News) -> Statement {
         let render = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string);
         let (customer, shipping, billing) = (render(&news.customer), render(&news.shipping_details), render(&news.billing_details));
         sql!(
@@ -182,7 +180,7 @@ impl Db {
     #[allow(clippy::too_many_arguments)]
     pub fn remember_event(
         &self, id: &str, kind: &str, account: Option<&str>, live: bool, transaction: Option<&str>, created: i64, now: i64,
-    ) -> Result<D1PreparedStatement> {
+    ) -> Statement {
         sql!(
             self,
             "INSERT INTO stripe_events (id, type, account, livemode, transaction_id, created, received) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -201,7 +199,7 @@ impl Db {
     #[allow(clippy::too_many_arguments)]
     pub fn remember_stray(
         &self, kind: &str, object: &str, transaction: &str, account: Option<&str>, live: bool, reason: &str, now: i64,
-    ) -> Result<D1PreparedStatement> {
+    ) -> Statement {
         let id = format!("{object}/{transaction}");
         sql!(
             self,
@@ -219,8 +217,8 @@ impl Db {
     }
 
     /// When the sweep should ask Stripe about a row, and how often it did so far. 0 is before all others: the buyer has come back.
-    pub async fn check_later(&self, id: &str, check_at: Option<i64>, checks: i64) -> Result<()> {
-        self.run(sql!(self, "UPDATE transactions SET check_at = ?2, checks = ?3 WHERE id = ?1", id, check_at, checks)).await
+    pub fn check_later(&self, id: &str, check_at: Option<i64>, checks: i64) -> Pending<()> {
+        self.run(vec![sql!(self, "UPDATE transactions SET check_at = ?2, checks = ?3 WHERE id = ?1", id, check_at, checks)])
     }
 
     /// A row that never got a session and is past its time: no buyer ever saw an address of it.
@@ -314,23 +312,23 @@ impl Db {
     }
 
     /// Open sessions of a shop whose kill switch is on.
-    pub async fn open_sessions(&self, shop_id: &str, limit: i64) -> Result<Vec<Row>> {
+    pub fn open_sessions(&self, shop_id: &str, limit: i64) -> Pending<Vec<Row>> {
         let text = format!(
             "SELECT * FROM transactions WHERE shop_id = ?1 AND status = 'open' AND checkout_session IS NOT NULL ORDER BY id LIMIT {limit}"
         );
-        self.one(sql!(self, &text, shop_id)).await?.all()
+        self.list(sql!(self, &text, shop_id))
     }
 
-    pub async fn due_deauthorizations(&self, now: i64, limit: i64) -> Result<Vec<DueDeauthorization>> {
+    pub fn due_deauthorizations(&self, now: i64, limit: i64) -> Pending<Vec<DueDeauthorization>> {
         let text = format!("SELECT account, livemode, attempts FROM deauthorizations WHERE due_at <= ?1 ORDER BY due_at LIMIT {limit}");
-        self.one(sql!(self, &text, now)).await?.all()
+        self.list(sql!(self, &text, now))
     }
 
-    pub async fn tokens_waiting(&self, limit: i64) -> Result<Vec<WaitingToken>> {
+    pub fn tokens_waiting(&self, limit: i64) -> Pending<Vec<WaitingToken>> {
         let text = format!(
             "SELECT hash, connection_id, sealed_token FROM connect_claims WHERE status = 'confirmed' AND sealed_token IS NOT NULL ORDER BY created LIMIT {limit}"
         );
-        self.one(sql!(self, &text)).await?.all()
+        self.list(sql!(self, &text))
     }
 
     /// Everything whose time is over, in one batch; slices, so that no run takes long. Answers how many rows went.

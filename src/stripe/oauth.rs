@@ -6,8 +6,7 @@
 use super::call::{Answer, Base, Call, Outcome, StripeError};
 use super::form::Form;
 use crate::record::Record;
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// What may be filled in beforehand for a merchant who has no account yet. Stripe ignores bad values silently.
@@ -36,7 +35,7 @@ pub const PREFILL: [&str; 20] = [
 
 /// Where the merchant's browser is sent. `base` is `STRIPE_CONNECT_BASE`; names in `prefill` that are not in
 /// [`PREFILL`] are left out.
-pub fn authorize_url(base: &str, client_id: &str, redirect_uri: &str, state: &str, prefill: &BTreeMap<String, String>) -> String {
+pub fn authorize_url(base: &str, client_id: &str, redirect_uri: &str, state: &str, prefill: &Map<String, Value>) -> String {
     let mut query = Form::new();
     query.push("response_type", "code");
     query.push("client_id", client_id);
@@ -44,7 +43,7 @@ pub fn authorize_url(base: &str, client_id: &str, redirect_uri: &str, state: &st
     query.push("redirect_uri", redirect_uri);
     query.push("state", state);
     for (name, value) in prefill.iter().filter(|(name, _)| PREFILL.contains(&name.as_str())) {
-        query.push(&format!("stripe_user[{name}]"), value);
+        query.push_some(&format!("stripe_user[{name}]"), value.as_str());
     }
     format!("{}/oauth/authorize?{}", base.trim_end_matches('/'), query.encode())
 }

@@ -2,8 +2,7 @@
 
 use super::call::Call;
 use super::{Expandable, Identified};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
 
 record! {
     /// A PaymentIntent. Only what identifies it is required; all else may be missing in an event of another version.
@@ -19,7 +18,7 @@ record! {
         pub currency: Option<String>,
         /// Required: a guess would mix test and live.
         pub livemode: bool,
-        pub metadata: BTreeMap<String, String> = lenient,
+        pub metadata: Map<String, Value> = lenient,
         pub on_behalf_of: Option<Expandable<Reference>>,
         pub transfer_data: Option<TransferData>,
         pub latest_charge: Option<Expandable<Charge>>,

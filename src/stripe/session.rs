@@ -7,8 +7,7 @@ use super::form::{Form, segment};
 pub use super::{Expandable, PaymentIntent};
 use crate::cart::{Capture, Line, Order, ShippingOption};
 use crate::money::{Amount, UnitPrice, unit_price};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
 
 /// All that a Session is made of.
 pub struct Terms<'a> {
@@ -180,7 +179,7 @@ record! {
         pub currency: Option<String>,
         /// Required: a guess would mix test and live.
         pub livemode: bool,
-        pub metadata: BTreeMap<String, String> = lenient,
+        pub metadata: Map<String, Value> = lenient,
         pub client_reference_id: Option<String>,
         pub expires_at: Option<i64>,
         pub payment_intent: Option<Expandable<PaymentIntent>>,

@@ -22,7 +22,7 @@ fn row(change: Value) -> Row {
         }),
     );
     merge(&mut row, change);
-    serde_json::from_value(row).unwrap()
+    Row::from_value(row).unwrap()
 }
 
 fn merge(object: &mut Value, change: Value) {
@@ -38,7 +38,7 @@ fn session(change: Value) -> Session {
         "payment_status": "paid", "metadata": { "cc_transaction": "cct_1" }, "payment_intent": "pi_1",
     });
     merge(&mut session, change);
-    serde_json::from_value(session).unwrap()
+    Session::from_value(session).unwrap()
 }
 
 fn intent_json(change: Value) -> Value {
@@ -51,7 +51,7 @@ fn intent_json(change: Value) -> Value {
 }
 
 fn intent(change: Value) -> PaymentIntent {
-    serde_json::from_value(intent_json(change)).unwrap()
+    PaymentIntent::from_value(intent_json(change)).unwrap()
 }
 
 fn told(row_change: Value, session_change: Value) -> Result<News, Mismatch> {
