@@ -7,6 +7,7 @@ import { BUILD, inRoot, nodeBin, ROOT, sha256, STATE } from './lib/paths.mjs';
 import { step } from './lib/progress.mjs';
 import { run } from './lib/run.mjs';
 import { rustTools } from './lib/rust.mjs';
+import { dropExports, isUnusedClass, shortenNames } from './lib/wasm.mjs';
 import { main, setup } from './setup.mjs';
 
 const STAMP = join(BUILD, '.built-from');
@@ -17,6 +18,16 @@ function filesUnder(folder) {
     const path = join(folder, entry.name);
     return entry.isDirectory() ? filesUnder(path) : [path];
   });
+}
+
+/** What worker-build leaves in the binary and nobody needs (lib/wasm.mjs). */
+async function shrink(wasmOpt) {
+  const path = join(BUILD, 'index_bg.wasm');
+  writeFileSync(path, dropExports(readFileSync(path), isUnusedClass));
+  // The features that rustc's own binaries have; with all of them on, the section of imports gets a form that workerd does not know.
+  const features = ['reference-types', 'bulk-memory', 'bulk-memory-opt', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'multivalue'];
+  await run(nodeBin(), [wasmOpt, path, '-Oz', '-g', ...features.map((name) => `--enable-${name}`), '-o', path], { cwd: ROOT });
+  writeFileSync(path, shortenNames(readFileSync(path)));
 }
 
 const LOCK = inRoot('Cargo.lock');
@@ -50,6 +61,7 @@ export async function build() {
         PATH: `${dirname(nodeBin())}:${process.env.PATH}`,
       },
     });
+    await shrink(bin('binaryen', 'bin', 'wasm-opt'));
     for (const warning of out.match(/^warning: .*(\n +.*)*/gm) ?? []) console.log(warning);
     // Cargo may have brought Cargo.lock up to date. Whoever edits the rest during the build gets another build.
     writeFileSync(STAMP, written === sources({ without: LOCK }) ? sources() : hash);

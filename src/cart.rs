@@ -10,8 +10,8 @@ use crate::error::{Problem, Result};
 use crate::fields::{Fields, MAX_SAFE_INTEGER};
 use crate::id::Mode;
 use crate::money::{self, Amount, Currency, MAX_CHARGE};
-use crate::weburl;
 use crate::record::Json;
+use crate::weburl;
 use serde_json::Value;
 
 /// Lines that Stripe takes in one Session.
@@ -344,7 +344,7 @@ fn too_many_lines(param: &str, count: usize) -> Problem {
 }
 
 fn too_large(param: &str) -> Problem {
-    Problem::value("amount_too_large", param, format!("{param} is more than Stripe charges to a card: at most {MAX_CHARGE} minor units."))
+    Problem::value_about("amount_too_large", &param, &format!("is more than Stripe charges to a card: at most {MAX_CHARGE} minor units."))
 }
 
 fn currency(fields: &Fields) -> Result<Currency> {
@@ -367,10 +367,10 @@ fn amount(fields: &Fields, member: &str, currency: Currency) -> Result<Option<Am
     }
     let step = currency.step();
     if minor.checked_rem(step) != Some(0) {
-        return Err(Problem::value(
+        return Err(Problem::value_about(
             "parameter_invalid_integer",
-            param.clone(),
-            format!("{param} must be a multiple of {step}: Stripe takes {currency} in no smaller steps."),
+            &param,
+            &format!("must be a multiple of {step}: Stripe takes {currency} in no smaller steps."),
         ));
     }
     Ok(Amount::new(minor))
@@ -385,7 +385,7 @@ fn items(fields: &Fields, member: &str, currency: Currency, need_product: bool) 
     let elements = fields.array(member)?;
     let param = fields.name(member);
     if elements.is_empty() {
-        return Err(Problem::value("parameter_invalid_empty", param.clone(), format!("{param} is empty: there is nothing to pay for.")));
+        return Err(Problem::value_about("parameter_invalid_empty", &param, "is empty: there is nothing to pay for."));
     }
     if elements.len() > MAX_LINES {
         return Err(too_many_lines(&param, elements.len()));
@@ -431,10 +431,10 @@ fn line_amount(fields: &Fields, quantity: i64, currency: Currency) -> Result<Amo
     match whole {
         Some(whole) if whole != product => {
             let param = fields.name("amount_total");
-            Err(Problem::value(
+            Err(Problem::value_about(
                 "total_mismatch",
-                param.clone(),
-                format!("{param} is {whole}, but {quantity} × unit_amount {unit} is {product}. Send one of the two, or make them agree."),
+                &param,
+                &format!("is {whole}, but {quantity} × unit_amount {unit} is {product}. Send one of the two, or make them agree."),
             ))
         }
         _ => Ok(product),
@@ -446,7 +446,7 @@ fn image_url(fields: &Fields) -> Result<Option<String>> {
     match url {
         Some(url) if !weburl::is_web_url(&url) => {
             let param = fields.name("image_url");
-            Err(Problem::value("url_invalid", param.clone(), format!("{param} must be an absolute http or https address.")))
+            Err(Problem::value_about("url_invalid", &param, "must be an absolute http or https address."))
         }
         url => Ok(url),
     }
@@ -461,11 +461,7 @@ fn tax_code(fields: &Fields) -> Result<Option<String>> {
     match code {
         Some(code) if !valid(&code) => {
             let param = fields.name("tax_code");
-            Err(Problem::value(
-                "parameter_invalid",
-                param.clone(),
-                format!("{param} must be a tax code of Stripe's, such as txcd_99999999."),
-            ))
+            Err(Problem::value_about("parameter_invalid", &param, "must be a tax code of Stripe's, such as txcd_99999999."))
         }
         code => Ok(code),
     }
@@ -476,7 +472,7 @@ fn extras(fields: &Fields, member: &str, currency: Currency, most: usize) -> Res
     let param = fields.name(member);
     if elements.len() > most {
         return Err(if member == "discounts" {
-            Problem::value("parameter_invalid", param.clone(), format!("{param} may have at most {most} entries."))
+            Problem::value_about("parameter_invalid", &param, &format!("may have at most {most} entries."))
         } else {
             too_many_lines(&param, elements.len())
         });
@@ -567,18 +563,14 @@ fn metadata(body: &Fields) -> Result<Vec<(String, String)>> {
             Value::Bool(flag) => flag.to_string(),
             Value::Number(number) => number.to_string(),
             Value::Array(_) | Value::Object(_) => {
-                return Err(Problem::shape(
-                    "parameter_invalid_string",
-                    param.clone(),
-                    format!("{param} must be a string, a number or a boolean."),
-                ));
+                return Err(Problem::shape_about("parameter_invalid_string", &param, "must be a string, a number or a boolean."));
             }
         };
         if text.chars().count() > 500 {
-            return Err(Problem::value("parameter_invalid", param.clone(), format!("{param} may have at most 500 characters.")));
+            return Err(Problem::value_about("parameter_invalid", &param, "may have at most 500 characters."));
         }
         if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-            return Err(Problem::value("parameter_invalid", param.clone(), format!("{param} must not contain control characters.")));
+            return Err(Problem::value_about("parameter_invalid", &param, "must not contain control characters."));
         }
         metadata.push((key.clone(), text));
     }
@@ -599,14 +591,10 @@ fn collect(body: &Fields) -> Result<Collect> {
     let mut shipping_countries: Vec<String> = Vec::with_capacity(elements.len());
     for (param, element) in elements {
         let Value::String(country) = element else {
-            return Err(Problem::shape("parameter_invalid_string", param.clone(), format!("{param} must be a string.")));
+            return Err(Problem::shape_about("parameter_invalid_string", &param, "must be a string."));
         };
         if country.len() != 2 || !country.bytes().all(|b| b.is_ascii_uppercase()) {
-            return Err(Problem::value(
-                "parameter_invalid",
-                param.clone(),
-                format!("{param} must be a country of two capital letters, such as US."),
-            ));
+            return Err(Problem::value_about("parameter_invalid", &param, "must be a country of two capital letters, such as US."));
         }
         // Stripe refuses a country that is named twice.
         if !shipping_countries.contains(country) {
@@ -636,10 +624,10 @@ fn shipping_options(body: &Fields, currency: Currency) -> Result<Vec<ShippingOpt
         let id = fields.id("id", MAX_ID)?.unwrap_or_default();
         if options.iter().any(|option| option.id == id) {
             let param = fields.name("id");
-            return Err(Problem::value(
+            return Err(Problem::value_about(
                 "parameter_invalid",
-                param.clone(),
-                format!("{param} is the id of an earlier option too: the buyer's choice could not be told."),
+                &param,
+                "is the id of an earlier option too: the buyer's choice could not be told.",
             ));
         }
         let min_days = fields.integer("min_days", 0, 365)?;
@@ -648,10 +636,10 @@ fn shipping_options(body: &Fields, currency: Currency) -> Result<Vec<ShippingOpt
             && min > max
         {
             let param = fields.name("max_days");
-            return Err(Problem::value(
+            return Err(Problem::value_about(
                 "parameter_invalid_integer",
-                param.clone(),
-                format!("{param} is {max}, which is less than min_days, {min}."),
+                &param,
+                &format!("is {max}, which is less than min_days, {min}."),
             ));
         }
         options.push(ShippingOption {

@@ -4,10 +4,10 @@
 //! and never with its value: most of them are secrets, and an operator pastes the list into a ticket.
 //! Contract: *Bindings, variables, secrets*.
 
-use crate::record::Json;
 use crate::error::Problem;
 use crate::id::Mode;
 use crate::money::{Currency, FeeRule, MAX_CHARGE};
+use crate::record::Json;
 use crate::seal::SealKeys;
 use crate::weburl;
 use std::fmt;

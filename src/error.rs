@@ -103,6 +103,16 @@ impl Problem {
         Problem::new(422, Kind::InvalidRequest, code, message).at(param)
     }
 
+    /// 400 about a member: the message begins with its name.
+    pub fn shape_about(code: &'static str, param: &str, what: &str) -> Self {
+        Problem::shape(code, param, format!("{param} {what}"))
+    }
+
+    /// 422 about a member: the message begins with its name.
+    pub fn value_about(code: &'static str, param: &str, what: &str) -> Self {
+        Problem::value(code, param, format!("{param} {what}"))
+    }
+
     /// Any other 4xx of type `invalid_request`.
     pub fn request(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Problem::new(status, Kind::InvalidRequest, code, message)

@@ -68,13 +68,13 @@ impl<'a> Fields<'a> {
         let Some(value) = self.get(member) else { return Ok(None) };
         let param = self.name(member);
         let Value::String(text) = value else {
-            return Err(Problem::shape("parameter_invalid_string", param.clone(), format!("{param} must be a string.")));
+            return Err(Problem::shape_about("parameter_invalid_string", &param, "must be a string."));
         };
         if text.chars().count() > max {
-            return Err(Problem::value("parameter_invalid", param.clone(), format!("{param} may have at most {max} characters.")));
+            return Err(Problem::value_about("parameter_invalid", &param, &format!("may have at most {max} characters.")));
         }
         if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t' && c != '\r') {
-            return Err(Problem::value("parameter_invalid", param.clone(), format!("{param} must not contain control characters.")));
+            return Err(Problem::value_about("parameter_invalid", &param, "must not contain control characters."));
         }
         Ok(Some(text))
     }
@@ -86,7 +86,7 @@ impl<'a> Fields<'a> {
             Some(text) if !text.trim().is_empty() => Ok(text),
             _ => {
                 let param = self.name(member);
-                Err(Problem::value("parameter_invalid_empty", param.clone(), format!("{param} must not be empty.")))
+                Err(Problem::value_about("parameter_invalid_empty", &param, "must not be empty."))
             }
         }
     }
@@ -100,17 +100,13 @@ impl<'a> Fields<'a> {
                 let text = self.need_string(member, max)?;
                 if text.chars().any(char::is_control) {
                     let param = self.name(member);
-                    return Err(Problem::value(
-                        "parameter_invalid",
-                        param.clone(),
-                        format!("{param} must not contain control characters."),
-                    ));
+                    return Err(Problem::value_about("parameter_invalid", &param, "must not contain control characters."));
                 }
                 Ok(Some(text.to_owned()))
             }
             Some(_) => {
                 let param = self.name(member);
-                Err(Problem::shape("parameter_invalid_string", param.clone(), format!("{param} must be a string or an integer.")))
+                Err(Problem::shape_about("parameter_invalid_string", &param, "must be a string or an integer."))
             }
         }
     }
@@ -120,7 +116,7 @@ impl<'a> Fields<'a> {
         let Some(value) = self.get(member) else { return Ok(None) };
         let param = self.name(member);
         let number = whole(value).map_err(|not_integer| match not_integer {
-            NotWhole::Type => Problem::shape("parameter_invalid_integer", param.clone(), format!("{param} must be an integer.")),
+            NotWhole::Type => Problem::shape_about("parameter_invalid_integer", &param, "must be an integer."),
             NotWhole::Range => out_of_bounds(&param, min, max),
         })?;
         if number < min || number > max {
@@ -136,7 +132,7 @@ impl<'a> Fields<'a> {
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(_) => {
                 let param = self.name(member);
-                Err(Problem::shape("parameter_invalid_boolean", param.clone(), format!("{param} must be true or false.")))
+                Err(Problem::shape_about("parameter_invalid_boolean", &param, "must be true or false."))
             }
         }
     }
@@ -149,7 +145,7 @@ impl<'a> Fields<'a> {
             None => {
                 let param = self.name(member);
                 let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-                Err(Problem::value("parameter_invalid", param.clone(), format!("{param} must be one of {}.", known.join(", "))))
+                Err(Problem::value_about("parameter_invalid", &param, &format!("must be one of {}.", known.join(", "))))
             }
         }
     }
@@ -164,14 +160,14 @@ impl<'a> Fields<'a> {
             }
             Some(_) => {
                 let param = self.name(member);
-                Err(Problem::shape("parameter_invalid_array", param.clone(), format!("{param} must be an array.")))
+                Err(Problem::shape_about("parameter_invalid_array", &param, "must be an array."))
             }
         }
     }
 }
 
 fn out_of_bounds(param: &str, min: i64, max: i64) -> Problem {
-    Problem::value("parameter_invalid_integer", param, format!("{param} must be from {min} to {max}."))
+    Problem::value_about("parameter_invalid_integer", &param, &format!("must be from {min} to {max}."))
 }
 
 /// Why a JSON value is no integer that we can work with.

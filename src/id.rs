@@ -4,7 +4,7 @@
 //! bits), so that they sort by time and a list can page by them without a second column.
 //! Randomness and time are passed in: nothing here asks the platform.
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use base64ct::{Base64UrlUnpadded, Encoding};
 
 /// Live money or Stripe's test mode. Never mixed: contract, *Connect* and *Checkout*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,7 +75,7 @@ pub fn lowest_at(prefix: &str, seconds: i64) -> String {
 
 /// A key, code or one-time reference: `prefix` and the random bytes as unpadded base64url.
 pub fn secret(prefix: &str, random: &[u8]) -> String {
-    format!("{prefix}{}", BASE64_URL_SAFE_NO_PAD.encode(random))
+    format!("{prefix}{}", Base64UrlUnpadded::encode_string(random))
 }
 
 /// Whether `id` is `prefix` and at least one of `[A-Za-z0-9_]`, 255 characters at most, as Stripe's ids are.

@@ -5,8 +5,8 @@
 //! CVE-2026-2890, where a genuine 1-dollar payment settled a 2,000-dollar order).
 
 use crate::id::Mode;
-use crate::stripe::session::{Expandable, PaymentIntent, Session};
 use crate::record::{Json, Member};
+use crate::stripe::session::{Expandable, PaymentIntent, Session};
 use serde_json::{Map, Value};
 
 /// Where a transaction stands (contract, *Ledger*).
@@ -184,36 +184,36 @@ impl Row {
     /// The `transaction` object of the contract.
     pub fn transaction(&self) -> Value {
         let mut object = object! { "object": "transaction",
-            "id": self.id,
-            "source": self.source,
-            "agent": self.agent,
-            "status": self.status.name(),
-            "amount": self.amount,
-            "amount_subtotal": self.amount_subtotal,
-            "amount_tax": self.amount_tax,
-            "amount_shipping": self.amount_shipping,
-            "amount_capturable": self.amount_capturable,
-            "amount_captured": self.amount_captured,
-            "amount_refunded": self.amount_refunded,
-            "application_fee_amount": self.application_fee_amount,
-            "currency": self.currency,
-            "livemode": self.livemode != 0,
-            "account": self.account,
-            "checkout_session": self.checkout_session,
-            "payment_intent": self.payment_intent,
-            "order_id": self.order_id,
-            "cart_id": self.cart_id,
-            "line_items": stored(&self.line_items),
-            "discounts": stored(&self.discounts),
-            "metadata": stored(&self.metadata),
-            "customer": stored_or_null(&self.customer),
-            "shipping_details": stored_or_null(&self.shipping_details),
-            "billing_details": stored_or_null(&self.billing_details),
-            "charge_type": self.charge_type,
-            "refunds": stored(&self.refunds),
-            "events": stored(&self.events),
-            "created": self.created,
-            "paid_at": self.paid_at };
+        "id": self.id,
+        "source": self.source,
+        "agent": self.agent,
+        "status": self.status.name(),
+        "amount": self.amount,
+        "amount_subtotal": self.amount_subtotal,
+        "amount_tax": self.amount_tax,
+        "amount_shipping": self.amount_shipping,
+        "amount_capturable": self.amount_capturable,
+        "amount_captured": self.amount_captured,
+        "amount_refunded": self.amount_refunded,
+        "application_fee_amount": self.application_fee_amount,
+        "currency": self.currency,
+        "livemode": self.livemode != 0,
+        "account": self.account,
+        "checkout_session": self.checkout_session,
+        "payment_intent": self.payment_intent,
+        "order_id": self.order_id,
+        "cart_id": self.cart_id,
+        "line_items": stored(&self.line_items),
+        "discounts": stored(&self.discounts),
+        "metadata": stored(&self.metadata),
+        "customer": stored_or_null(&self.customer),
+        "shipping_details": stored_or_null(&self.shipping_details),
+        "billing_details": stored_or_null(&self.billing_details),
+        "charge_type": self.charge_type,
+        "refunds": stored(&self.refunds),
+        "events": stored(&self.events),
+        "created": self.created,
+        "paid_at": self.paid_at };
         if let Value::Object(members) = &mut object {
             if let Value::Object(extras) = stored(&self.extras) {
                 members.extend(extras);
@@ -239,19 +239,19 @@ impl Row {
             _ => ("complete", "unpaid"),
         };
         object! { "object": "checkout.session",
-            "id": self.checkout_session,
-            "url": if self.status == Status::Open { self.session_url.as_deref() } else { None },
-            "status": status,
-            "payment_status": payment_status,
-            "amount_total": self.amount,
-            "application_fee_amount": self.application_fee_amount,
-            "currency": self.currency,
-            "livemode": self.livemode != 0,
-            "source": self.source,
-            "agent": self.agent,
-            "order_id": self.order_id,
-            "transaction": self.id,
-            "expires_at": self.expires_at }
+        "id": self.checkout_session,
+        "url": if self.status == Status::Open { self.session_url.as_deref() } else { None },
+        "status": status,
+        "payment_status": payment_status,
+        "amount_total": self.amount,
+        "application_fee_amount": self.application_fee_amount,
+        "currency": self.currency,
+        "livemode": self.livemode != 0,
+        "source": self.source,
+        "agent": self.agent,
+        "order_id": self.order_id,
+        "transaction": self.id,
+        "expires_at": self.expires_at }
     }
 }
 

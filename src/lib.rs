@@ -70,8 +70,10 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
         }
     };
     let shop = counters.shop.borrow().clone();
-    log::line(object! { "level": "info", "event": "request", "request_id": request_id, "method": incoming.method, "route": name, "shop": shop,
-        "status": reply.status, "ms": clock::now_ms().saturating_sub(begun), "d1": counters.d1.get(), "stripe": counters.stripe.get() });
+    log::line(
+        object! { "level": "info", "event": "request", "request_id": request_id, "method": incoming.method, "route": name, "shop": shop,
+        "status": reply.status, "ms": clock::now_ms().saturating_sub(begun), "d1": counters.d1.get(), "stripe": counters.stripe.get() },
+    );
     reply.send(&request_id, incoming.method == "HEAD").map_err(|error| worker::Error::from(edge::js::told(&error)))
 }
 

@@ -9,7 +9,7 @@ use aes_gcm::{
     Aes256Gcm, KeyInit as _, Nonce,
     aead::{Aead as _, Payload},
 };
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use base64ct::{Base64UrlUnpadded, Encoding};
 use std::fmt;
 
 /// Tells this form from later ones.
@@ -69,7 +69,7 @@ impl SealKeys {
             .map_err(|_| Problem::fault("sealing failed"))?;
         let mut bytes = nonce.to_vec();
         bytes.extend_from_slice(&sealed);
-        Ok(format!("{VERSION}.{}.{}", key.id, BASE64_URL_SAFE_NO_PAD.encode(bytes)))
+        Ok(format!("{VERSION}.{}.{}", key.id, Base64UrlUnpadded::encode_string(&bytes)))
     }
 
     /// Opens what [`SealKeys::seal`] made with the same `aad`. Everything that can go wrong is a fault: the stored
@@ -83,7 +83,7 @@ impl SealKeys {
             let id = if is_key_id(id) { id } else { "?" };
             Problem::fault(format!("a sealed text needs the key '{id}', which SEAL_KEYS no longer has"))
         })?;
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Problem::fault("a sealed text is not base64url"))?;
+        let bytes = Base64UrlUnpadded::decode_vec(encoded).map_err(|_| Problem::fault("a sealed text is not base64url"))?;
         let (nonce, data) = bytes.split_first_chunk::<NONCE>().ok_or_else(|| Problem::fault("a sealed text is too short"))?;
         cipher(key)?
             .decrypt(&Nonce::from(*nonce), Payload { msg: data, aad: aad.as_bytes() })

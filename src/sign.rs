@@ -6,7 +6,7 @@
 //!   (contract, *Completion*).
 
 use crate::error::{Problem, Result};
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -31,12 +31,12 @@ pub fn equal(a: &[u8], b: &[u8]) -> bool {
 
 /// The S256 challenge of a verifier: base64url(SHA-256(verifier)), no padding.
 pub fn s256(verifier: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()))
+    Base64UrlUnpadded::encode_string(&Sha256::digest(verifier.as_bytes()))
 }
 
 /// A new signing secret for a shop.
 pub fn signing_secret(random: &[u8; 32]) -> String {
-    format!("{SIGNING_PREFIX}{}", BASE64_STANDARD.encode(random))
+    format!("{SIGNING_PREFIX}{}", Base64::encode_string(random))
 }
 
 /// HMAC-SHA256. It takes keys of any length, so the fault cannot happen; it is passed on rather than assumed.
@@ -52,7 +52,7 @@ fn mac(key: &[u8], parts: &[&[u8]]) -> Result<[u8; 32]> {
 fn signing_key(secret: &str) -> Result<Vec<u8>> {
     // The secret itself must not get into the fault.
     let encoded = secret.strip_prefix(SIGNING_PREFIX).ok_or_else(|| Problem::fault("a signing secret has no whsec_"))?;
-    let key = BASE64_STANDARD.decode(encoded).map_err(|_| Problem::fault("a signing secret is not base64"))?;
+    let key = Base64::decode_vec(encoded).map_err(|_| Problem::fault("a signing secret is not base64"))?;
     if key.is_empty() {
         return Err(Problem::fault("a signing secret is empty"));
     }

@@ -1,8 +1,8 @@
 //! Requests as they come in, answers as they go out.
 
+use super::js;
 use crate::error::{Problem, Result};
 use serde_json::Value;
-use super::js;
 use worker::js_sys::{self, Array, Function, Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{Headers, ReadableStream, Request, Response, ResponseInit};
@@ -140,7 +140,11 @@ impl Download {
     /// Ends the download: complete, or broken off, so that it does not look whole.
     pub async fn end(self, complete: bool) {
         // The client may have gone meanwhile; then nobody is left to be told.
-        let _ = if complete { js::call(&self.writer, "close", &[]).await } else { js::call(&self.writer, "abort", &["broken off".into()]).await };
+        let _ = if complete {
+            js::call(&self.writer, "close", &[]).await
+        } else {
+            js::call(&self.writer, "abort", &["broken off".into()]).await
+        };
     }
 }
 

@@ -98,9 +98,7 @@ pub fn stripe_answer<'a>(
     })
 }
 
-fn stripe_request(
-    edge: &Edge, secret_key: &str, base: &str, call: &Call, deadline: u32,
-) -> std::result::Result<Request, JsValue> {
+fn stripe_request(edge: &Edge, secret_key: &str, base: &str, call: &Call, deadline: u32) -> std::result::Result<Request, JsValue> {
     let headers = Headers::new()?;
     headers.set("Authorization", &format!("Bearer {secret_key}"))?;
     headers.set("Stripe-Version", crate::stripe::API_VERSION)?;

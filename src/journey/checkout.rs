@@ -6,7 +6,6 @@
 
 use super::access;
 use super::settle::{self, Settled};
-use crate::record::Json;
 use crate::cart::{self, Capture, Order};
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, outside};
@@ -15,6 +14,7 @@ use crate::fields::Fields;
 use crate::id::{self, Mode};
 use crate::ledger::{self, Row, Status};
 use crate::money::{self, Amount, FeeRule};
+use crate::record::Json;
 use crate::sign;
 use crate::store::checkout::{Began, Begin, Loaded};
 use crate::store::connect::{ConnectionRow, in_mode};
@@ -374,7 +374,10 @@ fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Orde
         extras: object! { "shipping": order.shipping, "fees": order.fees, "taxes": order.taxes }.to_string(),
         discounts: order.discounts.json().to_string(),
         metadata: order.metadata.json().to_string(),
-        customer: order.customer_email.as_ref().map(|email| object! { "email": email, "name": Value::Null, "phone": Value::Null }.to_string()),
+        customer: order
+            .customer_email
+            .as_ref()
+            .map(|email| object! { "email": email, "name": Value::Null, "phone": Value::Null }.to_string()),
         shipping_details: None,
         billing_details: None,
         refunds: "[]".to_owned(),

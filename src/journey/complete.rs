@@ -155,6 +155,6 @@ pub async fn manifest(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     Ok(Reply::json(
         200,
         &object! { "checkoutCreateSessionEndpoint": endpoint,
-            "checkoutCompleteUrlTemplate": format!("{}/checkout/complete?session_id={{CHECKOUT_SESSION_ID}}", edge.public_url) },
+        "checkoutCompleteUrlTemplate": format!("{}/checkout/complete?session_id={{CHECKOUT_SESSION_ID}}", edge.public_url) },
     ))
 }

@@ -5,13 +5,13 @@
 //! admin's session in the shop holds.
 
 use super::access;
-use crate::record::{Json, Member};
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, js, log, outside};
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::id::{self, Mode};
 use crate::page;
+use crate::record::{Json, Member};
 use crate::store::connect::{ClaimRow, ConnectionRow, TicketRow, in_mode, token_key};
 use crate::stripe::account::{self, Account};
 use crate::stripe::call::{Call, Outcome};
@@ -148,7 +148,9 @@ fn back(edge: &Edge, ticket: &TicketRow, params: &[(&str, &str)]) -> Result<Repl
 }
 
 fn failed(edge: &Edge, ticket: &TicketRow, code: &str) -> Result<Reply> {
-    log::line(object! { "level": "info", "event": "connect_failed", "request_id": &*edge.request_id, "shop": ticket.shop_id, "code": code });
+    log::line(
+        object! { "level": "info", "event": "connect_failed", "request_id": &*edge.request_id, "shop": ticket.shop_id, "code": code },
+    );
     back(edge, ticket, &[("cc_connect", "failed"), ("cc_code", code)])
 }
 
@@ -238,7 +240,7 @@ async fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64
     let claim_secret = clock::fresh_secret("ccc_")?;
     let connection_id = clock::fresh_id("conn_")?;
     let tokens = object! { "access_token": grant.access_token, "refresh_token": grant.refresh_token, "scope": grant.scope,
-        "stripe_publishable_key": grant.stripe_publishable_key };
+    "stripe_publishable_key": grant.stripe_publishable_key };
     let context = token_context(&ticket.shop_id, &grant.stripe_user_id, mode);
     let sealed = edge.config.seal_keys.seal(clock::random::<12>()?, &context, tokens.to_string().as_bytes())?;
     let claim = ClaimRow {
@@ -350,16 +352,16 @@ fn connection_object(mode: Mode, connection: Option<&ConnectionRow>) -> Value {
     // Only an end that came from Stripe is news to the shop; its own it knows.
     let ended = connection.filter(|c| !c.active() && matches!(c.gone_reason.as_deref(), Some("deauthorized" | "account_invalid")));
     object! { "object": "connection",
-        "connected": active.is_some(),
-        "account": active.map(|c| &c.account),
-        "livemode": mode.live(),
-        "scope": active.map(|c| &c.scope),
-        "connected_at": active.map(|c| c.connected_at),
-        "charges_enabled": active.and_then(|c| c.charges_enabled).map(|flag| flag != 0),
-        "details_submitted": active.and_then(|c| c.details_submitted).map(|flag| flag != 0),
-        "checked_at": active.and_then(|c| c.checked_at),
-        "gone_at": ended.and_then(|c| c.gone_at),
-        "gone_reason": ended.and_then(|c| c.gone_reason.as_deref()) }
+    "connected": active.is_some(),
+    "account": active.map(|c| &c.account),
+    "livemode": mode.live(),
+    "scope": active.map(|c| &c.scope),
+    "connected_at": active.map(|c| c.connected_at),
+    "charges_enabled": active.and_then(|c| c.charges_enabled).map(|flag| flag != 0),
+    "details_submitted": active.and_then(|c| c.details_submitted).map(|flag| flag != 0),
+    "checked_at": active.and_then(|c| c.checked_at),
+    "gone_at": ended.and_then(|c| c.gone_at),
+    "gone_reason": ended.and_then(|c| c.gone_reason.as_deref()) }
 }
 
 /// Asks Stripe how the account is, unless that was done seconds ago. Stripe being away changes nothing.

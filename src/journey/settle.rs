@@ -59,6 +59,6 @@ pub async fn stray(
     edge: &Edge, kind: &str, object: &str, transaction: &str, account: Option<&str>, live: bool, mismatch: Mismatch, now: i64,
 ) -> Result<()> {
     log::line(object! { "level": "warn", "event": "stray", "request_id": &*edge.request_id, "kind": kind, "object": object,
-        "transaction": transaction, "account": account, "reason": mismatch.name() });
+    "transaction": transaction, "account": account, "reason": mismatch.name() });
     edge.db.one(edge.db.remember_stray(kind, object, transaction, account, live, mismatch.name(), now)).await.map(|_| ())
 }

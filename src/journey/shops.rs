@@ -1,12 +1,12 @@
 //! A shop registers, proves its address, changes its settings, rolls its keys (contract, *Shops*).
 
 use super::access;
-use crate::record::Json;
 use crate::config::Registration;
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, outside};
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
+use crate::record::Json;
 use crate::store::shops::{ROLLED_LIFE, ShopRow};
 use crate::weburl::{self, WebUrl};
 use crate::{id, sign};
@@ -19,19 +19,19 @@ const CHALLENGE_LIMIT: usize = 4096;
 
 fn shop_object(shop: &ShopRow) -> Value {
     object! { "object": "shop",
-        "id": shop.id,
-        "site_url": shop.site_url,
-        "name": shop.name,
-        "status": shop.status,
-        "checkout_enabled": shop.checkout_enabled != 0,
-        "webhook_url": shop.webhook_url,
-        "allowed_origins": shop.origins(),
-        "challenge_url": shop.challenge_url,
-        "create_session_endpoint": shop.create_session_endpoint,
-        "default_success_url": shop.default_success_url,
-        "default_cancel_url": shop.default_cancel_url,
-        "automatic_tax": shop.automatic_tax != 0,
-        "created": shop.created }
+    "id": shop.id,
+    "site_url": shop.site_url,
+    "name": shop.name,
+    "status": shop.status,
+    "checkout_enabled": shop.checkout_enabled != 0,
+    "webhook_url": shop.webhook_url,
+    "allowed_origins": shop.origins(),
+    "challenge_url": shop.challenge_url,
+    "create_session_endpoint": shop.create_session_endpoint,
+    "default_success_url": shop.default_success_url,
+    "default_cancel_url": shop.default_cancel_url,
+    "automatic_tax": shop.automatic_tax != 0,
+    "created": shop.created }
 }
 
 fn read_origins(edge: &Edge, fields: &Fields<'_>) -> Result<Vec<String>> {
@@ -42,10 +42,10 @@ fn read_origins(edge: &Edge, fields: &Fields<'_>) -> Result<Vec<String>> {
     let mut origins = Vec::new();
     for (param, value) in elements {
         let Value::String(raw) = value else {
-            return Err(Problem::shape("parameter_invalid_string", param.clone(), format!("{param} must be a string.")));
+            return Err(Problem::shape_about("parameter_invalid_string", &param, "must be a string."));
         };
         let origin = weburl::origin_only(raw, edge.config.allow_local)
-            .map_err(|why| Problem::value("url_not_allowed", param.clone(), format!("{param} is not allowed: {why}")))?;
+            .map_err(|why| Problem::value_about("url_not_allowed", &param, &format!("is not allowed: {why}")))?;
         if !origins.contains(&origin) {
             origins.push(origin);
         }

@@ -3,10 +3,10 @@
 
 use super::checkout;
 use super::settle::{self, Settled};
-use crate::record::Json;
 use crate::edge::{Edge, clock, log, outside};
 use crate::error::Result;
 use crate::ledger::{self, Row, Status};
+use crate::record::Json;
 use crate::stripe::call::Outcome;
 use crate::stripe::session::{self, Session};
 
@@ -29,7 +29,9 @@ pub async fn run(edge: &Edge) {
     note("deauthorized", super::connect::settle_deauthorizations(edge, DEAUTHORIZATIONS).await);
     note("tokens_moved", move_tokens(edge).await);
     note("rows_expired", edge.db.expire(clock::now()).await.map(|gone| u32::try_from(gone).unwrap_or(u32::MAX)));
-    log::line(object! { "level": "info", "event": "sweep", "d1": edge.counters.d1.get(), "stripe": edge.counters.stripe.get(), "figures": figures });
+    log::line(
+        object! { "level": "info", "event": "sweep", "d1": edge.counters.d1.get(), "stripe": edge.counters.stripe.get(), "figures": figures },
+    );
 }
 
 /// Asks Stripe about every row whose time has come.

@@ -3,7 +3,7 @@
 //! Plain on purpose: system fonts, light and dark as the reader's system has it, readable at 320 px and at
 //! 400 % zoom (WCAG 2.2, 1.4.10), visible focus, targets of 44 px, nothing that only a colour says.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64ct::{Base64, Encoding};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
@@ -84,7 +84,7 @@ pub(super) fn link(url: &str, class: Option<&str>, text: &str) -> Markup {
 /// the code and the way home would be blocked (measured in Chromium; design, remark on CSP). Under `ALLOW_LOCAL`
 /// the shop may be `http://localhost`.
 pub fn csp(allow_local: bool) -> String {
-    let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+    let hash = Base64::encode_string(&Sha256::digest(STYLE.as_bytes()));
     let http = if allow_local { " http:" } else { "" };
     format!("default-src 'none'; style-src 'sha256-{hash}'; form-action 'self' https:{http}; frame-ancestors 'none'; base-uri 'none'")
 }

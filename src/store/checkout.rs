@@ -1,8 +1,8 @@
 //! The three round trips of making a session: load, begin, record.
 
-use super::{Db, Pending};
 use super::connect::ConnectionRow;
 use super::shops::{SHOP_OF_KEY, ShopRow};
+use super::{Db, Pending};
 use crate::error::Result;
 use crate::ledger::Row;
 use crate::sql;
@@ -247,16 +247,16 @@ impl Db {
     /// No answer from Stripe: the same key may be sent again at once, and finds the row with its form.
     pub fn release_attempt(&self, shop_id: &str, path: &str, key: &str, lock: &str, transaction: &str) -> Pending<()> {
         self.run_repeatable(vec![
-                sql!(
-                    self,
-                    "UPDATE idempotency SET locked_until = 0 WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4 AND status IS NULL",
-                    shop_id,
-                    path,
-                    key,
-                    lock
-                ),
-                sql!(self, "UPDATE transactions SET attempt_until = 0 WHERE id = ?1 AND checkout_session IS NULL", transaction),
-            ])
+            sql!(
+                self,
+                "UPDATE idempotency SET locked_until = 0 WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4 AND status IS NULL",
+                shop_id,
+                path,
+                key,
+                lock
+            ),
+            sql!(self, "UPDATE transactions SET attempt_until = 0 WHERE id = ?1 AND checkout_session IS NULL", transaction),
+        ])
     }
 
     /// Undoes an attempt that found its order or its connection taken: the row never reached Stripe.

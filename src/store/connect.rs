@@ -164,25 +164,25 @@ impl Db {
     /// Keeps what Stripe granted until the admin confirms. Repeatable: the code is spent, this must not be lost.
     pub fn insert_claim(&self, claim: &ClaimRow, ticket_hash: &str, now: i64) -> Pending<()> {
         self.run_repeatable(vec![
-                sql!(
-                    self,
-                    "INSERT INTO connect_claims (hash, shop_id, livemode, account, scope, verifier_challenge, replace_existing, status,
+            sql!(
+                self,
+                "INSERT INTO connect_claims (hash, shop_id, livemode, account, scope, verifier_challenge, replace_existing, status,
                        connection_id, sealed_token, created, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', ?8, ?9, ?10, ?11)
                      ON CONFLICT (hash) DO NOTHING",
-                    &claim.hash,
-                    &claim.shop_id,
-                    claim.livemode,
-                    &claim.account,
-                    &claim.scope,
-                    &claim.verifier_challenge,
-                    claim.replace_existing,
-                    &claim.connection_id,
-                    &claim.sealed_token,
-                    now,
-                    claim.expires_at
-                ),
-                sql!(self, "UPDATE connect_tickets SET used_at = ?2 WHERE hash = ?1", ticket_hash, now),
-            ])
+                &claim.hash,
+                &claim.shop_id,
+                claim.livemode,
+                &claim.account,
+                &claim.scope,
+                &claim.verifier_challenge,
+                claim.replace_existing,
+                &claim.connection_id,
+                &claim.sealed_token,
+                now,
+                claim.expires_at
+            ),
+            sql!(self, "UPDATE connect_tickets SET used_at = ?2 WHERE hash = ?1", ticket_hash, now),
+        ])
     }
 
     pub fn use_ticket(&self, hash: &str, now: i64) -> Pending<()> {

@@ -179,8 +179,7 @@ impl StripeError {
         let text = |name: &str| error.get(name).and_then(Value::as_str);
         let (kind, code, message) = (text("type"), text("code"), text("message"));
         kind.or(code).or(message)?;
-        let mut read =
-            StripeError::new(status, kind.unwrap_or("invalid_request_error"), code, message.unwrap_or("no reason given"));
+        let mut read = StripeError::new(status, kind.unwrap_or("invalid_request_error"), code, message.unwrap_or("no reason given"));
         read.param = text("param").map(|param| cut(param, LONGEST_WORD));
         read.decline_code = text("decline_code").map(|code| cut(code, LONGEST_WORD));
         Some(read)

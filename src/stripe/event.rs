@@ -50,7 +50,8 @@ impl Member for Seconds {
 
 /// Reads the body of a webhook; 400 when it is no event.
 pub fn read(body: &[u8]) -> Result<Event> {
-    let event = Event::from_json(body).map_err(|why| Problem::request(400, "json_invalid", "The body is not an event of Stripe's.").because(why))?;
+    let event = Event::from_json(body)
+        .map_err(|why| Problem::request(400, "json_invalid", "The body is not an event of Stripe's.").because(why))?;
     // The id becomes a key of ours.
     if !id::is_prefixed(&event.id, "evt_") {
         return Err(Problem::shape("parameter_invalid", "id", "An event's id begins with evt_."));

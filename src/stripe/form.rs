@@ -18,13 +18,27 @@ impl Form {
 
     /// Adds one parameter. `key` is plain (`line_items[0][quantity]`): encoding is done here and nowhere else.
     pub fn push(&mut self, key: &str, value: impl ToString) {
-        self.0.append_pair(key, &value.to_string());
+        self.add("", key, &value);
+    }
+
+    /// The same below `at`: `push_at("line_items[0]", "[quantity]", 1)`.
+    pub fn push_at(&mut self, at: &str, key: &str, value: impl ToString) {
+        self.add(at, key, &value);
+    }
+
+    fn add(&mut self, at: &str, key: &str, value: &dyn ToString) {
+        self.0.append_pair(&[at, key].concat(), &value.to_string());
     }
 
     /// Adds a parameter that may be absent. An absent one is left out: an empty value would mean "unset" to Stripe.
     pub fn push_some(&mut self, key: &str, value: Option<impl ToString>) {
+        self.push_some_at("", key, value);
+    }
+
+    /// The same below `at`.
+    pub fn push_some_at(&mut self, at: &str, key: &str, value: Option<impl ToString>) {
         if let Some(value) = value {
-            self.push(key, value);
+            self.add(at, key, &value);
         }
     }
 

@@ -85,23 +85,21 @@ pub fn create_form(terms: &Terms) -> String {
 }
 
 fn push_line(form: &mut Form, at: &str, line: &Line, terms: &Terms) {
-    form.push(&format!("{at}[quantity]"), line.quantity);
-    let price = format!("{at}[price_data]");
-    form.push(&format!("{price}[currency]"), terms.order.currency.code());
+    form.push_at(at, "[quantity]", line.quantity);
+    form.push_at(at, "[price_data][currency]", terms.order.currency.code());
     match unit_price(line.amount, line.quantity) {
-        UnitPrice::Whole(amount) => form.push(&format!("{price}[unit_amount]"), amount),
-        UnitPrice::Decimal(amount) => form.push(&format!("{price}[unit_amount_decimal]"), amount),
+        UnitPrice::Whole(amount) => form.push_at(at, "[price_data][unit_amount]", amount),
+        UnitPrice::Decimal(amount) => form.push_at(at, "[price_data][unit_amount_decimal]", amount),
     }
     if terms.automatic_tax {
-        form.push(&format!("{price}[tax_behavior]"), "exclusive");
+        form.push_at(at, "[price_data][tax_behavior]", "exclusive");
     }
-    let product = format!("{price}[product_data]");
-    form.push(&format!("{product}[name]"), &line.name);
-    form.push_some(&format!("{product}[description]"), line.description.as_deref());
-    form.push_some(&format!("{product}[images][0]"), line.image_url.as_deref());
-    form.push_some(&format!("{product}[tax_code]"), line.tax_code.as_deref());
-    form.push_some(&format!("{product}[metadata][product_id]"), line.product_id.as_deref());
-    form.push_some(&format!("{product}[metadata][sku]"), line.sku.as_deref());
+    form.push_at(at, "[price_data][product_data][name]", &line.name);
+    form.push_some_at(at, "[price_data][product_data][description]", line.description.as_deref());
+    form.push_some_at(at, "[price_data][product_data][images][0]", line.image_url.as_deref());
+    form.push_some_at(at, "[price_data][product_data][tax_code]", line.tax_code.as_deref());
+    form.push_some_at(at, "[price_data][product_data][metadata][product_id]", line.product_id.as_deref());
+    form.push_some_at(at, "[price_data][product_data][metadata][sku]", line.sku.as_deref());
 }
 
 /// The shop's own metadata and ours: at most 40 and 4, of the 50 that Stripe takes.
@@ -109,19 +107,19 @@ fn push_metadata(form: &mut Form, at: &str, terms: &Terms) {
     for (key, value) in &terms.order.metadata {
         form.push(&format!("{at}[{key}]"), value);
     }
-    form.push(&format!("{at}[cc_transaction]"), terms.transaction);
-    form.push(&format!("{at}[cc_source]"), terms.order.source.name());
-    form.push_some(&format!("{at}[cc_agent]"), terms.order.agent.as_deref());
-    form.push_some(&format!("{at}[cc_order_id]"), terms.order.order_id.as_deref());
+    form.push_at(at, "[cc_transaction]", terms.transaction);
+    form.push_at(at, "[cc_source]", terms.order.source.name());
+    form.push_some_at(at, "[cc_agent]", terms.order.agent.as_deref());
+    form.push_some_at(at, "[cc_order_id]", terms.order.order_id.as_deref());
 }
 
 fn push_shipping_option(form: &mut Form, at: &str, option: &ShippingOption, terms: &Terms) {
-    form.push(&format!("{at}[type]"), "fixed_amount");
-    form.push(&format!("{at}[display_name]"), &option.label);
-    form.push(&format!("{at}[fixed_amount][amount]"), option.amount.get());
-    form.push(&format!("{at}[fixed_amount][currency]"), terms.order.currency.code());
+    form.push_at(at, "[type]", "fixed_amount");
+    form.push_at(at, "[display_name]", &option.label);
+    form.push_at(at, "[fixed_amount][amount]", option.amount.get());
+    form.push_at(at, "[fixed_amount][currency]", terms.order.currency.code());
     if terms.automatic_tax {
-        form.push(&format!("{at}[tax_behavior]"), "exclusive");
+        form.push_at(at, "[tax_behavior]", "exclusive");
     }
     // Stripe takes whole days from 1 on; "today" is no estimate to it.
     for (bound, days) in [("minimum", option.min_days), ("maximum", option.max_days)] {
@@ -130,7 +128,7 @@ fn push_shipping_option(form: &mut Form, at: &str, option: &ShippingOption, term
             form.push(&format!("{at}[delivery_estimate][{bound}][value]"), days);
         }
     }
-    form.push(&format!("{at}[metadata][cc_shipping_option]"), &option.id);
+    form.push_at(at, "[metadata][cc_shipping_option]", &option.id);
 }
 
 /// Makes a Session. `account` is the shop's, or none for a destination charge.

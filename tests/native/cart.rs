@@ -5,6 +5,7 @@ use cognitivecart_worker::cart::{self, Capture, Order, Source};
 use cognitivecart_worker::error::Problem;
 use cognitivecart_worker::id::Mode;
 use cognitivecart_worker::money::{Amount, MAX_CHARGE, unit_price};
+use cognitivecart_worker::record::Json;
 use serde_json::{Value, json};
 
 fn whole() -> Value {
@@ -119,14 +120,14 @@ fn what_is_left_out_has_its_default() {
 #[test]
 fn an_item_is_kept_without_what_it_does_not_have() {
     let order = read(&plain());
-    assert_eq!(serde_json::to_value(&order.items).unwrap(), json!([{"name": "Tea", "quantity": 2, "amount_total": 999}]));
+    assert_eq!(order.items.json(), json!([{"name": "Tea", "quantity": 2, "amount_total": 999}]));
     let order = read(&whole());
     assert_eq!(
-        serde_json::to_value(&order.items[0]).unwrap(),
+        order.items[0].json(),
         json!({"product_id": "17", "variation_id": "18", "sku": "TEA-1", "name": "Tea", "description": "Green",
             "image_url": "https://shop.example/tea.jpg", "tax_code": "txcd_40060003", "quantity": 3, "amount_total": 1000})
     );
-    assert_eq!(serde_json::to_value(&order.discounts[1]).unwrap(), json!({"label": "Gift card", "amount": 100}));
+    assert_eq!(order.discounts[1].json(), json!({"label": "Gift card", "amount": 100}));
 }
 
 #[test]
