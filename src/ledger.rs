@@ -306,6 +306,21 @@ impl Mismatch {
     }
 }
 
+/// The notice that a shop is owed when a transaction has moved to a status (contract, *To the shop*). A payment that was given up
+/// after it had begun is a failed one to the shop; its `status` says more.
+pub fn notice_of(to: Status) -> Option<&'static str> {
+    match to {
+        Status::Open => None,
+        Status::Processing => Some("transaction.processing"),
+        Status::Authorized => Some("transaction.authorized"),
+        Status::Paid => Some("transaction.paid"),
+        Status::PartiallyRefunded | Status::Refunded => Some("transaction.refunded"),
+        Status::Disputed => Some("transaction.disputed"),
+        Status::Failed | Status::Canceled => Some("transaction.failed"),
+        Status::Expired => Some("transaction.expired"),
+    }
+}
+
 /// Our transaction that an object of Stripe's names, if it names one.
 pub fn reference(metadata: &Map<String, Value>) -> Option<&str> {
     metadata.get("cc_transaction")?.as_str()

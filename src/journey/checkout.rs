@@ -283,7 +283,7 @@ pub async fn end(edge: &Edge, row: &Row) -> Result<Row> {
                         .at("order_id"));
                     }
                     let news = ledger::News { to: Some(Status::Expired), ..ledger::News::default() };
-                    edge.db.one(edge.db.advance(row, &news, "expire", now, None)).await?;
+                    settle::move_row(edge, row, &news, "expire", now).await?;
                     return Ok(Row { status: Status::Expired, ..row.clone() });
                 }
                 Outcome::Refused(error) => return Err(error.problem()),

@@ -135,19 +135,14 @@ async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Result<&'
     let remember =
         edge.db.remember_event(&event.id, &event.kind, event.account.as_deref(), event.livemode, Some(&row.id), event.created.0, now);
     let mut batch = vec![remember];
-    let to = news.to.filter(|to| to.follows().contains(&row.status));
-    if let Some(to) = to {
-        let check_at = ledger::next_check(to, 0, now, row.expires_at);
-        batch.push(edge.db.advance(row, news, "webhook", now, check_at));
-    }
+    let (moving, after) = settle::moving(edge, row, news, "webhook", now)?;
+    let moves = !moving.is_empty();
+    batch.extend(moving);
     if news.tells_buyer() {
         batch.push(edge.db.note_buyer(&row.id, news));
     }
     let answers = edge.db.batch(batch).await?;
-    Ok(match to {
-        Some(to) if answers.at(1)?.changes()? == 1 => to.name(),
-        _ => "nothing_new",
-    })
+    Ok(if moves && answers.at(1)?.changes()? == 1 { after.status.name() } else { "nothing_new" })
 }
 
 async fn keep_stray(edge: &Edge, event: &Event, row: &Row, mismatch: Mismatch) -> Result<&'static str> {

@@ -4,7 +4,9 @@
 use crate::edge::{Edge, clock, log};
 use crate::error::Result;
 use crate::ledger::{self, Mismatch, News, Row, Status};
+use crate::store::Statement;
 use crate::stripe::session::Session;
+use serde_json::Value;
 
 /// A row after the news; or why the news was not about it.
 pub enum Settled {
@@ -29,14 +31,34 @@ pub async fn session(edge: &Edge, row: &Row, session: &Session, by: &str) -> Res
 
 /// Moves the row if the news leads forward; answers the row as it is then.
 async fn apply(edge: &Edge, row: Row, news: &News, by: &str, now: i64) -> Result<Row> {
-    let Some(to) = news.to.filter(|to| to.follows().contains(&row.status)) else { return Ok(row) };
-    let check_at = ledger::next_check(to, 0, now, row.expires_at);
-    let moved = edge.db.one(edge.db.advance(&row, news, by, now, check_at)).await?.changes()? == 1;
-    if moved {
-        return Ok(after(row, news, to, now));
+    match move_row(edge, &row, news, by, now).await? {
+        Some(moved) => Ok(moved),
+        // Nothing new; or somebody else was faster, and what counts is what the row says now.
+        None if news.to.is_some_and(|to| to.follows().contains(&row.status)) => Ok(edge.db.transaction(&row.id).await?.unwrap_or(row)),
+        None => Ok(row),
     }
-    // Somebody else was faster; what counts is what the row says now.
-    Ok(edge.db.transaction(&row.id).await?.unwrap_or(row))
+}
+
+/// Moves a row by itself, in one round trip; `None` when it did not move.
+pub async fn move_row(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<Option<Row>> {
+    let (statements, after) = moving(edge, row, news, by, now)?;
+    if statements.is_empty() {
+        return Ok(None);
+    }
+    Ok((edge.db.batch(statements).await?.at(0)?.changes()? == 1).then_some(after))
+}
+
+/// What moves a row, the row's own statement first, and the row as it is then. No statements where the news leads nowhere.
+/// What the shop is owed for the move is in the same batch.
+pub fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Row)> {
+    let Some(to) = news.to.filter(|to| to.follows().contains(&row.status)) else { return Ok((Vec::new(), row.clone())) };
+    let after = after(row.clone(), news, to, now);
+    let check_at = ledger::next_check(to, 0, now, row.expires_at);
+    let mut statements = vec![edge.db.advance(row, news, by, now, check_at)];
+    if let Some(kind) = ledger::notice_of(to) {
+        statements.push(edge.db.owe(&clock::fresh_id("ccevt_")?, &after, kind, &format!("{}/{kind}", row.id), now));
+    }
+    Ok((statements, after))
 }
 
 fn after(mut row: Row, news: &News, to: Status, now: i64) -> Row {
@@ -47,6 +69,11 @@ fn after(mut row: Row, news: &News, to: Status, now: i64) -> Row {
     row.amount_capturable = news.amount_capturable.unwrap_or(row.amount_capturable);
     row.amount_captured = news.amount_captured.unwrap_or(row.amount_captured);
     row.payment_intent = news.payment_intent.clone().or(row.payment_intent);
+    let render = |value: &Option<Value>, known: Option<String>| value.as_ref().map(ToString::to_string).or(known);
+    row.customer = render(&news.customer, row.customer);
+    row.shipping_details = render(&news.shipping_details, row.shipping_details);
+    row.billing_details = render(&news.billing_details, row.billing_details);
+    row.capture_before = news.capture_before.or(row.capture_before);
     if to == Status::Paid {
         row.paid_at = row.paid_at.or(Some(now));
     }

@@ -96,7 +96,7 @@ async fn ask(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
         Outcome::Refused(error) if error.account_invalid() || error.status == 404 => {
             if row.status == Status::Open && past(row, now) {
                 let news = ledger::News { to: Some(Status::Expired), ..ledger::News::default() };
-                return Ok(edge.db.one(edge.db.advance(row, &news, "sweep", now, None)).await?.changes()? == 1);
+                return Ok(settle::move_row(edge, row, &news, "sweep", now).await?.is_some());
             }
             let next = if row.status == Status::Open { Some(now.saturating_add(3600)) } else { again(row.status) };
             edge.db.check_later(&row.id, next, asked).await?;

@@ -15,11 +15,13 @@
 //! | `transactions` | for good | buyer's data in clear: restrict who may read D1 |
 //! | `idempotency` | 48 h | answers hold no secret |
 //! | `stripe_events` | 40 days (Stripe resends for 30) | ids only |
+//! | `notices` | for good | buyer's data in clear, as in `transactions` |
 //! | `strays` | for the operator | ids only, no content |
 //! | KV `oauth/{connection}` | as long as the connection | sealed, bound to shop, account and mode |
 
 pub mod checkout;
 pub mod connect;
+pub mod notices;
 pub mod shops;
 pub mod transactions;
 

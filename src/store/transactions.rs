@@ -304,11 +304,7 @@ impl Db {
 
     /// Takes a due row for this run, so that two runs side by side do not ask twice.
     pub async fn lease_check(&self, row: &Row, now: i64, until: i64) -> Result<bool> {
-        let changed = self
-            .one(sql!(self, "UPDATE transactions SET check_at = ?3 WHERE id = ?1 AND check_at <= ?2", &row.id, now, until))
-            .await?
-            .changes()?;
-        Ok(changed == 1)
+        self.moved(sql!(self, "UPDATE transactions SET check_at = ?3 WHERE id = ?1 AND check_at <= ?2", &row.id, now, until)).await
     }
 
     /// Open sessions of a shop whose kill switch is on.
