@@ -344,7 +344,7 @@ fn too_many_lines(param: &str, count: usize) -> Problem {
 }
 
 fn too_large(param: &str) -> Problem {
-    Problem::value_about("amount_too_large", &param, &format!("is more than Stripe charges to a card: at most {MAX_CHARGE} minor units."))
+    Problem::value_about("amount_too_large", param, &format!("is more than Stripe charges to a card: at most {MAX_CHARGE} minor units."))
 }
 
 fn currency(fields: &Fields) -> Result<Currency> {

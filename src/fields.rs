@@ -167,7 +167,7 @@ impl<'a> Fields<'a> {
 }
 
 fn out_of_bounds(param: &str, min: i64, max: i64) -> Problem {
-    Problem::value_about("parameter_invalid_integer", &param, &format!("must be from {min} to {max}."))
+    Problem::value_about("parameter_invalid_integer", param, &format!("must be from {min} to {max}."))
 }
 
 /// Why a JSON value is no integer that we can work with.

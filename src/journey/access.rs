@@ -83,7 +83,7 @@ pub fn verified(shop: &ShopRow) -> Result<()> {
 /// An address of the shop's: on its own origin or one that it registered, exactly. Anything else would make the
 /// Worker an open redirect in the shop's name, or a way to inside addresses.
 pub fn shop_url(edge: &Edge, shop: &ShopRow, param: &str, raw: &str, fragment: bool) -> Result<WebUrl> {
-    let refused = |why: &str| Problem::value_about("url_not_allowed", &param, &format!("is not allowed: {why}"));
+    let refused = |why: &str| Problem::value_about("url_not_allowed", param, &format!("is not allowed: {why}"));
     let url = weburl::parse_with_placeholder(raw, edge.config.allow_local).map_err(refused)?;
     let site = WebUrl::parse(&shop.site_url, edge.config.allow_local).map_err(Problem::fault)?;
     if url.origin() != site.origin() && !shop.origins().contains(&url.origin()) {

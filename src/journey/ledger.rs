@@ -211,6 +211,6 @@ async fn write_rows(edge: &Edge, shop_id: &str, filter: &Filter, download: &Down
             return Ok(());
         }
         lines.clear();
-        last = rows.into_iter().take(wanted).last().map(|row| row.id);
+        last = rows.into_iter().nth(wanted.saturating_sub(1)).map(|row| row.id);
     }
 }
