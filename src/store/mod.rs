@@ -192,7 +192,7 @@ impl Db {
             let mut pause = 50_u64;
             for left in (0..tries).rev() {
                 Counters::count(&db.counters.d1);
-                match js::call(&db.database, "batch", &[list.clone()]).await {
+                match js::call(&db.database, "batch", std::slice::from_ref(&list)).await {
                     Ok(answer) => {
                         let text = JSON::stringify(&answer).ok().and_then(|text| text.as_string()).unwrap_or_default();
                         return match serde_json::from_str(&text) {
