@@ -47,14 +47,36 @@ use edge::{Counters, Edge, clock, log};
 use error::{Kind, Problem, Result};
 use futures_util::future::LocalBoxFuture;
 use route::{Found, Route};
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use store::Db;
 use worker::web_sys::{Request, Response};
-use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
+use worker::js_sys::Promise;
+use worker::js_sys::futures::future_to_promise;
+use worker::wasm_bindgen::JsValue;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Context, Env, worker_sys};
+
+/// The platform's way in. `worker`'s own macro does the same and brings all of its `Response` along.
+#[wasm_bindgen(js_name = "fetch", wasm_bindgen = worker::wasm_bindgen)]
+pub fn on_fetch(request: Request, env: Env, context: worker_sys::Context) -> Promise {
+    let answer: LocalBoxFuture<'static, std::result::Result<JsValue, JsValue>> =
+        Box::pin(async move { fetch(request, env, Context::new(context)).await.map(JsValue::from) });
+    future_to_promise(AssertUnwindSafe(answer))
+}
+
+/// Cron: once a minute.
+#[wasm_bindgen(js_name = "scheduled", wasm_bindgen = worker::wasm_bindgen)]
+pub fn on_schedule(_event: JsValue, env: Env, _context: JsValue) -> Promise {
+    let work: LocalBoxFuture<'static, std::result::Result<JsValue, JsValue>> = Box::pin(async move {
+        scheduled(env).await;
+        Ok(JsValue::UNDEFINED)
+    });
+    future_to_promise(AssertUnwindSafe(work))
+}
 
 /// One request: told apart, answered, logged. Never an `Err` and never a panic: either would reach others.
-#[event(fetch)]
-async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
+async fn fetch(request: Request, env: Env, context: Context) -> std::result::Result<Response, JsValue> {
     let begun = clock::now_ms();
     let mut incoming = Incoming::new(request);
     let request_id = request_id(&incoming);
@@ -74,7 +96,7 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
         object! { "level": "info", "event": "request", "request_id": request_id, "method": incoming.method, "route": name, "shop": shop,
         "status": reply.status, "ms": clock::now_ms().saturating_sub(begun), "d1": counters.d1.get(), "stripe": counters.stripe.get() },
     );
-    reply.send(&request_id, incoming.method == "HEAD").map_err(|error| worker::Error::from(edge::js::told(&error)))
+    reply.send(&request_id, incoming.method == "HEAD")
 }
 
 /// Faults are reported with their cause; refusals are in the request's own line already.
@@ -177,8 +199,7 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
 }
 
 /// The sweep. A scheduled event returns nothing, so whatever happens is in the log.
-#[event(scheduled)]
-async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+async fn scheduled(env: Env) {
     let Ok(config) = edge::configuration(&env) else { return };
     let counters = Rc::new(Counters::default());
     let edge = Edge {

@@ -55,23 +55,27 @@ impl fmt::Display for Amount {
     }
 }
 
-/// The currencies that Stripe takes, in alphabetical order (the look-up relies on it).
-/// Which of them a merchant's account may charge is Stripe's to say; it refuses the others itself.
-#[rustfmt::skip]
-const CODES: &[&str] = &[
-    "aed", "afn", "all", "amd", "ang", "aoa", "ars", "aud", "awg", "azn",
-    "bam", "bbd", "bdt", "bgn", "bhd", "bif", "bmd", "bnd", "bob", "brl", "bsd", "bwp", "byn", "bzd",
-    "cad", "cdf", "chf", "clp", "cny", "cop", "crc", "cve", "czk",
-    "djf", "dkk", "dop", "dzd", "egp", "etb", "eur", "fjd", "fkp",
-    "gbp", "gel", "gip", "gmd", "gnf", "gtq", "gyd", "hkd", "hnl", "htg", "huf",
-    "idr", "ils", "inr", "isk", "jmd", "jod", "jpy",
-    "kes", "kgs", "khr", "kmf", "krw", "kwd", "kyd", "kzt", "lak", "lbp", "lkr", "lrd", "lsl",
-    "mad", "mdl", "mga", "mkd", "mmk", "mnt", "mop", "mur", "mvr", "mwk", "mxn", "myr", "mzn",
-    "nad", "ngn", "nio", "nok", "npr", "nzd", "omr", "pab", "pen", "pgk", "php", "pkr", "pln", "pyg",
-    "qar", "ron", "rsd", "rub", "rwf",
-    "sar", "sbd", "scr", "sek", "sgd", "shp", "sle", "sos", "srd", "std", "szl",
-    "thb", "tjs", "tnd", "top", "try", "ttd", "twd", "tzs", "uah", "ugx", "usd", "uyu", "uzs",
-    "vnd", "vuv", "wst", "xaf", "xcd", "xcg", "xof", "xpf", "yer", "zar", "zmw",
+/// The currencies that Stripe takes. Which of them a merchant's account may charge is Stripe's to say; it refuses the others itself.
+const CODES: &str = "\
+aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd cad cdf chf clp cny \
+cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr isk jmd \
+jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop mur mvr mwk mxn myr mzn nad \
+ngn nio nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd rub rwf sar sbd scr sek sgd shp sle sos srd std szl \
+thb tjs tnd top try ttd twd tzs uah ugx usd uyu uzs vnd vuv wst xaf xcd xcg xof xpf yer zar zmw";
+
+const THREE_DECIMALS: &str = "bhd jod kwd omr tnd";
+
+/// Minor units, and the currencies of which Stripe charges no less.
+const MINIMUMS: [(i64, &str); 9] = [
+    (50, "usd ars aud brl cad chf cop eur idr ils inr nzd php rub sgd zar jpy krw"),
+    (30, "gbp"),
+    (200, "aed myr pln ron"),
+    (250, "dkk"),
+    (300, "nok sek"),
+    (400, "hkd"),
+    (1_000, "mxn thb"),
+    (1_500, "czk"),
+    (17_500, "huf"),
 ];
 
 /// A currency that Stripe takes.
@@ -81,9 +85,7 @@ pub struct Currency(&'static str);
 impl Currency {
     /// Its three letters in either case; `None` when Stripe does not take it.
     pub fn parse(code: &str) -> Option<Self> {
-        let code = code.to_ascii_lowercase();
-        let place = CODES.binary_search(&code.as_str()).ok()?;
-        CODES.get(place).copied().map(Currency)
+        CODES.split(' ').find(|known| known.eq_ignore_ascii_case(code)).map(Currency)
     }
 
     /// Three lower-case letters.
@@ -91,42 +93,38 @@ impl Currency {
         self.0
     }
 
+    /// Whether it is one of some, written with spaces between.
+    fn among(self, codes: &str) -> bool {
+        codes.split(' ').any(|code| code == self.0)
+    }
+
     /// How many decimals of the unit the minor unit has.
     pub fn exponent(self) -> u32 {
-        match self.0 {
-            "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "vnd" | "vuv" | "xaf" | "xof" | "xpf" => 0,
-            "bhd" | "jod" | "kwd" | "omr" | "tnd" => 3,
+        if self.among("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf") {
+            0
+        } else if self.among(THREE_DECIMALS) {
+            3
+        } else {
             // isk and ugx too: they have no cents, and Stripe counts in hundredths nevertheless.
-            _ => 2,
+            2
         }
     }
 
     /// The smallest step between two amounts that Stripe takes: every amount is a multiple of it.
     pub fn step(self) -> i64 {
-        match self.0 {
-            "isk" | "ugx" => 100,
-            "bhd" | "jod" | "kwd" | "omr" | "tnd" => 10,
-            _ => 1,
+        if self.among("isk ugx") {
+            100
+        } else if self.among(THREE_DECIMALS) {
+            10
+        } else {
+            1
         }
     }
 
     /// The least that Stripe charges. It really goes by the currency in which the account is paid out, so this
     /// only catches early what cannot work in the common case; Stripe has the last word.
     pub fn minimum(self) -> Amount {
-        Amount(match self.0 {
-            "usd" | "ars" | "aud" | "brl" | "cad" | "chf" | "cop" | "eur" | "idr" | "ils" | "inr" | "nzd" | "php" | "rub" | "sgd"
-            | "zar" => 50,
-            "jpy" | "krw" => 50,
-            "gbp" => 30,
-            "aed" | "myr" | "pln" | "ron" => 200,
-            "dkk" => 250,
-            "nok" | "sek" => 300,
-            "hkd" => 400,
-            "mxn" | "thb" => 1_000,
-            "czk" => 1_500,
-            "huf" => 17_500,
-            _ => 1,
-        })
+        Amount(MINIMUMS.iter().find(|(_, codes)| self.among(codes)).map_or(1, |(least, _)| *least))
     }
 
     /// For pages: `USD 12.30`, `JPY 500`, `ISK 500`, `KWD 1.230`.
@@ -177,13 +175,13 @@ pub fn unit_price(line: Amount, quantity: i64) -> UnitPrice {
     let scaled = total.saturating_mul(2).saturating_add(quantity).checked_div(quantity.saturating_mul(2)).unwrap_or_default();
     let whole = scaled.checked_div(DECIMALS).unwrap_or_default();
     let part = scaled.checked_rem(DECIMALS).unwrap_or_default();
-    match i64::try_from(whole) {
-        Ok(whole) if part == 0 => UnitPrice::Whole(whole),
-        _ => {
-            let digits = format!("{part:012}");
-            UnitPrice::Decimal(format!("{whole}.{}", digits.trim_end_matches('0')))
-        }
+    // An amount is below 2^53 and a part below 10^12: both fit.
+    let (whole, part) = (i64::try_from(whole).unwrap_or(i64::MAX), i64::try_from(part).unwrap_or(0));
+    if part == 0 {
+        return UnitPrice::Whole(whole);
     }
+    let digits = format!("{part:012}");
+    UnitPrice::Decimal(format!("{whole}.{}", digits.trim_end_matches('0')))
 }
 
 /// Shares `discount` out over `lines` in proportion, in whole `step`s: what is left after rounding down goes, one

@@ -106,7 +106,7 @@ impl Reader {
 
     /// A member that must be of its type; only an `Option` may be absent or null.
     pub fn strict<T: Member>(&mut self, name: &'static str) -> T {
-        let value = self.members.remove(name);
+        let value = self.members.get_mut(name).map(Value::take);
         T::read(value).unwrap_or_else(|| {
             self.bad.get_or_insert(name);
             T::default()

@@ -2,14 +2,15 @@
 //!
 //! `SEAL_KEYS` is `id:64 hex`, comma separated: the first seals, all open, so that keys can be rolled. The
 //! associated data says what is sealed and whose it is; a sealed text that was moved to another row does not open.
-//! Form: `s1.<key id>.<base64url(nonce, ciphertext, tag)>`. No error names a key or a plain text.
+//! Form: `s1.<key id>.<base64(nonce, ciphertext, tag)>`. No error names a key or a plain text.
 
 use crate::error::{Problem, Result};
 use aes_gcm::{
     Aes256Gcm, KeyInit as _, Nonce,
     aead::{Aead as _, Payload},
 };
-use base64ct::{Base64UrlUnpadded, Encoding};
+use crate::sign;
+use base64ct::{Base64, Encoding};
 use std::fmt;
 
 /// Tells this form from later ones.
@@ -69,7 +70,7 @@ impl SealKeys {
             .map_err(|_| Problem::fault("sealing failed"))?;
         let mut bytes = nonce.to_vec();
         bytes.extend_from_slice(&sealed);
-        Ok(format!("{VERSION}.{}.{}", key.id, Base64UrlUnpadded::encode_string(&bytes)))
+        Ok(format!("{VERSION}.{}.{}", key.id, Base64::encode_string(&bytes)))
     }
 
     /// Opens what [`SealKeys::seal`] made with the same `aad`. Everything that can go wrong is a fault: the stored
@@ -83,7 +84,7 @@ impl SealKeys {
             let id = if is_key_id(id) { id } else { "?" };
             Problem::fault(format!("a sealed text needs the key '{id}', which SEAL_KEYS no longer has"))
         })?;
-        let bytes = Base64UrlUnpadded::decode_vec(encoded).map_err(|_| Problem::fault("a sealed text is not base64url"))?;
+        let bytes = sign::base64_decode(encoded).ok_or_else(|| Problem::fault("a sealed text is not base64"))?;
         let (nonce, data) = bytes.split_first_chunk::<NONCE>().ok_or_else(|| Problem::fault("a sealed text is too short"))?;
         cipher(key)?
             .decrypt(&Nonce::from(*nonce), Payload { msg: data, aad: aad.as_bytes() })

@@ -7,16 +7,20 @@ const CRATE = 'cognitivecart_worker::';
 /** One name as a reader wants it. */
 export function shortName(name) {
   return name
-    .replace(/::h[0-9a-f]{16}$/, '')
+    .replace(/(::h[0-9a-f]{16}|_?[0-9a-f]{16})( multivalue shim)?$/, '')
     .replace(/\[[0-9a-f]{10,16}\]/g, '')
     .replaceAll(CRATE, '')
-    // A type goes by its own name: alloc::string::String is String.
-    .replace(/\b(?:[a-z_][a-z0-9_]*::)+(?=[A-Z]|dyn |\{impl)/g, '')
+    .replace(/\{(shim|closure|impl)[^}]*\}/g, '{}')
+    .replaceAll('{{closure}}', '{}')
+    // A type goes by its own name: alloc::string::String is String. So does a function of another crate: core::str::count is str::count.
+    .replace(/\b(?:[a-z_][a-z0-9_]*::)+(?=[A-Z]|dyn |\{)/g, (path) => (OURS.test(path) ? path : ''))
     .replace(/<impl (\w+) for [^>]*>::/g, '$1::')
-    .replace(/^core::ptr::drop_in_place/, 'drop_in_place')
-    .replace(/\{closure#\d+\}/g, '{{closure}}')
-    .slice(0, 80);
+    .replace(/^core::ptr::drop_in_place<(.*)>$/, 'drop $1')
+    .replace(/^(?:[a-z_][a-z0-9_]*::)+?(?=[a-z_0-9]+::[a-z_0-9]+$)/, (path) => (OURS.test(path) ? path : ''))
+    .slice(0, 64);
 }
+
+const OURS = /^(journey|store|edge|stripe|page|ledger|cart|config|fields|money|sign|seal|route|record|weburl|error|id)::/;
 
 function readNumber(bytes, at) {
   let value = 0;

@@ -216,9 +216,9 @@ fn a_seal_is_plain_aes_256_gcm() {
     let keys = SealKeys::parse(&format!("z:{}", "0".repeat(64))).unwrap();
     let sealed = keys.seal([0; 12], "", &[0; 16]).unwrap();
     let nonce_cipher_tag = "000000000000000000000000cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919";
-    use base64ct::{Base64UrlUnpadded, Encoding};
+    use base64ct::{Base64, Encoding};
     let bytes = base16ct::lower::decode_vec(nonce_cipher_tag).unwrap();
-    assert_eq!(sealed, format!("s1.z.{}", Base64UrlUnpadded::encode_string(&bytes)));
+    assert_eq!(sealed, format!("s1.z.{}", Base64::encode_string(&bytes)));
 }
 
 #[test]
