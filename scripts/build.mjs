@@ -26,7 +26,7 @@ async function shrink(wasmOpt) {
   writeFileSync(path, dropExports(readFileSync(path), isUnusedClass));
   // The features that rustc's own binaries have; with all of them on, the section of imports gets a form that workerd does not know.
   const features = ['reference-types', 'bulk-memory', 'bulk-memory-opt', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'multivalue'];
-  await run(nodeBin(), [wasmOpt, path, '-Oz', '-g', ...features.map((name) => `--enable-${name}`), '-o', path], { cwd: ROOT });
+  await run(nodeBin(), [wasmOpt, path, '-Oz', '-g', '--low-memory-unused', ...features.map((name) => `--enable-${name}`), '-o', path], { cwd: ROOT });
   writeFileSync(path, shortenNames(readFileSync(path)));
 }
 

@@ -50,11 +50,11 @@ use route::{Found, Route};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use store::Db;
-use worker::web_sys::{Request, Response};
 use worker::js_sys::Promise;
 use worker::js_sys::futures::future_to_promise;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::web_sys::{Request, Response};
 use worker::{Context, Env, worker_sys};
 
 /// The platform's way in. `worker`'s own macro does the same and brings all of its `Response` along.

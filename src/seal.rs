@@ -5,11 +5,11 @@
 //! Form: `s1.<key id>.<base64(nonce, ciphertext, tag)>`. No error names a key or a plain text.
 
 use crate::error::{Problem, Result};
+use crate::sign;
 use aes_gcm::{
     Aes256Gcm, KeyInit as _, Nonce,
     aead::{Aead as _, Payload},
 };
-use crate::sign;
 use base64ct::{Base64, Encoding};
 use std::fmt;
 
