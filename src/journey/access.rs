@@ -45,21 +45,21 @@ pub fn operator(edge: &Edge, incoming: &Incoming) -> Result<()> {
 }
 
 /// The shop of a key, pending ones too. One D1 round trip.
-pub async fn shop(edge: &Edge, incoming: &Incoming) -> Result<ShopRow> {
+pub async fn shop(edge: &Edge, incoming: &Incoming) -> Result<Box<ShopRow>> {
     let shop = edge.db.shop_of_key(&key_hash(incoming)?, clock::now()).await?.ok_or_else(unknown_key)?;
     let shop = known(edge, shop)?;
     if shop.status == "suspended" { Err(suspended()) } else { Ok(shop) }
 }
 
 /// The shop of a key, verified. One D1 round trip.
-pub async fn verified_shop(edge: &Edge, incoming: &Incoming) -> Result<ShopRow> {
+pub async fn verified_shop(edge: &Edge, incoming: &Incoming) -> Result<Box<ShopRow>> {
     let shop = shop(edge, incoming).await?;
     verified(&shop)?;
     Ok(shop)
 }
 
 /// Notes whose request this is.
-pub fn known(edge: &Edge, shop: ShopRow) -> Result<ShopRow> {
+pub fn known(edge: &Edge, shop: Box<ShopRow>) -> Result<Box<ShopRow>> {
     *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
     if shop.status == "superseded" { Err(unknown_key()) } else { Ok(shop) }
 }

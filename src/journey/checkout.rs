@@ -260,8 +260,8 @@ async fn predecessor(edge: &Edge, row: &Row, now: i64) -> Result<Predecessor> {
 }
 
 /// Ends a session at Stripe and records what it turned out to be: expired, or paid in the last moment.
-pub async fn end(edge: &Edge, row: &Row) -> Result<Row> {
-    let Some(session_id) = &row.checkout_session else { return Ok(row.clone()) };
+pub async fn end(edge: &Edge, row: &Row) -> Result<Box<Row>> {
+    let Some(session_id) = &row.checkout_session else { return Ok(Box::new(row.clone())) };
     let account = row.stripe_account();
     let expired = outside::stripe::<Session>(edge, row.mode(), &session::expire(session_id, account), outside::STRIPE_DEADLINE).await?;
     let session = match expired {
@@ -284,7 +284,7 @@ pub async fn end(edge: &Edge, row: &Row) -> Result<Row> {
                     }
                     let news = ledger::News { to: Some(Status::Expired), ..ledger::News::default() };
                     settle::move_row(edge, row, &news, "expire", now).await?;
-                    return Ok(Row { status: Status::Expired, ..row.clone() });
+                    return Ok(Box::new(Row { status: Status::Expired, ..row.clone() }));
                 }
                 Outcome::Refused(error) => return Err(error.problem()),
                 Outcome::Unavailable { why, .. } => return Err(unreachable_stripe(why)),
@@ -293,7 +293,7 @@ pub async fn end(edge: &Edge, row: &Row) -> Result<Row> {
         Outcome::Unavailable { why, .. } => return Err(unreachable_stripe(why)),
     };
     match settle::session(edge, row, &session, "expire").await? {
-        Settled::Row(row) => Ok(*row),
+        Settled::Row(row) => Ok(row),
         Settled::Stray => Err(Problem::fault("Stripe's Session is not the one that was created")),
     }
 }
@@ -303,7 +303,7 @@ fn unreachable_stripe(why: String) -> Problem {
 }
 
 /// The row as it is written before Stripe is called.
-fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Order, mode: Mode, now: i64) -> Result<Row> {
+fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Order, mode: Mode, now: i64) -> Result<Box<Row>> {
     let automatic_tax = shop.automatic_tax != 0;
     if automatic_tax && !order.taxes.is_empty() {
         return Err(Problem::value(
@@ -336,7 +336,7 @@ fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Orde
     });
     let sum = |extras: &[cart::Extra]| Amount::sum(extras.iter().map(|extra| extra.amount)).unwrap_or(Amount::ZERO).get();
     let choices: Vec<i64> = order.shipping_options.iter().map(|option| option.amount.get()).collect();
-    Ok(Row {
+    Ok(Box::new(Row {
         stripe_key: format!("{transaction}-1"),
         id: transaction,
         shop_id: shop.id.clone(),
@@ -388,7 +388,7 @@ fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Orde
         created: now,
         paid_at: None,
         checks: 0,
-    })
+    }))
 }
 
 /// The platform's fee for a shop: the operator's own terms for it, else the default.
@@ -423,7 +423,7 @@ async fn ask_stripe(edge: &Edge, row: &mut Row) -> Result<Outcome<Session>> {
     Ok(Outcome::Unavailable { why: "Stripe keeps answering 5xx".to_owned(), replayed_5xx: true })
 }
 
-async fn own_row(edge: &Edge, incoming: &Incoming, session_id: &str) -> Result<(ShopRow, Row)> {
+async fn own_row(edge: &Edge, incoming: &Incoming, session_id: &str) -> Result<(Box<ShopRow>, Box<Row>)> {
     let shop = access::verified_shop(edge, incoming).await?;
     let row = match id::is_session_id(session_id) {
         true => edge.db.transaction_of_session(session_id).await?,
@@ -445,7 +445,7 @@ pub async fn get(edge: &Edge, incoming: &Incoming, session_id: &str) -> Result<R
     let call = session::retrieve(session_id, row.stripe_account());
     let row = match outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
         Outcome::Ok(session) => match settle::session(edge, &row, &session, "api").await? {
-            Settled::Row(row) => *row,
+            Settled::Row(row) => row,
             Settled::Stray => row,
         },
         _ => row,

@@ -103,7 +103,7 @@ fn dead_ticket(edge: &Edge) -> Reply {
     )
 }
 
-async fn live_ticket(edge: &Edge, ticket: &str) -> Result<Option<TicketRow>> {
+async fn live_ticket(edge: &Edge, ticket: &str) -> Result<Option<Box<TicketRow>>> {
     let row = edge.db.ticket(&sign::sha256_hex(ticket.as_bytes())).await?;
     Ok(row.filter(|t| t.used_at.is_none() && t.expires_at > clock::now() && t.shop_status == "active"))
 }

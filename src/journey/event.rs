@@ -76,7 +76,7 @@ async fn about(edge: &Edge, event: &Event, reference: Option<&str>) -> Result<Ab
         (true, _) => About::Seen,
         (false, Some(row)) => {
             *edge.counters.shop.borrow_mut() = Some(row.shop_id.clone());
-            About::Row(Box::new(row))
+            About::Row(row)
         }
     })
 }

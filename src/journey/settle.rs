@@ -19,8 +19,8 @@ pub async fn session(edge: &Edge, row: &Row, session: &Session, by: &str) -> Res
     let now = clock::now();
     match ledger::news_of_session(row, row.stripe_account(), session) {
         Ok(news) => {
-            let row = Row { checkout_session: Some(session.id.clone()), ..row.clone() };
-            Ok(Settled::Row(Box::new(apply(edge, row, &news, by, now).await?)))
+            let row = Box::new(Row { checkout_session: Some(session.id.clone()), ..row.clone() });
+            Ok(Settled::Row(apply(edge, row, &news, by, now).await?))
         }
         Err(mismatch) => {
             stray(edge, "session", &session.id, &row.id, row.stripe_account(), session.livemode, mismatch, now).await?;
@@ -30,7 +30,7 @@ pub async fn session(edge: &Edge, row: &Row, session: &Session, by: &str) -> Res
 }
 
 /// Moves the row if the news leads forward; answers the row as it is then.
-async fn apply(edge: &Edge, row: Row, news: &News, by: &str, now: i64) -> Result<Row> {
+async fn apply(edge: &Edge, row: Box<Row>, news: &News, by: &str, now: i64) -> Result<Box<Row>> {
     match move_row(edge, &row, news, by, now).await? {
         Some(moved) => Ok(moved),
         // Nothing new; or somebody else was faster, and what counts is what the row says now.
@@ -40,7 +40,7 @@ async fn apply(edge: &Edge, row: Row, news: &News, by: &str, now: i64) -> Result
 }
 
 /// Moves a row by itself, in one round trip; `None` when it did not move.
-pub async fn move_row(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<Option<Row>> {
+pub async fn move_row(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<Option<Box<Row>>> {
     let (statements, after) = moving(edge, row, news, by, now)?;
     if statements.is_empty() {
         return Ok(None);
@@ -50,9 +50,9 @@ pub async fn move_row(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -
 
 /// What moves a row, the row's own statement first, and the row as it is then. No statements where the news leads nowhere.
 /// What the shop is owed for the move is in the same batch.
-pub fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Row)> {
-    let Some(to) = news.to.filter(|to| to.follows().contains(&row.status)) else { return Ok((Vec::new(), row.clone())) };
-    let after = after(row.clone(), news, to, now);
+pub fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Box<Row>)> {
+    let Some(to) = news.to.filter(|to| to.follows().contains(&row.status)) else { return Ok((Vec::new(), Box::new(row.clone()))) };
+    let after = after(Box::new(row.clone()), news, to, now);
     let check_at = ledger::next_check(to, 0, now, row.expires_at);
     let mut statements = vec![edge.db.advance(row, news, by, now, check_at)];
     if let Some(kind) = ledger::notice_of(to) {
@@ -61,18 +61,18 @@ pub fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result
     Ok((statements, after))
 }
 
-fn after(mut row: Row, news: &News, to: Status, now: i64) -> Row {
+fn after(mut row: Box<Row>, news: &News, to: Status, now: i64) -> Box<Row> {
     row.status = to;
     row.amount = news.amount.unwrap_or(row.amount);
     row.amount_tax = news.amount_tax.unwrap_or(row.amount_tax);
     row.amount_shipping = news.amount_shipping.unwrap_or(row.amount_shipping);
     row.amount_capturable = news.amount_capturable.unwrap_or(row.amount_capturable);
     row.amount_captured = news.amount_captured.unwrap_or(row.amount_captured);
-    row.payment_intent = news.payment_intent.clone().or(row.payment_intent);
+    row.payment_intent = news.payment_intent.clone().or(row.payment_intent.take());
     let render = |value: &Option<Value>, known: Option<String>| value.as_ref().map(ToString::to_string).or(known);
-    row.customer = render(&news.customer, row.customer);
-    row.shipping_details = render(&news.shipping_details, row.shipping_details);
-    row.billing_details = render(&news.billing_details, row.billing_details);
+    row.customer = render(&news.customer, row.customer.take());
+    row.shipping_details = render(&news.shipping_details, row.shipping_details.take());
+    row.billing_details = render(&news.billing_details, row.billing_details.take());
     row.capture_before = news.capture_before.or(row.capture_before);
     if to == Status::Paid {
         row.paid_at = row.paid_at.or(Some(now));

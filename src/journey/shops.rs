@@ -187,7 +187,8 @@ pub async fn verify(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 
 /// `GET /v1/shop`
 pub async fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    Ok(Reply::json(200, &shop_object(&access::shop(edge, incoming).await?)))
+    let shop = access::shop(edge, incoming).await?;
+    Ok(Reply::json(200, &shop_object(&shop)))
 }
 
 /// `PATCH /v1/shop`: what is named is set, `null` clears, the rest stays.

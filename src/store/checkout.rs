@@ -19,11 +19,11 @@ record! {
 
 /// All that a decision about a new session needs, in one round trip.
 pub struct Loaded {
-    pub shop: Option<ShopRow>,
+    pub shop: Option<Box<ShopRow>>,
     pub connections: Vec<ConnectionRow>,
-    pub attempt: Option<IdempotencyRow>,
+    pub attempt: Option<Box<IdempotencyRow>>,
     /// The row of that attempt, if it is still without a session.
-    pub attempted: Option<Row>,
+    pub attempted: Option<Box<Row>>,
     /// Rows of the same order, both modes, that stand in the way of a new session.
     pub same_order: Vec<Row>,
 }

@@ -121,7 +121,7 @@ impl Db {
         )])
     }
 
-    pub fn ticket(&self, hash: &str) -> Pending<Option<TicketRow>> {
+    pub fn ticket(&self, hash: &str) -> Pending<Option<Box<TicketRow>>> {
         let text = format!("{TICKET} WHERE t.hash = ?1");
         self.find(sql!(self, &text, hash))
     }
@@ -139,7 +139,7 @@ impl Db {
 
     /// Consumes a state, atomically and before anything else happens: of two callbacks with the same state, one gets it.
     /// (A second exchange of the same code would make Stripe revoke what the first one granted.)
-    pub async fn consume_state(&self, hash: &str, now: i64) -> Result<Option<(StateRow, TicketRow)>> {
+    pub async fn consume_state(&self, hash: &str, now: i64) -> Result<Option<(Box<StateRow>, Box<TicketRow>)>> {
         let ticket = format!("{TICKET} WHERE t.hash = (SELECT ticket FROM connect_states WHERE hash = ?1)");
         let answers = self
             .batch(vec![
@@ -157,7 +157,7 @@ impl Db {
     }
 
     /// What the callback has to know after Stripe named the account: is another one active, and who else uses this one?
-    pub fn active_connection(&self, shop_id: &str, live: bool) -> Pending<Option<ConnectionRow>> {
+    pub fn active_connection(&self, shop_id: &str, live: bool) -> Pending<Option<Box<ConnectionRow>>> {
         self.find(sql!(self, "SELECT * FROM connections WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active'", shop_id, live))
     }
 
@@ -189,7 +189,7 @@ impl Db {
         self.run(vec![sql!(self, "UPDATE connect_tickets SET used_at = ?2 WHERE hash = ?1", hash, now)])
     }
 
-    pub fn claim(&self, hash: &str, shop_id: &str) -> Pending<Option<ClaimRow>> {
+    pub fn claim(&self, hash: &str, shop_id: &str) -> Pending<Option<Box<ClaimRow>>> {
         self.find(sql!(self, "SELECT * FROM connect_claims WHERE hash = ?1 AND shop_id = ?2", hash, shop_id))
     }
 

@@ -117,8 +117,9 @@ impl Rows {
         self.rows.take().into_iter().map(|row| T::from_value(row).map_err(Problem::fault)).collect()
     }
 
-    pub fn first<T: Record>(&self) -> Result<Option<T>> {
-        self.rows.take().into_iter().next().map(|row| T::from_value(row).map_err(Problem::fault)).transpose()
+    /// The first row, in a box: a row is large, and every `await` would carry it along.
+    pub fn first<T: Record>(&self) -> Result<Option<Box<T>>> {
+        self.rows.take().into_iter().next().map(|row| T::from_value(row).map(Box::new).map_err(Problem::fault)).transpose()
     }
 
     /// The column `n` of the only row: a count.
@@ -222,7 +223,7 @@ impl Db {
     }
 
     /// The first row, if there is one.
-    pub fn find<T: Record>(&self, statement: Statement) -> Pending<Option<T>> {
+    pub fn find<T: Record>(&self, statement: Statement) -> Pending<Option<Box<T>>> {
         let one = self.one(statement);
         Box::pin(async move { one.await?.first() })
     }

@@ -44,7 +44,7 @@ pub const PENDING_LIFE: i64 = 24 * 3600;
 pub const SHOP_OF_KEY: &str = "(SELECT shop_id FROM api_keys WHERE hash = ?1 AND (expires_at IS NULL OR expires_at > ?2))";
 
 impl Db {
-    pub fn shop_of_key(&self, key_hash: &str, now: i64) -> Pending<Option<ShopRow>> {
+    pub fn shop_of_key(&self, key_hash: &str, now: i64) -> Pending<Option<Box<ShopRow>>> {
         let text = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
         self.find(sql!(self, &text, key_hash, now))
     }

@@ -87,16 +87,16 @@ record! {
 }
 
 impl Db {
-    pub fn transaction(&self, id: &str) -> Pending<Option<Row>> {
+    pub fn transaction(&self, id: &str) -> Pending<Option<Box<Row>>> {
         self.find(sql!(self, "SELECT * FROM transactions WHERE id = ?1", id))
     }
 
-    pub fn transaction_of_session(&self, session: &str) -> Pending<Option<Row>> {
+    pub fn transaction_of_session(&self, session: &str) -> Pending<Option<Box<Row>>> {
         self.find(sql!(self, "SELECT * FROM transactions WHERE checkout_session = ?1", session))
     }
 
     /// A transaction with its shop, for a returning buyer.
-    pub async fn transaction_with_shop(&self, id: Option<&str>, session: &str) -> Result<Option<(Row, super::shops::ShopRow)>> {
+    pub async fn transaction_with_shop(&self, id: Option<&str>, session: &str) -> Result<Option<(Box<Row>, Box<super::shops::ShopRow>)>> {
         let by = if id.is_some() { "id = ?1" } else { "checkout_session = ?1" };
         let row = format!("SELECT * FROM transactions WHERE {by}");
         let shop = format!("SELECT * FROM shops WHERE id = (SELECT shop_id FROM transactions WHERE {by})");
@@ -106,7 +106,7 @@ impl Db {
     }
 
     /// What an event is about, and whether it was seen before.
-    pub async fn event_and_transaction(&self, event: &str, transaction: &str) -> Result<(bool, Option<Row>)> {
+    pub async fn event_and_transaction(&self, event: &str, transaction: &str) -> Result<(bool, Option<Box<Row>>)> {
         let answers = self
             .batch(vec![
                 sql!(self, "SELECT id FROM stripe_events WHERE id = ?1", event),
