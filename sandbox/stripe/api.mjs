@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as accounts from './accounts.mjs';
 import { check } from './check.mjs';
 import { OAuthError, StripeError, invalid, maskKey, noAccess } from './errors.mjs';
+import * as disputes from './disputes.mjs';
 import * as events from './events.mjs';
 import { expand } from './expand.mjs';
 import { decodeForm, decodeQuery, mediaType } from './form.mjs';
@@ -17,7 +18,7 @@ import * as sessions from './sessions.mjs';
 import { API_VERSION } from './world.mjs';
 
 /** Every operation that is served: a new family of objects is a new file here. */
-const operations = Object.assign({}, ...[accounts, events, oauth, payments, refunds, sessions].map((file) => file.operations));
+const operations = Object.assign({}, ...[accounts, disputes, events, oauth, payments, refunds, sessions].map((file) => file.operations));
 
 export const VERSIONS = new Set([API_VERSION]);
 

@@ -9,6 +9,7 @@ export const expandable = {
   'checkout.session': ['line_items', 'payment_intent', 'customer', 'invoice', 'subscription', 'shipping_cost.shipping_rate', 'shipping_options.shipping_rate'],
   payment_intent: ['latest_charge', 'customer', 'application', 'on_behalf_of', 'payment_method', 'review', 'transfer_data.destination'],
   charge: ['application', 'application_fee', 'balance_transaction', 'customer', 'on_behalf_of', 'payment_intent', 'refunds', 'transfer', 'transfer_data.destination'],
+  dispute: ['charge', 'payment_intent'],
   refund: ['charge', 'payment_intent', 'balance_transaction', 'transfer_reversal', 'source_transfer_reversal'],
   application_fee: ['account', 'application', 'charge', 'balance_transaction', 'originating_transaction'],
   item: ['price.product'],

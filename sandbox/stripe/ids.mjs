@@ -21,6 +21,7 @@ const make = {
   charge: () => `ch_3${random(23)}`,
   refund: () => `re_3${random(23)}`,
   application_fee: () => `fee_1${random(23)}`,
+  dispute: () => `du_1${random(23)}`,
   fee_refund: () => `fr_1${random(23)}`,
   event: () => `evt_1${random(23)}`,
   item: () => `li_1${random(23)}`,
@@ -37,7 +38,7 @@ export const newId = (kind, livemode = false) => make[kind](livemode);
 
 const kinds = {
   acct: 'account', cs: 'checkout.session', pi: 'payment_intent', ch: 'charge', py: 'charge', re: 'refund', pyr: 'refund',
-  fee: 'application_fee', fr: 'fee_refund', evt: 'event', prod: 'product', shr: 'shipping_rate', tr: 'transfer',
+  fee: 'application_fee', fr: 'fee_refund', du: 'dispute', dp: 'dispute', evt: 'event', prod: 'product', shr: 'shipping_rate', tr: 'transfer',
 };
 
 /** Which kind of object an id names, by its prefix; undefined when it is none of ours. */

@@ -12,8 +12,9 @@ import { approve, deny, newMerchant, readAuthorize } from './oauth.mjs';
 import { pages } from './pages/index.mjs';
 import { cancelByHand, captureIntent } from './payments.mjs';
 import { keepState, readState } from './persist.mjs';
-import { refundCharge } from './refunds.mjs';
+import { refundCharge, settleRefund } from './refunds.mjs';
 import { endSession } from './sessions.mjs';
+import { moveDispute, openDispute } from './disputes.mjs';
 import { signature } from './signature.mjs';
 import { Webhooks } from './webhooks.mjs';
 import { World, clone, makeKeys } from './world.mjs';
@@ -186,6 +187,21 @@ export class LocalStripe {
     return clone(refundCharge(this.world, charge, params));
   }
 
+  /** The bank decides about a refund that was made with `pending: true` (or takes a done one back): 'succeeded' or 'failed'. */
+  async settleRefund(id, status, reason) {
+    return clone(settleRefund(this.world, this.world.record('refund', id), status, reason));
+  }
+
+  /** The buyer disputes a payment: { amount, reason, inquiry }. */
+  async dispute(id, fields = {}) {
+    return clone(openDispute(this.world, this.world.record('charge', this.intent(id).object.latest_charge), fields));
+  }
+
+  /** 'under_review', 'won', 'lost' or 'warning_closed'. */
+  async moveDispute(id, status) {
+    return clone(moveDispute(this.world, this.world.record('dispute', id), status));
+  }
+
   // -- trouble ---------------------------------------------------------------------------------------------------
 
   misbehave(rule) {
@@ -223,6 +239,7 @@ export class LocalStripe {
       payment_intents: all('payment_intent'),
       charges: all('charge'),
       refunds: all('refund'),
+      disputes: all('dispute'),
       application_fees: all('application_fee', (record) => ({ account: record.object.account })),
       transfers: all('transfer'),
       events: [...this.world.table('event').values()].map((record) => clone(record.object)),

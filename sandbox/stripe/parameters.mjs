@@ -203,6 +203,11 @@ export const parameters = {
   },
   'GET /v1/refunds/{refund}': { expand },
 
+  'GET /v1/disputes': {
+    charge: id, created, ending_before: id, expand, limit: integer, payment_intent: id, starting_after: id,
+  },
+  'GET /v1/disputes/{dispute}': { expand },
+
   'GET /v1/charges/{charge}': { expand },
   'GET /v1/account': { expand },
   'GET /v1/accounts/{account}': { expand },

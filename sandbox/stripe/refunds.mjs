@@ -58,18 +58,35 @@ export function refundCharge(world, chargeRecord, params = {}) {
     destination_details: { type: kind, ...(kind === 'card' && { card: { reference_status: 'pending', reference_type: 'acquirer_reference_number', type: 'refund' } }) },
     metadata: Object.fromEntries(Object.entries(params.metadata || {}).filter(([, value]) => value !== '')),
     payment_intent: charge.payment_intent, reason: params.reason ?? null, receipt_number: null, source_transfer_reversal: null,
-    status: 'succeeded', transfer_reversal: null,
+    status: params.pending ? 'pending' : 'succeeded', transfer_reversal: null,
   }, { owner, livemode });
   if (params.refund_application_fee) refundFee(world, charge, record);
   if (params.reverse_transfer) reverseTransfer(world, charge, record);
   world.emit('refund.created', record.object, record);
-  if (kind === 'card') {
+  if (kind === 'card' && !params.pending) {
     const was = record.object.destination_details.card.reference_status;
     Object.assign(record.object.destination_details.card, { reference: String(Math.floor(1e10 * Math.random())), reference_status: 'available' });
     world.emit('refund.updated', record.object, record, { destination_details: { card: { reference_status: was } } });
   }
   world.emit('charge.refunded', charge, chargeRecord);
   return record.object;
+}
+
+/** What the bank makes of a refund in the end. One that fails goes back: the money is the merchant's again. */
+export function settleRefund(world, record, status, failure_reason = 'expired_or_canceled_card') {
+  const refund = record.object;
+  if (status === 'failed' ? refund.status === 'failed' : refund.status !== 'pending') throw new Error(`the refund is ${refund.status} already`);
+  const was = refund.status;
+  refund.status = status;
+  if (status === 'failed') {
+    refund.failure_reason = failure_reason;
+    const charge = world.record('charge', refund.charge);
+    charge.object.amount_refunded -= refund.amount;
+    charge.object.refunded = false;
+  }
+  world.emit('refund.updated', refund, record, { status: was });
+  if (status === 'failed') world.emit('refund.failed', refund, record, { status: was });
+  return refund;
 }
 
 function create({ world, params, scope }) {

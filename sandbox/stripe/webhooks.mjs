@@ -42,6 +42,22 @@ export function post(url, payload, headers, { timeoutMs, signal }) {
   });
 }
 
+/** A thin event names its object and does not show it: the receiver fetches it (v2 event destinations, `event_payload: thin`). */
+export function thin(event) {
+  const { object } = event.data;
+  const collection = { 'checkout.session': 'checkout/sessions' }[object.object] ?? `${object.object}s`;
+  return {
+    id: event.id, object: 'v2.core.event', type: `v1.${event.type}`, livemode: event.livemode,
+    created: new Date(event.created * 1000).toISOString(), ...(event.context && { context: event.context }),
+    reason: event.request.id ? { type: 'request', request: event.request } : null,
+    related_object: { id: object.id, type: object.object, url: `/v1/${collection}/${object.id}` },
+  };
+}
+
+const payloadFor = (event, endpoint) => JSON.stringify(
+  endpoint.thin && event.object === 'event' ? thin(event) : { ...event, pending_webhooks: Math.max(1, event.pending_webhooks ?? 1) }, null, 2,
+);
+
 export class Webhooks {
   /** @param pauses milliseconds before the second, third, … attempt: their number bounds the attempts. */
   constructor({ world, pauses, timeoutMs, log }) {
@@ -56,7 +72,7 @@ export class Webhooks {
   }
 
   setEndpoints(endpoints) {
-    this.endpoints = endpoints.map(({ url, secret, connect = false, livemode, events }) => ({ url, secret, connect, livemode, events }));
+    this.endpoints = endpoints.map(({ url, secret, connect = false, livemode, events, thin = false }) => ({ url, secret, connect, livemode, events, thin }));
   }
 
   /** Who gets it: connected accounts' events go to Connect endpoints, the platform's own to the others. */
@@ -86,7 +102,7 @@ export class Webhooks {
     job.running = true;
     clearTimeout(job.timer);
     job.attempt += 1;
-    const payload = JSON.stringify({ ...job.event, pending_webhooks: Math.max(1, job.event.pending_webhooks ?? 1) }, null, 2);
+    const payload = payloadFor(job.event, job.endpoint);
     const headers = { 'Stripe-Signature': signature(payload, job.endpoint.secret) };
     const result = await post(job.endpoint.url, payload, headers, { timeoutMs: this.timeoutMs, signal: this.stop.signal });
     if (this.stop.signal.aborted) return;
@@ -163,7 +179,7 @@ export class Webhooks {
     const statuses = [];
     for (let i = 0; i < times; i += 1) {
       for (const endpoint of targets) {
-        const payload = JSON.stringify(event, null, 2);
+        const payload = endpoint.thin ? payloadFor(event, endpoint) : JSON.stringify(event, null, 2);
         const key = endpoint.secret ?? this.endpoints.find((known) => known.url === endpoint.url)?.secret ?? '';
         const result = await post(endpoint.url, payload, { 'Stripe-Signature': signature(payload, key), ...headers }, { timeoutMs: this.timeoutMs, signal: this.stop.signal });
         this.note({ event, endpoint, attempt: 1 }, result);

@@ -23,8 +23,20 @@ const deeds = {
     return 'Expired.';
   },
   refund: async (stripe, form) => {
-    await stripe.refund(form.id, { amount: number(form.amount), ...(form.fee && { refund_application_fee: true }), ...(form.transfer && { reverse_transfer: true }) });
+    await stripe.refund(form.id, { amount: number(form.amount), ...(form.fee && { refund_application_fee: true }), ...(form.transfer && { reverse_transfer: true }), ...(form.pending && { pending: true }) });
     return 'Refunded.';
+  },
+  dispute: async (stripe, form) => {
+    await stripe.dispute(form.id, { inquiry: form.inquiry === '1' });
+    return 'The buyer disputes this payment.';
+  },
+  moveDispute: async (stripe, form) => {
+    const { status } = await stripe.moveDispute(form.dispute, form.status);
+    return `The dispute is ${status}.`;
+  },
+  settleRefund: async (stripe, form) => {
+    const { status } = await stripe.settleRefund(form.refund, form.status);
+    return `The refund has ${status}.`;
   },
   capture: async (stripe, form) => {
     await stripe.capture(form.id, number(form.amount));

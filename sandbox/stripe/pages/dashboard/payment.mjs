@@ -18,7 +18,9 @@ export function payment(stripe, id, note) {
   const charge = world.record('charge', intent.latest_charge)?.object;
   const fee = world.record('application_fee', charge?.application_fee)?.object;
   const money = (amount) => format(amount, intent.currency);
-  const refunds = [...world.table('refund').values()].filter(({ object }) => object.payment_intent === id).map(({ object }) => [money(object.amount), pill(object.status), object.reason, when(object.created), html`<code>${object.id}</code>`]);
+  const refunds = [...world.table('refund').values()].filter(({ object }) => object.payment_intent === id).map(({ object }) => [money(object.amount), pill(object.status), object.reason, when(object.created), html`<code>${object.id}</code>`, object.status !== 'failed' && html`<div class="actions">${object.status === 'pending' && act('settleRefund', 'Succeeds', { refund: object.id, status: 'succeeded', back })}${act('settleRefund', 'Fails', { refund: object.id, status: 'failed', back })}</div>`]);
+  const disputes = [...world.table('dispute').values()].filter(({ object }) => object.payment_intent === id).map(({ object }) => [money(object.amount), pill(object.status), object.reason, when(object.created), html`<code>${object.id}</code>`,
+    !['won', 'lost', 'warning_closed'].includes(object.status) && html`<div class="actions">${(object.status.startsWith('warning') ? ['warning_closed'] : ['under_review', 'won', 'lost']).map((to) => act('moveDispute', to.replace('_', ' '), { dispute: object.id, status: to, back }))}</div>`]);
   const amount = (name, label, value) => html`<div class="field small"><label for="${name}">${label}</label><input id="${name}" name="${name}" type="number" min="1" max="${value}" value="${value}" required></div>`;
   const transfer = charge?.transfer;
   return frame(money(intent.amount), note, html`
@@ -35,10 +37,13 @@ ${Object.entries(intent.metadata).map(([name, value]) => html`<div><dt><code>${n
 <div class="actions">
 ${intent.status === 'requires_capture' && [act('capture', 'Capture', { id, back }, { kind: 'primary', inputs: amount('amount', `Capture (minor units of ${intent.currency})`, intent.amount_capturable) }), act('cancel', 'Cancel the authorization', { id, back })]}
 ${intent.status === 'processing' && [act('settle', 'The bank pays', { id, back, result: 'succeed' }, { kind: 'primary' }), act('settle', 'The bank returns it', { id, back, result: 'fail' })]}
-${charge?.captured && remaining(charge) > 0 && act('refund', 'Refund', { id, back }, { kind: 'primary', inputs: html`${amount('amount', `Refund (minor units of ${intent.currency})`, remaining(charge))}${fee && html`<label class="check"><input type="checkbox" name="fee" value="1"> give the application fee back in proportion</label>`}${transfer && html`<label class="check"><input type="checkbox" name="transfer" value="1" checked> reverse the transfer</label>`}` })}
+${charge?.captured && remaining(charge) > 0 && act('refund', 'Refund', { id, back }, { kind: 'primary', inputs: html`${amount('amount', `Refund (minor units of ${intent.currency})`, remaining(charge))}${fee && html`<label class="check"><input type="checkbox" name="fee" value="1"> give the application fee back in proportion</label>`}${transfer && html`<label class="check"><input type="checkbox" name="transfer" value="1" checked> reverse the transfer</label>`}<label class="check"><input type="checkbox" name="pending" value="1"> the bank takes its time</label>` })}
+${charge?.captured && !charge.disputed && [act('dispute', 'Dispute', { id, back }), act('dispute', 'Inquiry', { id, back, inquiry: '1' })]}
 </div>
 <h2>Refunds</h2>
-${table(['Amount', 'Status', 'Reason', 'Made (UTC)', 'Id'], refunds, 'None.')}
+${table(['Amount', 'Status', 'Reason', 'Made (UTC)', 'Id', 'The bank'], refunds, 'None.')}
+<h2>Disputes</h2>
+${table(['Amount', 'Status', 'Reason', 'Opened (UTC)', 'Id', 'The bank'], disputes, 'None.')}
 <h2>Events</h2>
 ${eventTable(stripe, [...world.table('event').values()].filter(({ object }) => object.data.object.id === id || object.data.object.payment_intent === id).reverse())}`,
   [['/dashboard', 'Accounts'], [`/dashboard/accounts/${record.owner}`, world.record('account', record.owner)?.object.name ?? record.owner]]);
