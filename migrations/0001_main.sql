@@ -5,7 +5,7 @@ CREATE TABLE shops (
   id TEXT PRIMARY KEY,
   site_url TEXT NOT NULL,
   name TEXT NOT NULL,
-  status TEXT NOT NULL CHECK (status IN ('pending', 'active', 'suspended', 'superseded')),
+  status TEXT NOT NULL CHECK (status IN ('pending', 'active', 'suspended', 'superseded', 'deleted')),
   checkout_enabled INTEGER NOT NULL DEFAULT 1 CHECK (checkout_enabled IN (0, 1)),
   challenge TEXT NOT NULL,
   challenge_url TEXT NOT NULL,
@@ -25,6 +25,10 @@ CREATE TABLE shops (
 ) STRICT;
 -- A shop is its site_url: the database itself refuses a second active one.
 CREATE UNIQUE INDEX shops_one_active_per_site ON shops (site_url) WHERE status IN ('active', 'suspended');
+CREATE INDEX shops_by_status ON shops (status, id);
+-- What is sealed begins with the key's id, so that what an old key sealed is a range.
+CREATE INDEX shops_by_seal ON shops (signing_secret);
+CREATE INDEX shops_by_previous_seal ON shops (previous_signing_secret) WHERE previous_signing_secret IS NOT NULL;
 CREATE INDEX shops_pending ON shops (created) WHERE status = 'pending';
 
 CREATE TABLE api_keys (
@@ -75,6 +79,7 @@ CREATE TABLE connect_claims (
 ) STRICT;
 CREATE INDEX connect_claims_by_expiry ON connect_claims (status, expires_at);
 CREATE INDEX connect_claims_by_account ON connect_claims (account, livemode) WHERE status = 'waiting';
+CREATE INDEX connect_claims_by_seal ON connect_claims (sealed_token) WHERE sealed_token IS NOT NULL;
 CREATE INDEX connect_claims_tokens_waiting ON connect_claims (created) WHERE status = 'confirmed' AND sealed_token IS NOT NULL;
 
 CREATE TABLE connections (
@@ -87,6 +92,8 @@ CREATE TABLE connections (
   gone_reason TEXT,
   gone_at INTEGER,
   platform TEXT,
+  -- The id of the key that sealed the token in KV; NULL where KV has none.
+  token_seal TEXT,
   charges_enabled INTEGER,
   details_submitted INTEGER,
   checked_at INTEGER,
@@ -94,6 +101,8 @@ CREATE TABLE connections (
 ) STRICT;
 CREATE UNIQUE INDEX connections_one_active ON connections (shop_id, livemode) WHERE status = 'active';
 CREATE INDEX connections_by_shop ON connections (shop_id, livemode, connected_at);
+CREATE INDEX connections_by_status ON connections (status, livemode);
+CREATE INDEX connections_by_seal ON connections (token_seal) WHERE token_seal IS NOT NULL;
 CREATE INDEX connections_by_account ON connections (account, livemode);
 
 -- Accounts that may have to be given back to their owner at Stripe.
@@ -171,6 +180,9 @@ CREATE INDEX transactions_by_mode ON transactions (shop_id, livemode, id);
 CREATE INDEX transactions_by_order ON transactions (shop_id, order_id, id) WHERE order_id IS NOT NULL;
 CREATE UNIQUE INDEX transactions_by_session ON transactions (checkout_session) WHERE checkout_session IS NOT NULL;
 CREATE INDEX transactions_by_payment_intent ON transactions (payment_intent) WHERE payment_intent IS NOT NULL;
+-- For the operator's figures: what may still change, without a look at the ledger.
+CREATE INDEX transactions_unsettled ON transactions (status, livemode, expires_at)
+  WHERE status IN ('open', 'processing', 'authorized');
 CREATE INDEX transactions_to_check ON transactions (check_at) WHERE check_at IS NOT NULL;
 -- Two requests for one order at the same moment cannot both open a session that a buyer could pay.
 CREATE UNIQUE INDEX transactions_one_open_per_order ON transactions (shop_id, livemode, order_id)

@@ -124,6 +124,16 @@ impl Problem {
         Problem::new(404, Kind::InvalidRequest, "resource_missing", format!("No such {what}: '{id}'."))
     }
 
+    /// 404 for an address that is none of ours, or that the operator did not open.
+    pub fn nothing_here() -> Self {
+        Problem::request(404, "route_unknown", "There is nothing at this address. GET /openapi.json lists what there is.")
+    }
+
+    /// 429: a minute is the period of all counters.
+    pub fn rate_limited() -> Self {
+        Problem::new(429, Kind::RateLimit, "rate_limited", "Too many requests in one minute. Wait, then send this one again.").after(60)
+    }
+
     /// 401.
     pub fn unauthenticated(code: &'static str, message: impl Into<String>) -> Self {
         Problem::new(401, Kind::Authentication, code, message)

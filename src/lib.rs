@@ -12,8 +12,9 @@
 //! | [`ledger`] | what a transaction is, which way its status moves, what counts as news of it |
 //! | [`sign`], [`seal`], [`id`] | signatures, sealing, ids |
 //! | [`weburl`] | addresses that answers may go to |
+//! | [`limit`] | how often one caller may ask |
 //! | [`stripe`] | builds calls to Stripe and reads the answers; never sends |
-//! | `journey` | connect, checkout, complete, event, ledger, shops, sweep |
+//! | `journey` | connect, checkout, complete, event, ledger, shops, erase, admin, sweep |
 //! | `store` | every SQL statement and KV key; its module doc is the schema with lifetimes |
 //! | `edge` | requests, answers, deadlines, time, randomness, the log |
 //! | [`page`] | the few pages that a person meets |
@@ -29,6 +30,7 @@ pub mod error;
 pub mod fields;
 pub mod id;
 pub mod ledger;
+pub mod limit;
 pub mod money;
 pub mod page;
 pub mod route;
@@ -94,7 +96,8 @@ async fn fetch(request: Request, env: Env, context: Context) -> std::result::Res
     let shop = counters.shop.borrow().clone();
     log::line(
         object! { "level": "info", "event": "request", "request_id": request_id, "method": incoming.method, "route": name, "shop": shop,
-        "status": reply.status, "ms": clock::now_ms().saturating_sub(begun), "d1": counters.d1.get(), "stripe": counters.stripe.get() },
+        "status": reply.status, "ms": clock::now_ms().saturating_sub(begun), "d1": counters.d1.get(), "stripe": counters.stripe.get(),
+        "stripe_request_id": &*counters.stripe_request.borrow() },
     );
     reply.send(&request_id, incoming.method == "HEAD")
 }
@@ -119,7 +122,7 @@ async fn answer(
     let route = match found {
         Found::Route(route) => route,
         Found::NotFound => {
-            return Err(Problem::request(404, "route_unknown", "There is nothing at this address. GET /openapi.json lists what there is."));
+            return Err(Problem::nothing_here());
         }
         Found::NotAllowed(allow) => {
             let mut problem = Problem::request(405, "method_not_allowed", format!("This address answers {allow}."));
@@ -132,6 +135,9 @@ async fn answer(
         Ok(config) => config.allow_local,
         Err(broken) => broken.allow_local,
     };
+    if let Ok(config) = configuration {
+        edge::limit::count_address(&env, config, route.counter(), incoming).await?;
+    }
     let configured_url = configuration.as_ref().ok().and_then(|config| config.public_url.clone());
     let public_url = configured_url.unwrap_or_else(|| incoming.origin.clone());
     match &route {
@@ -164,7 +170,7 @@ async fn answer(
 }
 
 async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<Reply> {
-    use journey::{checkout, complete, connect, event, ledger, shops, welcome};
+    use journey::{admin, checkout, complete, connect, erase, event, export, ledger, shops, welcome};
     // One box each: as one future, what each journey needs is kept and moved for all of them.
     let journey: LocalBoxFuture<Result<Reply>> = match &route {
         Route::FrontPage | Route::OpenApi => return Err(Problem::fault("answered before")),
@@ -173,6 +179,8 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::VerifyShop => Box::pin(shops::verify(edge, incoming)),
         Route::GetShop => Box::pin(shops::get(edge, incoming)),
         Route::UpdateShop => Box::pin(shops::update(edge, incoming)),
+        Route::DeleteShop => Box::pin(erase::delete_shop(edge, incoming)),
+        Route::ExportShop => Box::pin(export::shop(edge, incoming)),
         Route::RollApiKey => Box::pin(shops::roll_api_key(edge, incoming)),
         Route::RollSigningSecret => Box::pin(shops::roll_signing_secret(edge, incoming)),
         Route::StartConnect => Box::pin(connect::start(edge, incoming)),
@@ -194,6 +202,12 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::SummarizeTransactions => Box::pin(ledger::summary(edge, incoming)),
         Route::ExportTransactions => Box::pin(ledger::export(edge, incoming)),
         Route::StripeWebhook => Box::pin(event::receive(edge, incoming)),
+        Route::AdminListShops => Box::pin(admin::shops(edge, incoming)),
+        Route::AdminUpdateShop(id) => Box::pin(admin::update(edge, incoming, id)),
+        Route::AdminSuspendShop(id) => Box::pin(admin::switch(edge, incoming, id, true)),
+        Route::AdminResumeShop(id) => Box::pin(admin::switch(edge, incoming, id, false)),
+        Route::AdminListStrays => Box::pin(admin::strays(edge, incoming)),
+        Route::AdminMetrics => Box::pin(admin::metrics(edge, incoming)),
     };
     journey.await
 }

@@ -3,6 +3,8 @@
 //! One table, [`ROUTES`], says everything; a test compares it with `openapi.json` in both directions.
 //! Contract: *Conventions* (base URL with or without a trailing slash, `OPTIONS` answers 405, 405 carries `Allow`).
 
+use crate::limit::Counter;
+
 /// What a request asks for. An id in the path comes along as text that is known to be plain (see [`is_plain`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
@@ -13,6 +15,8 @@ pub enum Route {
     VerifyShop,
     GetShop,
     UpdateShop,
+    DeleteShop,
+    ExportShop,
     RollApiKey,
     RollSigningSecret,
     StartConnect,
@@ -41,6 +45,13 @@ pub enum Route {
     SummarizeTransactions,
     ExportTransactions,
     StripeWebhook,
+    AdminListShops,
+    /// Carries `shop_…`, as the next two do.
+    AdminUpdateShop(String),
+    AdminSuspendShop(String),
+    AdminResumeShop(String),
+    AdminListStrays,
+    AdminMetrics,
 }
 
 impl Route {
@@ -58,6 +69,19 @@ impl Route {
         )
     }
 
+    /// What a request counts against (contract, *Conventions*, "Rate limits").
+    pub fn counter(&self) -> Counter {
+        match self {
+            Route::CreateShop => Counter::Registration,
+            Route::Health | Route::OpenApi => Counter::Address,
+            page if page.is_page() => Counter::Address,
+            // Attack: events that Stripe cannot deliver are payments that nobody hears of, and a flood of forged ones would see to
+            // that. A forged one costs a hash and no round trip, so it is not worth a limit.
+            Route::StripeWebhook => Counter::Nothing,
+            _ => Counter::Key,
+        }
+    }
+
     /// What the log calls it: the operation's id in `openapi.json`, never the path (tickets stand in paths).
     pub fn name(&self) -> &'static str {
         match self {
@@ -68,6 +92,8 @@ impl Route {
             Route::VerifyShop => "verifyShop",
             Route::GetShop => "getShop",
             Route::UpdateShop => "updateShop",
+            Route::DeleteShop => "deleteShop",
+            Route::ExportShop => "exportShop",
             Route::RollApiKey => "rollApiKey",
             Route::RollSigningSecret => "rollSigningSecret",
             Route::StartConnect => "startConnect",
@@ -89,6 +115,12 @@ impl Route {
             Route::SummarizeTransactions => "summarizeTransactions",
             Route::ExportTransactions => "exportTransactions",
             Route::StripeWebhook => "stripeWebhook",
+            Route::AdminListShops => "adminListShops",
+            Route::AdminUpdateShop(_) => "adminUpdateShop",
+            Route::AdminSuspendShop(_) => "adminSuspendShop",
+            Route::AdminResumeShop(_) => "adminResumeShop",
+            Route::AdminListStrays => "adminListStrays",
+            Route::AdminMetrics => "adminMetrics",
         }
     }
 }
@@ -143,6 +175,8 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Post, "/v1/shops", |_| Route::CreateShop),
     on(Method::Get, "/v1/shop", |_| Route::GetShop),
     on(Method::Patch, "/v1/shop", |_| Route::UpdateShop),
+    on(Method::Delete, "/v1/shop", |_| Route::DeleteShop),
+    on(Method::Get, "/v1/shop/export", |_| Route::ExportShop),
     on(Method::Post, "/v1/shop/verify", |_| Route::VerifyShop),
     on(Method::Post, "/v1/shop/api_keys", |_| Route::RollApiKey),
     on(Method::Post, "/v1/shop/signing_secrets", |_| Route::RollSigningSecret),
@@ -170,6 +204,13 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Get, "/v1/transactions/{id}", Route::GetTransaction),
     // Stripe
     on(Method::Post, "/stripe/webhooks", |_| Route::StripeWebhook),
+    // Operator
+    on(Method::Get, "/v1/admin/shops", |_| Route::AdminListShops),
+    on(Method::Patch, "/v1/admin/shops/{id}", Route::AdminUpdateShop),
+    on(Method::Post, "/v1/admin/shops/{id}/suspend", Route::AdminSuspendShop),
+    on(Method::Post, "/v1/admin/shops/{id}/resume", Route::AdminResumeShop),
+    on(Method::Get, "/v1/admin/strays", |_| Route::AdminListStrays),
+    on(Method::Get, "/v1/admin/metrics", |_| Route::AdminMetrics),
 ];
 
 /// What [`find`] found.
@@ -237,7 +278,8 @@ fn allow(methods: impl Iterator<Item = Method>) -> &'static str {
     match (get, once, post, patch, delete) {
         (true, false, false, false, false) => "GET, HEAD",
         (true, false, true, false, false) => "GET, HEAD, POST",
-        (true, false, false, true, false) => "GET, HEAD, PATCH",
+        (true, false, false, true, true) => "GET, HEAD, PATCH, DELETE",
+        (false, false, false, true, false) => "PATCH",
         (true, false, false, false, true) => "GET, HEAD, DELETE",
         (false, true, false, false, false) => "GET",
         (false, false, true, false, false) => "POST",

@@ -61,6 +61,11 @@ impl SealKeys {
         self.0.first().map_or("", |key| key.id.as_str())
     }
 
+    /// The ids of the others: what they sealed is to be sealed anew.
+    pub fn older_ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().skip(1).map(|key| key.id.as_str())
+    }
+
     /// Seals `plain` under the first key. `nonce` must be fresh randomness every time: a nonce used twice with one
     /// key gives both plain texts away.
     pub fn seal(&self, nonce: [u8; 12], aad: &str, plain: &[u8]) -> Result<String> {
@@ -90,6 +95,17 @@ impl SealKeys {
             .decrypt(&Nonce::from(*nonce), Payload { msg: data, aad: aad.as_bytes() })
             .map_err(|_| Problem::fault("a sealed text does not open: altered, moved, or sealed under another key"))
     }
+}
+
+/// The id of the key that sealed a text.
+pub fn key_id(sealed: &str) -> Option<&str> {
+    sealed.split('.').nth(1)
+}
+
+/// The texts that a key sealed are those from the first of these up to, and without, the second.
+pub fn range(key_id: &str) -> (String, String) {
+    // '/' follows '.'.
+    (format!("{VERSION}.{key_id}."), format!("{VERSION}.{key_id}/"))
 }
 
 fn cipher(key: &SealKey) -> Result<Aes256Gcm> {

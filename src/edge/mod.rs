@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod http;
 pub mod js;
+pub mod limit;
 pub mod log;
 pub mod outside;
 
@@ -37,6 +38,8 @@ pub fn configuration(env: &Env) -> &'static std::result::Result<Config, Misconfi
 pub struct Counters {
     pub d1: Cell<u32>,
     pub stripe: Cell<u32>,
+    /// Stripe's id of the last call, by which its support and its Dashboard find it.
+    pub stripe_request: RefCell<Option<String>>,
     /// Whose request it is, once known.
     pub shop: RefCell<Option<String>>,
 }

@@ -87,6 +87,7 @@ pub fn stripe_answer<'a>(
         }
         Ok(received.map(|received| {
             let header = |name: &str| received.headers.get(name).ok().flatten();
+            *edge.counters.stripe_request.borrow_mut() = header("Request-Id");
             Answer {
                 status: received.status,
                 request_id: header("Request-Id"),

@@ -1,10 +1,11 @@
 //! Who asks, and to which addresses of the shop's answers may go.
 
 use crate::edge::Edge;
-use crate::edge::clock;
 use crate::edge::http::Incoming;
+use crate::edge::{clock, limit};
 use crate::error::{Problem, Result};
 use crate::id::Mode;
+use crate::limit::Counter;
 use crate::sign;
 use crate::store::connect::ConnectionRow;
 use crate::store::shops::ShopRow;
@@ -27,8 +28,8 @@ pub fn key_hash(incoming: &Incoming) -> Result<String> {
     Ok(sign::sha256_hex(token(incoming)?.as_bytes()))
 }
 
-/// What everyone is told whose key opens nothing: unknown, rolled, or of a superseded shop.
-pub fn unknown_key() -> Problem {
+/// What everyone is told whose key opens nothing: unknown, rolled, or of a superseded or deleted shop.
+fn unknown_key() -> Problem {
     Problem::unauthenticated(
         "api_key_invalid",
         "This key is not valid here. It may have been rolled, or the site was registered anew (see shop.superseded).",
@@ -36,18 +37,23 @@ pub fn unknown_key() -> Problem {
 }
 
 /// The operator's key, compared in constant time through its digest.
-pub fn operator(edge: &Edge, incoming: &Incoming) -> Result<()> {
+pub async fn operator(edge: &Edge, incoming: &Incoming) -> Result<()> {
     let given = sign::sha256_hex(token(incoming)?.as_bytes());
     match &edge.config.admin_key {
         Some(key) if sign::equal(sign::sha256_hex(key.expose().as_bytes()).as_bytes(), given.as_bytes()) => Ok(()),
-        _ => Err(Problem::unauthenticated("api_key_invalid", "This needs the operator's key.")),
+        _ => Err(refused(edge, incoming, Problem::unauthenticated("api_key_invalid", "This needs the operator's key.")).await),
     }
+}
+
+/// What answers a key that opens nothing. Attack: keys tried one after the other. They count against the address they come from.
+async fn refused(edge: &Edge, incoming: &Incoming, problem: Problem) -> Problem {
+    limit::count_address(&edge.env, edge.config, Counter::Address, incoming).await.err().unwrap_or(problem)
 }
 
 /// The shop of a key, pending ones too. One D1 round trip.
 pub async fn shop(edge: &Edge, incoming: &Incoming) -> Result<Box<ShopRow>> {
-    let shop = edge.db.shop_of_key(&key_hash(incoming)?, clock::now()).await?.ok_or_else(unknown_key)?;
-    let shop = known(edge, shop)?;
+    let found = edge.db.shop_of_key(&key_hash(incoming)?, clock::now()).await?;
+    let shop = known(edge, incoming, found).await?;
     if shop.status == "suspended" { Err(suspended()) } else { Ok(shop) }
 }
 
@@ -58,13 +64,20 @@ pub async fn verified_shop(edge: &Edge, incoming: &Incoming) -> Result<Box<ShopR
     Ok(shop)
 }
 
-/// Notes whose request this is.
-pub fn known(edge: &Edge, shop: Box<ShopRow>) -> Result<Box<ShopRow>> {
-    *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
-    if shop.status == "superseded" { Err(unknown_key()) } else { Ok(shop) }
+/// Notes whose request this is, and counts it. It is counted by the shop's id, after its row was read: by the key's hash it could
+/// be counted before, but a shop that rolls its key would begin anew with each.
+pub async fn known(edge: &Edge, incoming: &Incoming, found: Option<Box<ShopRow>>) -> Result<Box<ShopRow>> {
+    match found {
+        Some(shop) if !shop.ended() => {
+            *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
+            limit::count(&edge.env, edge.config, Counter::Key, &shop.id).await?;
+            Ok(shop)
+        }
+        _ => Err(refused(edge, incoming, unknown_key()).await),
+    }
 }
 
-fn suspended() -> Problem {
+pub fn suspended() -> Problem {
     Problem::forbidden("shop_suspended", "The operator of this Worker has suspended the shop. Payments under way are still recorded.")
 }
 

@@ -58,7 +58,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     // Load.
     let key_or_none = key.as_deref().unwrap_or_default();
     let loaded = edge.db.load_for_session(&key_hash, now, PATH, key_or_none, order_id.as_deref()).await?;
-    let shop = access::known(edge, loaded.shop.clone().ok_or_else(access::unknown_key)?)?;
+    let shop = access::known(edge, incoming, loaded.shop.clone()).await?;
     access::verified(&shop)?;
     let (key, body) = (key?, body?);
     // Parsed JSON has its members sorted: their order in the body does not matter.

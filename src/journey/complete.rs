@@ -74,7 +74,10 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str
 
 /// 303 to the shop with the signed result; without an address of the shop's, our own page says the same.
 fn go_home(edge: &Edge, shop: &ShopRow, row: &Row, session_id: &str, status: &'static str) -> Result<Reply> {
-    let Some(success_url) = &row.success_url else { return Ok(thanks(edge, shop, row, status)) };
+    // A deleted shop has no secret to sign with, and nobody to go home to.
+    let Some(success_url) = row.success_url.as_ref().filter(|_| shop.status != "deleted") else {
+        return Ok(thanks(edge, shop, row, status));
+    };
     let filled = weburl::fill_session(success_url, session_id);
     let url = weburl::WebUrl::parse(&filled, edge.config.allow_local).map_err(Problem::fault)?;
     let t = clock::now();
@@ -132,7 +135,7 @@ pub async fn cancel(edge: &Edge, transaction: &str) -> Result<Reply> {
     }
     let Some((row, shop)) = edge.db.transaction_with_shop(Some(transaction), "").await? else { return Ok(unknown(edge)) };
     *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
-    let Some(cancel_url) = &row.cancel_url else {
+    let Some(cancel_url) = row.cancel_url.as_ref().filter(|_| shop.status != "deleted") else {
         let html = page::cart_kept(&page::CartKept { shop_name: &shop.name, shop_url: &shop.site_url });
         return Ok(Reply::page(200, html, page::csp(edge.config.allow_local)));
     };

@@ -17,7 +17,7 @@ use crate::stripe::account::{self, Account};
 use crate::stripe::call::{Call, Outcome};
 use crate::stripe::oauth::{self, Grant};
 use crate::weburl::WebUrl;
-use crate::{sign, weburl};
+use crate::{seal, sign, weburl};
 use serde_json::{Map, Value};
 
 const TICKET_LIFE: i64 = 30 * 60;
@@ -261,7 +261,7 @@ async fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64
 }
 
 /// What a sealed token is bound to: it does not open for another shop, account or mode.
-fn token_context(shop_id: &str, account: &str, mode: Mode) -> String {
+pub fn token_context(shop_id: &str, account: &str, mode: Mode) -> String {
     format!("oauth/{shop_id}/{account}/{}", mode.name())
 }
 
@@ -332,7 +332,7 @@ pub async fn move_token(edge: &Edge, claim_hash: &str, connection_id: &str, seal
     let stored = async {
         let key = token_key(connection_id);
         js::call(&js::binding(&edge.env, "KV"), "put", &[key.into(), sealed.into()]).await.map_err(Problem::fault)?;
-        edge.db.token_moved(claim_hash).await
+        edge.db.token_moved(claim_hash, connection_id, seal::key_id(sealed).unwrap_or_default()).await
     };
     if let Err(problem) = stored.await {
         log::line(object! { "level": "warn", "event": "token_left_to_sweep", "connection": connection_id, "why": problem.cause });

@@ -1,6 +1,7 @@
 //! What was sold, by whom, for how much (contract, *Ledger*).
 
 use super::access;
+use super::lists::Page;
 use crate::edge::http::{Body, Download, Incoming, Reply};
 use crate::edge::{Edge, log};
 use crate::error::{Problem, Result};
@@ -50,41 +51,12 @@ fn filter(incoming: &Incoming) -> Result<Filter> {
     })
 }
 
-fn limit(incoming: &Incoming) -> Result<i64> {
-    match incoming.param("limit") {
-        None => Ok(10),
-        Some(text) => match text.parse::<i64>() {
-            Ok(limit) if (1..=100).contains(&limit) => Ok(limit),
-            Ok(_) => Err(Problem::value("parameter_invalid_integer", "limit", "limit must be from 1 to 100.")),
-            Err(_) => Err(Problem::shape("parameter_invalid_integer", "limit", "limit must be an integer from 1 to 100.")),
-        },
-    }
-}
-
 /// `GET /v1/transactions`
 pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming).await?;
-    let (filter, limit) = (filter(incoming)?, limit(incoming)?);
-    let (after, before) = (incoming.param("starting_after"), incoming.param("ending_before"));
-    let (cursor, name) = match (&after, &before) {
-        (Some(_), Some(_)) => {
-            return Err(Problem::value("parameter_invalid", "ending_before", "Give starting_after or ending_before, not both."));
-        }
-        (Some(id), None) => (Cursor::After(id), "starting_after"),
-        (None, Some(id)) => (Cursor::Before(id), "ending_before"),
-        (None, None) => (Cursor::Start, ""),
-    };
-    let Some(mut rows) = edge.db.transactions(&shop.id, &filter, &cursor, limit).await? else {
-        return Err(Problem::value("resource_missing", name, format!("No such transaction in {name}.")));
-    };
-    let wanted = usize::try_from(limit).unwrap_or(10);
-    let has_more = rows.len() > wanted;
-    rows.truncate(wanted);
-    if before.is_some() {
-        rows.reverse();
-    }
-    let data: Vec<Value> = rows.iter().map(Row::transaction).collect();
-    Ok(Reply::json(200, &object! { "object": "list", "data": data, "has_more": has_more, "url": "/v1/transactions" }))
+    let (filter, page) = (filter(incoming)?, Page::read(incoming)?);
+    let rows = edge.db.transactions(&shop.id, &filter, &page.cursor(), page.limit).await?;
+    page.reply("/v1/transactions", "transaction", rows.map(|rows| rows.iter().map(Row::transaction).collect()))
 }
 
 /// `GET /v1/transactions/{cct_…}`

@@ -1,11 +1,16 @@
 //! One file a story, each to be read from top to bottom: receive → load → decide → call Stripe → record → reply.
 
 pub mod access;
+pub mod admin;
 pub mod checkout;
 pub mod complete;
 pub mod connect;
+pub mod erase;
 pub mod event;
+pub mod export;
 pub mod ledger;
+pub mod lists;
+pub mod reseal;
 pub mod settle;
 pub mod shops;
 pub mod sweep;

@@ -17,7 +17,7 @@ const MAX_ORIGINS: usize = 20;
 const CHALLENGE_DEADLINE: u32 = 5_000;
 const CHALLENGE_LIMIT: usize = 4096;
 
-fn shop_object(shop: &ShopRow) -> Value {
+pub fn shop_object(shop: &ShopRow) -> Value {
     object! { "object": "shop",
     "id": shop.id,
     "site_url": shop.site_url,
@@ -56,7 +56,7 @@ fn read_origins(edge: &Edge, fields: &Fields<'_>) -> Result<Vec<String>> {
 /// `POST /v1/shops`
 pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     if edge.config.registration == Registration::Operator {
-        access::operator(edge, incoming)?;
+        access::operator(edge, incoming).await?;
     }
     let body = incoming.json().await?;
     let fields = Fields::open(&body, "", &["site_url", "challenge_url", "name", "webhook_url", "allowed_origins"])?;
@@ -173,7 +173,12 @@ pub async fn verify(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
             ));
         }
     }
-    if edge.db.site_is_held(&shop.site_url, &shop.id).await? && !takes_over(&shop) {
+    let holder = edge.db.site_holder(&shop.site_url, &shop.id).await?;
+    // Attack: whoever is suspended registers his site anew and goes on.
+    if holder.as_ref().is_some_and(|holder| holder.status == "suspended") {
+        return Err(access::suspended());
+    }
+    if holder.is_some() && !takes_over(&shop) {
         return Err(Problem::value(
             "challenge_failed",
             "challenge_url",

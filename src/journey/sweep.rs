@@ -15,6 +15,9 @@ const CHECKS: i64 = 40;
 const EXPIRIES: i64 = 20;
 const DEAUTHORIZATIONS: i64 = 10;
 const TOKENS: i64 = 20;
+const ERASURES: i64 = 3;
+/// Of each kind of what is sealed.
+const RESEALED: i64 = 50;
 
 pub async fn run(edge: &Edge) {
     let mut figures = serde_json::Map::new();
@@ -26,9 +29,13 @@ pub async fn run(edge: &Edge) {
         figures.insert(step.to_owned(), value);
     };
     note("asked", ask_due(edge).await);
+    note("erased", super::erase::run(edge, ERASURES).await);
     note("deauthorized", super::connect::settle_deauthorizations(edge, DEAUTHORIZATIONS).await);
     note("tokens_moved", move_tokens(edge).await);
+    note("resealed", super::reseal::run(edge, RESEALED).await);
     note("rows_expired", edge.db.expire(clock::now()).await.map(|gone| u32::try_from(gone).unwrap_or(u32::MAX)));
+    // For whoever watches: a sweep that does not run writes no line either.
+    note("noted", edge.db.ran("sweep", clock::now()).await.map(|()| 1));
     log::line(
         object! { "level": "info", "event": "sweep", "d1": edge.counters.d1.get(), "stripe": edge.counters.stripe.get(), "figures": figures },
     );

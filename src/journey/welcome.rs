@@ -36,6 +36,7 @@ pub fn health_misconfigured(broken: &Misconfigured) -> Reply {
 pub fn sorry(problem: &Problem, request_id: &str) -> Reply {
     let what_happened = match problem.kind {
         Kind::NotConfigured => "This service is not set up completely, so it could not do what you asked for.",
+        Kind::RateLimit => "Too many requests came from your network within one minute.",
         Kind::Upstream => "Stripe does not answer at the moment.",
         _ => "Something went wrong on our side.",
     };

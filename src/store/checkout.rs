@@ -129,7 +129,7 @@ impl Db {
                    customer, stripe_form, stripe_key, attempt_until, created, check_at)
                  SELECT ?5, ?1, ?6, ?7, ?8, 'open', ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
                         ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37
-                 WHERE {holds} AND NOT EXISTS (SELECT 1 FROM transactions o WHERE o.shop_id = ?1 AND o.livemode = ?6 AND o.order_id = ?23
+                 WHERE {holds} AND EXISTS (SELECT 1 FROM shops WHERE id = ?1 AND status = 'active') AND NOT EXISTS (SELECT 1 FROM transactions o WHERE o.shop_id = ?1 AND o.livemode = ?6 AND o.order_id = ?23
                    AND o.status IN ('processing', 'authorized', 'paid', 'partially_refunded', 'disputed'))
                  ON CONFLICT DO NOTHING"
             );

@@ -277,8 +277,12 @@ impl Db {
         Ok(answers.at(3)?.changes()? == 1)
     }
 
-    pub fn token_moved(&self, claim_hash: &str) -> Pending<()> {
-        self.run(vec![sql!(self, "UPDATE connect_claims SET sealed_token = NULL WHERE hash = ?1 AND status = 'confirmed'", claim_hash)])
+    /// The token is in KV now, sealed under `seal`.
+    pub fn token_moved(&self, claim_hash: &str, connection_id: &str, seal: &str) -> Pending<()> {
+        self.run(vec![
+            sql!(self, "UPDATE connections SET token_seal = ?2 WHERE id = ?1", connection_id, seal),
+            sql!(self, "UPDATE connect_claims SET sealed_token = NULL WHERE hash = ?1 AND status = 'confirmed'", claim_hash),
+        ])
     }
 
     pub fn account_checked(

@@ -5,23 +5,29 @@
 //!
 //! | table | lives | protected by |
 //! | --- | --- | --- |
-//! | `shops` | for good; pending ones 24 h | signing secrets sealed (AES-256-GCM, bound to the shop's id) |
+//! | `shops` | for good, deleted ones as `id`, `site_url` and dates; pending ones 24 h | signing secrets sealed (AES-256-GCM, bound to the shop's id) |
 //! | `api_keys` | for good; rolled ones 24 h | SHA-256 of 256 random bits, never the key |
 //! | `connect_tickets` | 30 min | SHA-256; opens nothing without the browser's cookie and the verifier |
 //! | `connect_states` | 10 min, used once | SHA-256; consumed in one conditional statement |
 //! | `connect_claims` | 10 min, confirmed ones 24 h | SHA-256; token sealed until it moves to KV |
 //! | `connections` | for good, gone ones too | nothing secret |
 //! | `deauthorizations` | until Stripe was told | nothing secret |
-//! | `transactions` | for good | buyer's data in clear: restrict who may read D1 |
+//! | `transactions` | for good; of a deleted shop only the books | buyer's data in clear: restrict who may read D1 |
 //! | `idempotency` | 48 h | answers hold no secret |
 //! | `stripe_events` | 40 days (Stripe resends for 30) | ids only |
 //! | `notices` | for good | buyer's data in clear, as in `transactions` |
 //! | `strays` | for the operator | ids only, no content |
+//! | `erasures` | until nothing personal of a deleted shop is left | ids only |
+//! | `runs` | for good, one row for each job | times only |
 //! | KV `oauth/{connection}` | as long as the connection | sealed, bound to shop, account and mode |
 
+pub mod admin;
 pub mod checkout;
 pub mod connect;
+pub mod erase;
+pub mod export;
 pub mod notices;
+pub mod reseal;
 pub mod shops;
 pub mod transactions;
 
@@ -151,6 +157,11 @@ pub struct Answers(Vec<Rows>);
 impl Answers {
     pub fn at(&self, index: usize) -> Result<&Rows> {
         self.0.get(index).ok_or_else(|| Problem::fault("D1 answered fewer statements than were sent"))
+    }
+
+    /// The answer of the last statement.
+    pub fn into_last(mut self) -> Option<Rows> {
+        self.0.pop()
     }
 }
 

@@ -13,7 +13,10 @@ impl Db {
         sql!(
             self,
             "INSERT INTO notices (id, shop_id, type, once, object, transaction_id, created, status, due_at)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 'due', ?7 WHERE changes() > 0 ON CONFLICT DO NOTHING",
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 'due', ?7 WHERE changes() > 0
+               -- Of a deleted shop nothing personal is written any more, and nobody is there to be told.
+               AND NOT EXISTS (SELECT 1 FROM shops WHERE id = ?2 AND status = 'deleted')
+             ON CONFLICT DO NOTHING",
             id,
             &row.shop_id,
             kind,

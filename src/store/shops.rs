@@ -30,6 +30,11 @@ record! {
 }
 
 impl ShopRow {
+    /// Whether it is one no more: no key opens it, and no buyer is sent to it with a signature.
+    pub fn ended(&self) -> bool {
+        matches!(self.status.as_str(), "superseded" | "deleted")
+    }
+
     pub fn origins(&self) -> Vec<String> {
         serde_json::from_str(&self.allowed_origins).ok().and_then(|value| Vec::read(Some(value))).unwrap_or_default()
     }
@@ -95,17 +100,14 @@ impl Db {
         )
     }
 
-    /// Whether another shop holds this site: then only a fixed address may prove a second one.
-    pub async fn site_is_held(&self, site_url: &str, by_other_than: &str) -> Result<bool> {
-        let rows = self
-            .one(sql!(
-                self,
-                "SELECT count(*) AS n FROM shops WHERE site_url = ?1 AND status IN ('active', 'suspended') AND id <> ?2",
-                site_url,
-                by_other_than
-            ))
-            .await?;
-        Ok(rows.number()? > 0)
+    /// Another shop that holds this site: then only a fixed address may prove a second one.
+    pub fn site_holder(&self, site_url: &str, other_than: &str) -> Pending<Option<Box<ShopRow>>> {
+        self.find(sql!(
+            self,
+            "SELECT * FROM shops WHERE site_url = ?1 AND status IN ('active', 'suspended') AND id <> ?2",
+            site_url,
+            other_than
+        ))
     }
 
     /// Makes a pending shop active and supersedes the one that held the site, in one batch.

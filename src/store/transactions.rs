@@ -1,5 +1,6 @@
 //! The ledger's rows: found, moved, listed, summed. And what the sweep looks for.
 
+use super::erase::ERASED;
 use super::{Bind, Db, Pending, Statement};
 use crate::error::Result;
 use crate::ledger::{News, Row, Status};
@@ -128,8 +129,9 @@ impl Db {
                amount_subtotal = coalesce(?5, amount_subtotal), amount_tax = coalesce(?6, amount_tax),
                amount_shipping = coalesce(?7, amount_shipping), amount_capturable = coalesce(?8, amount_capturable),
                amount_captured = coalesce(?9, amount_captured), capture_before = coalesce(?10, capture_before),
-               customer = coalesce(?11, customer), shipping_details = coalesce(?12, shipping_details),
-               billing_details = coalesce(?13, billing_details),
+               customer = CASE WHEN {ERASED} THEN NULL ELSE coalesce(?11, customer) END,
+               shipping_details = CASE WHEN {ERASED} THEN NULL ELSE coalesce(?12, shipping_details) END,
+               billing_details = CASE WHEN {ERASED} THEN NULL ELSE coalesce(?13, billing_details) END,
                paid_at = CASE WHEN ?2 = 'paid' THEN coalesce(paid_at, ?14) ELSE paid_at END,
                checkout_session = coalesce(checkout_session, ?15), stripe_form = NULL, check_at = ?16, checks = 0,
                events = json_insert(events, '$[#]', json_object('type', ?2, 'created', CAST(?14 AS INTEGER), 'by', ?17))
@@ -165,15 +167,11 @@ impl Db {
     pub fn note_buyer(&self, id: &str, news: &News) -> Statement {
         let render = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string);
         let (customer, shipping, billing) = (render(&news.customer), render(&news.shipping_details), render(&news.billing_details));
-        sql!(
-            self,
+        let text = format!(
             "UPDATE transactions SET customer = coalesce(?2, customer), shipping_details = coalesce(?3, shipping_details),
-               billing_details = coalesce(?4, billing_details) WHERE id = ?1 AND status <> 'open'",
-            id,
-            &customer,
-            &shipping,
-            &billing
-        )
+               billing_details = coalesce(?4, billing_details) WHERE id = ?1 AND status <> 'open' AND NOT {ERASED}"
+        );
+        sql!(self, &text, id, &customer, &shipping, &billing)
     }
 
     /// Keeps that an event was applied. A doubled event finds its id.

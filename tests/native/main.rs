@@ -3,6 +3,7 @@
 mod cart;
 mod config;
 mod ledger;
+mod limit;
 mod money;
 mod pages;
 mod route;

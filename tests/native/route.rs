@@ -88,7 +88,7 @@ fn every_other_method_is_a_405_with_what_is_allowed() {
 fn head_is_get_and_no_cors() {
     assert_eq!(find("HEAD", "/healthz"), find("GET", "/healthz"));
     assert_eq!(find("OPTIONS", "/v1/checkout/sessions"), Found::NotAllowed("POST"));
-    assert_eq!(find("OPTIONS", "/v1/shop"), Found::NotAllowed("GET, HEAD, PATCH"));
+    assert_eq!(find("OPTIONS", "/v1/shop"), Found::NotAllowed("GET, HEAD, PATCH, DELETE"));
     assert_eq!(find("PUT", "/v1/connection"), Found::NotAllowed("GET, HEAD, DELETE"));
 }
 

@@ -46,11 +46,12 @@ function defaultVars(url, stripe) {
 /**
  * vars: overrides; `undefined` takes a variable away.
  * stripe: a running local Stripe: its addresses and keys are put in, its redirect URI and webhooks point back here.
- * port: a fixed one, else any. host: 'localhost' or '127.0.0.1', as `url` shows it.
+ * without: kinds of bindings that are left out. port: a fixed one, else any. host: 'localhost' or '127.0.0.1', as `url` shows it.
  */
-export async function startWorker({ vars = {}, stripe, port, host = 'localhost', buildDir = BUILD, onLog } = {}) {
+export async function startWorker({ vars = {}, stripe, port, host = 'localhost', buildDir = BUILD, onLog, without = [] } = {}) {
   if (!existsSync(join(buildDir, 'index_bg.wasm'))) throw new Error('the Worker is not built: run `npm run build` first');
   const { options, statements } = await workerConfig();
+  for (const kind of without) delete options[kind];
   const chosen = port ?? await freePort();
   const url = `http://${host}:${chosen}`;
   const planted = defaultVars(url, stripe);

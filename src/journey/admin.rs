@@ -1,0 +1,131 @@
+//! What the operator sees and does (contract, *Operator*). Without `ADMIN_KEY` there is nothing here.
+
+use super::access;
+use super::lists::Page;
+use super::shops::shop_object;
+use crate::edge::http::{Body, Incoming, Reply};
+use crate::edge::{Edge, clock};
+use crate::error::{Problem, Result};
+use crate::fields::Fields;
+use crate::money::{Currency, MAX_CHARGE};
+use crate::record::Json;
+use crate::store::admin::METRICS;
+use crate::store::shops::ShopRow;
+use serde_json::Value;
+
+const STATUSES: [&str; 5] = ["pending", "active", "suspended", "superseded", "deleted"];
+
+async fn operator(edge: &Edge, incoming: &Incoming) -> Result<()> {
+    if edge.config.admin_key.is_none() {
+        return Err(Problem::nothing_here());
+    }
+    access::operator(edge, incoming).await
+}
+
+/// The shop as its operator sees it.
+fn seen(shop: &ShopRow) -> Value {
+    let mut object = shop_object(shop);
+    if let Value::Object(members) = &mut object {
+        members.insert("fee_bps".into(), shop.fee_bps.json());
+        let fixed = shop.fee_fixed.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        members.insert("fee_fixed".into(), fixed.json());
+    }
+    object
+}
+
+/// `GET /v1/admin/shops`
+pub async fn shops(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    operator(edge, incoming).await?;
+    let page = Page::read(incoming)?;
+    let status = incoming.param("status");
+    if status.as_deref().is_some_and(|status| !STATUSES.contains(&status)) {
+        return Err(Problem::value("parameter_invalid", "status", format!("status must be one of {}.", STATUSES.join(", "))));
+    }
+    let rows = edge.db.all_shops(status.as_deref(), &page.cursor(), page.limit).await?;
+    page.reply("/v1/admin/shops", "shop", rows.map(|rows| rows.iter().map(seen).collect()))
+}
+
+/// `POST /v1/admin/shops/{id}/suspend` and `…/resume`; once more changes nothing.
+pub async fn switch(edge: &Edge, incoming: &mut Incoming, id: &str, suspend: bool) -> Result<Reply> {
+    operator(edge, incoming).await?;
+    Fields::open(&incoming.json().await?, "", &[])?;
+    let to = if suspend { "suspended" } else { "active" };
+    match edge.db.switch_shop(id, to).await? {
+        Some(shop) if shop.status == to => Ok(Reply::json(200, &seen(&shop))),
+        Some(shop) => Err(Problem::request(
+            409,
+            "shop_not_active",
+            format!("This shop is {}: only one that is active can be suspended, and resumed after that.", shop.status),
+        )),
+        None => Err(Problem::missing("shop", id)),
+    }
+}
+
+/// `PATCH /v1/admin/shops/{id}`: what is named is set, `null` takes it back (the variables hold again), the rest stays.
+pub async fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+    operator(edge, incoming).await?;
+    let body = incoming.json().await?;
+    let fields = Fields::open(&body, "", &["fee_bps", "fee_fixed"])?;
+    let bps = fields.integer("fee_bps", 0, 10_000)?;
+    let fixed = match fields.get("fee_fixed") {
+        None => None,
+        Some(value) => {
+            let names: Vec<&str> = value.as_object().map(|members| members.keys().map(String::as_str).collect()).unwrap_or_default();
+            let amounts = Fields::open(value, "fee_fixed", &names)?;
+            for name in names {
+                if Currency::parse(name).is_none_or(|currency| currency.code() != name) {
+                    return Err(Problem::value_about(
+                        "currency_unsupported",
+                        &amounts.name(name),
+                        "is no currency that Stripe charges in, in lower case.",
+                    ));
+                }
+                amounts.need(name)?;
+                amounts.integer(name, 0, MAX_CHARGE)?;
+            }
+            Some(value.to_string())
+        }
+    };
+    let named = |name: &str| fields.raw(name).is_some();
+    let shop = edge.db.set_fees(id, named("fee_bps").then_some(bps), named("fee_fixed").then_some(fixed)).await?;
+    shop.map(|shop| Reply::json(200, &seen(&shop))).ok_or_else(|| Problem::missing("shop", id))
+}
+
+/// `GET /v1/admin/strays`
+pub async fn strays(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    operator(edge, incoming).await?;
+    let page = Page::read(incoming)?;
+    let rows = edge.db.strays(&page.cursor(), page.limit).await?;
+    let objects = |rows: Vec<_>| rows.iter().map(stray_object).collect();
+    page.reply("/v1/admin/strays", "stray", rows.map(objects))
+}
+
+fn stray_object(row: &crate::store::admin::StrayRow) -> Value {
+    object! { "object": "stray", "id": row.id, "kind": row.kind, "object_id": row.object_id, "transaction": row.transaction_id,
+    "account": row.account, "livemode": row.livemode != 0, "reason": row.reason, "created": row.created }
+}
+
+/// `GET /v1/admin/metrics`, in the Prometheus text format 0.0.4. All are gauges: they are counted when they are asked for.
+pub async fn metrics(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    operator(edge, incoming).await?;
+    let found = edge.db.figures(edge.config.seal_keys.first_id(), clock::now()).await?;
+    let mut text = String::new();
+    for (metric, figures) in METRICS.iter().zip(found) {
+        for part in ["# HELP ", metric.name, " ", metric.help, "\n# TYPE ", metric.name, " gauge\n"] {
+            text.push_str(part);
+        }
+        for figure in figures {
+            text.push_str(metric.name);
+            if let Some(labels) = &figure.labels {
+                text.push('{');
+                text.push_str(labels);
+                text.push('}');
+            }
+            text.push(' ');
+            text.push_str(&figure.n.to_string());
+            text.push('\n');
+        }
+    }
+    let headers = vec![("Content-Type", "text/plain; version=0.0.4; charset=utf-8".to_owned()), ("Cache-Control", "no-store".to_owned())];
+    Ok(Reply { status: 200, headers, body: Body::Text(text) })
+}

@@ -1,0 +1,88 @@
+//! A shop leaves (contract, *Shops*, `DELETE /v1/shop`): disconnected, its keys, tokens and personal data erased, the books kept.
+//!
+//! The order: one batch ends the shop and owes the rest. Then open sessions are ended, tokens and personal data erased slice by
+//! slice, and last, once nothing is under way any more, the account is given back at Stripe: given back before, an open session
+//! could still be paid where nobody here could see it. What a request does not get done, the sweep does.
+
+use super::{access, checkout, connect};
+use crate::edge::http::{Incoming, Reply};
+use crate::edge::{Edge, clock, js, log};
+use crate::error::{Problem, Result};
+use crate::store::connect::token_key;
+use crate::store::erase::Erasure;
+
+/// Sessions that are ended in one go, and slices that are cleared.
+const SESSIONS: i64 = 20;
+const SLICES: u32 = 10;
+/// How long a payment that a bank takes its time over keeps the account from being given back, seconds.
+const PATIENCE: i64 = 14 * 24 * 3600;
+
+/// `DELETE /v1/shop`
+pub async fn delete_shop(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::shop(edge, incoming).await?;
+    let now = clock::now();
+    edge.db.delete_shop(&shop, now).await?;
+    let erasure = Erasure { shop_id: shop.id.clone(), created: now };
+    let more = async {
+        end_sessions(edge, &shop.id).await?;
+        go_on(edge, &erasure, now).await?;
+        connect::settle_deauthorizations(edge, 5).await
+    };
+    if let Err(problem) = more.await {
+        log::line(
+            object! { "level": "warn", "event": "erasure_left_to_sweep", "shop": shop.id, "why": problem.code, "cause": problem.cause },
+        );
+    }
+    Ok(Reply::json(200, &object! { "object": "shop", "id": shop.id, "deleted": true }))
+}
+
+/// Ends what is open, as long as Stripe answers; the sweep ends the rest, as after the kill switch.
+async fn end_sessions(edge: &Edge, shop_id: &str) -> Result<()> {
+    for row in edge.db.open_sessions(shop_id, SESSIONS).await? {
+        if let Err(problem) = checkout::end(edge, &row).await {
+            log::line(object! { "level": "warn", "event": "expire_failed", "transaction": row.id, "why": problem.code });
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The sweep's part. Answers how many shops are done.
+pub async fn run(edge: &Edge, limit: i64) -> Result<u32> {
+    let now = clock::now();
+    let mut done = 0_u32;
+    for erasure in edge.db.due_erasures(now, limit).await? {
+        match go_on(edge, &erasure, now).await {
+            Ok(true) => done = done.saturating_add(1),
+            Ok(false) => {}
+            // One shop's trouble is its own.
+            Err(problem) => {
+                log::line(object! { "level": "warn", "event": "erasure_failed", "shop": erasure.shop_id, "cause": problem.cause });
+                edge.db.erasure_later(&erasure.shop_id, now.saturating_add(60)).await?;
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Goes on with one shop; `true` when nothing is left to do. Every step may be repeated.
+async fn go_on(edge: &Edge, erasure: &Erasure, now: i64) -> Result<bool> {
+    let shop_id = &erasure.shop_id;
+    for connection in edge.db.tokens_of(shop_id).await? {
+        js::call(&js::binding(&edge.env, "KV"), "delete", &[token_key(&connection).into()]).await.map_err(Problem::fault)?;
+        edge.db.token_gone(&connection).await?;
+    }
+    for _ in 0..SLICES {
+        if !edge.db.erase_slice(shop_id).await? {
+            let waits = now < erasure.created.saturating_add(PATIENCE) && edge.db.under_way(shop_id).await? > 0;
+            if waits {
+                edge.db.erasure_later(shop_id, now.saturating_add(60)).await?;
+            } else {
+                edge.db.erasure_done(shop_id, now).await?;
+            }
+            return Ok(!waits);
+        }
+    }
+    edge.db.erasure_later(shop_id, now).await?;
+    Ok(false)
+}

@@ -1,0 +1,228 @@
+//! What only the operator sees: all shops, the strays, the figures.
+
+use super::transactions::Cursor;
+use super::{Bind, Db, Pending, Rows, Statement};
+use crate::error::Result;
+use crate::store::shops::ShopRow;
+use crate::{id, seal, sql};
+
+record! {
+    #[derive(Debug)]
+    pub struct StrayRow {
+        pub id: String,
+        pub kind: String,
+        pub object_id: String,
+        pub transaction_id: String,
+        pub account: Option<String>,
+        pub livemode: i64,
+        pub reason: String,
+        pub created: i64,
+    }
+}
+
+record! {
+    /// One figure; `labels` as Prometheus writes them, without the braces.
+    #[derive(Debug)]
+    pub struct Figure {
+        pub labels: Option<String>,
+        pub n: i64,
+    }
+}
+
+/// A family of figures. `{now}`, `{day}` (the first id of the last 24 hours) and `{from}`, `{below}` (the range of what the first
+/// seal key sealed) are filled in.
+pub struct Metric {
+    pub name: &'static str,
+    pub help: &'static str,
+    sql: &'static str,
+}
+
+/// None of them looks through the ledger: each counts over an index that holds only what it counts, or over the ids of one day.
+pub const METRICS: [Metric; 16] = [
+    Metric {
+        name: "cognitivecart_shops",
+        help: "Shops by status.",
+        sql: "SELECT 'status=\"' || status || '\"' AS labels, count(*) AS n FROM shops GROUP BY status",
+    },
+    Metric {
+        name: "cognitivecart_connections",
+        help: "Stripe accounts connected, and connections that have ended.",
+        sql: "SELECT 'mode=\"' || iif(livemode, 'live', 'test') || '\",status=\"' || status || '\"' AS labels, count(*) AS n
+              FROM connections GROUP BY status, livemode",
+    },
+    Metric {
+        name: "cognitivecart_transactions_unsettled",
+        help: "Transactions that may still change by themselves.",
+        sql: "SELECT 'mode=\"' || iif(livemode, 'live', 'test') || '\",status=\"' || status || '\"' AS labels, count(*) AS n
+              FROM transactions WHERE status IN ('open', 'processing', 'authorized') GROUP BY status, livemode",
+    },
+    Metric {
+        name: "cognitivecart_transactions_last_day",
+        help: "Transactions begun in the last 24 hours, by what became of them.",
+        sql: "SELECT 'mode=\"' || iif(livemode, 'live', 'test') || '\",status=\"' || status || '\"' AS labels, count(*) AS n
+              FROM transactions WHERE id >= '{day}' GROUP BY status, livemode",
+    },
+    Metric {
+        name: "cognitivecart_transactions_overdue",
+        help: "Open transactions whose session ended an hour ago or more: Stripe should have been asked.",
+        sql: "SELECT count(*) AS n FROM transactions WHERE status IN ('open', 'processing', 'authorized') AND status = 'open'
+              AND expires_at < {now} - 3600",
+    },
+    Metric {
+        name: "cognitivecart_checks_due",
+        help: "Transactions about which Stripe is to be asked now.",
+        sql: "SELECT count(*) AS n FROM transactions WHERE check_at <= {now}",
+    },
+    Metric {
+        name: "cognitivecart_notices_due",
+        help: "Notices that are to be sent now.",
+        sql: "SELECT count(*) AS n FROM notices WHERE due_at <= {now}",
+    },
+    Metric {
+        name: "cognitivecart_notices_waiting",
+        help: "Notices that were not delivered yet and are tried again.",
+        sql: "SELECT count(*) AS n FROM notices WHERE due_at IS NOT NULL",
+    },
+    Metric {
+        name: "cognitivecart_notices_late_seconds",
+        help: "How long the first notice in the queue has been due.",
+        sql: "SELECT max(0, {now} - coalesce((SELECT min(due_at) FROM notices WHERE due_at IS NOT NULL), {now})) AS n",
+    },
+    Metric {
+        name: "cognitivecart_notices_dead",
+        help: "Notices of the last 7 days that were given up.",
+        sql: "SELECT count(*) AS n FROM notices WHERE status = 'dead' AND created > {now} - 604800",
+    },
+    // Strays are never deleted, so the last one's number is their count.
+    Metric {
+        name: "cognitivecart_strays",
+        help: "Events and Sessions that named a transaction and were not what was created, ever.",
+        sql: "SELECT coalesce(max(rowid), 0) AS n FROM strays",
+    },
+    Metric {
+        name: "cognitivecart_deauthorizations_owed",
+        help: "Accounts that are to be given back at Stripe.",
+        sql: "SELECT count(*) AS n FROM deauthorizations",
+    },
+    Metric {
+        name: "cognitivecart_erasures_unfinished",
+        help: "Deleted shops of which something may be left.",
+        sql: "SELECT count(*) AS n FROM erasures",
+    },
+    Metric {
+        name: "cognitivecart_sealed_under_old_key",
+        help: "Secrets that are not sealed under the first of SEAL_KEYS; at 0 the others may be removed.",
+        sql: "SELECT (SELECT count(*) FROM shops WHERE signing_secret > '' AND signing_secret < '{from}')
+                + (SELECT count(*) FROM shops WHERE signing_secret >= '{below}')
+                + (SELECT count(*) FROM shops WHERE previous_signing_secret < '{from}')
+                + (SELECT count(*) FROM shops WHERE previous_signing_secret >= '{below}')
+                + (SELECT count(*) FROM connect_claims WHERE sealed_token < '{from}')
+                + (SELECT count(*) FROM connect_claims WHERE sealed_token >= '{below}')
+                + (SELECT count(*) FROM connections WHERE token_seal < '{key}')
+                + (SELECT count(*) FROM connections WHERE token_seal > '{key}') AS n",
+    },
+    Metric {
+        name: "cognitivecart_sweep_last_run_timestamp_seconds",
+        help: "When the sweep last came to its end.",
+        sql: "SELECT coalesce((SELECT at FROM runs WHERE name = 'sweep'), 0) AS n",
+    },
+    Metric { name: "cognitivecart_time_seconds", help: "The Worker's clock.", sql: "SELECT {now} AS n" },
+];
+
+impl Db {
+    /// A page of a table, newest first; one row more than asked for. `order` is a column that grows with time. `None`: there is no
+    /// such row to begin at.
+    fn page(&self, table: &str, order: &str, status: Option<&str>, cursor: &Cursor<'_>, limit: i64) -> Pending<Option<Rows>> {
+        let (id, compare, direction) = match cursor {
+            Cursor::Start => (None, "", "DESC"),
+            Cursor::After(id) => (Some(*id), "<", "DESC"),
+            Cursor::Before(id) => (Some(*id), ">", "ASC"),
+        };
+        let mut text = format!("SELECT * FROM {table} WHERE 1");
+        let mut binds: Vec<Bind<'_>> = Vec::new();
+        let mut batch: Vec<Statement> = Vec::new();
+        if let Some(id) = id {
+            binds.push(Bind::Text(id));
+            text.push_str(&format!(" AND {order} {compare} (SELECT {order} FROM {table} WHERE id = ?1)"));
+            batch.push(sql!(self, &format!("SELECT id FROM {table} WHERE id = ?1"), id));
+        }
+        if let Some(status) = status {
+            binds.push(Bind::Text(status));
+            text.push_str(&format!(" AND status = ?{}", binds.len()));
+        }
+        text.push_str(&format!(" ORDER BY {order} {direction} LIMIT {}", limit.saturating_add(1)));
+        batch.push(self.statement(&text, &binds));
+        let asked = self.batch(batch);
+        let begins_somewhere = id.is_some();
+        Box::pin(async move {
+            let answers = asked.await?;
+            if begins_somewhere && !answers.at(0)?.any() {
+                return Ok(None);
+            }
+            Ok(answers.into_last())
+        })
+    }
+
+    pub async fn all_shops(&self, status: Option<&str>, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<ShopRow>>> {
+        self.page("shops", "id", status, cursor, limit).await?.map(|rows| rows.all()).transpose()
+    }
+
+    /// By the order in which they were written down: several may be of one second.
+    pub async fn strays(&self, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<StrayRow>>> {
+        self.page("strays", "rowid", None, cursor, limit).await?.map(|rows| rows.all()).transpose()
+    }
+
+    /// Suspends a shop or lets it go on; answers the shop as it is then. One that is neither active nor suspended stays as it is.
+    pub async fn switch_shop(&self, id: &str, status: &str) -> Result<Option<Box<ShopRow>>> {
+        self.batch(vec![
+            sql!(self, "UPDATE shops SET status = ?2 WHERE id = ?1 AND status IN ('active', 'suspended')", id, status),
+            sql!(self, "SELECT * FROM shops WHERE id = ?1", id),
+        ])
+        .await?
+        .at(1)?
+        .first()
+    }
+
+    /// Sets the platform's fee of a shop, each part only where it is named; `None` inside takes it back.
+    pub async fn set_fees(&self, id: &str, bps: Option<Option<i64>>, fixed: Option<Option<String>>) -> Result<Option<Box<ShopRow>>> {
+        let mut batch = Vec::new();
+        if let Some(bps) = bps {
+            batch.push(sql!(self, "UPDATE shops SET fee_bps = ?2 WHERE id = ?1", id, bps));
+        }
+        if let Some(fixed) = &fixed {
+            batch.push(sql!(self, "UPDATE shops SET fee_fixed = ?2 WHERE id = ?1", id, fixed));
+        }
+        let last = batch.len();
+        batch.push(sql!(self, "SELECT * FROM shops WHERE id = ?1", id));
+        self.batch(batch).await?.at(last)?.first()
+    }
+
+    /// The figures of [`METRICS`], in their order, at one moment.
+    pub async fn figures(&self, seal_key: &str, now: i64) -> Result<Vec<Vec<Figure>>> {
+        let (from, below) = seal::range(seal_key);
+        let day = id::lowest_at("cct_", now.saturating_sub(24 * 3600));
+        let filled = [("{now}", now.to_string()), ("{day}", day), ("{from}", from), ("{below}", below), ("{key}", seal_key.to_owned())];
+        let batch = METRICS
+            .iter()
+            .map(|metric| {
+                let mut text = metric.sql.to_owned();
+                for (name, value) in &filled {
+                    text = text.replace(name, value);
+                }
+                sql!(self, &text)
+            })
+            .collect();
+        let answers = self.batch(batch).await?;
+        (0..METRICS.len()).map(|at| answers.at(at)?.all()).collect()
+    }
+
+    /// Notes that a job came to its end.
+    pub fn ran(&self, job: &str, now: i64) -> Pending<()> {
+        self.run(vec![sql!(
+            self,
+            "INSERT INTO runs (name, at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET at = excluded.at",
+            job,
+            now
+        )])
+    }
+}

@@ -1,0 +1,142 @@
+//! A shop that leaves: its keys, tokens and secrets, and the personal data of its buyers. The books stay.
+
+use super::shops::ShopRow;
+use super::{Db, Pending};
+use crate::error::Result;
+use crate::sql;
+
+/// Of a row in `transactions`: whether its shop was deleted, so that nothing personal may be written to it any more.
+pub const ERASED: &str = "EXISTS (SELECT 1 FROM shops WHERE shops.id = transactions.shop_id AND shops.status = 'deleted')";
+
+/// Transactions that are cleared in one statement.
+const SLICE: i64 = 200;
+
+record! {
+    /// A deleted shop of which something may be left.
+    #[derive(Debug)]
+    pub struct Erasure {
+        pub shop_id: String,
+        pub created: i64,
+    }
+}
+
+impl Db {
+    /// Ends a shop, atomically: from here on no key opens it, nothing can be sold or connected for it, and no personal data is
+    /// written. What takes longer is owed in `erasures`, by the same batch. A pending shop, which has no books, goes altogether.
+    pub fn delete_shop(&self, shop: &ShopRow, now: i64) -> Pending<()> {
+        let id = &shop.id;
+        self.run_repeatable(vec![
+            sql!(self, "DELETE FROM shops WHERE id = ?1 AND status = 'pending'", id),
+            // Its address stays: the books must tell whose they are.
+            sql!(
+                self,
+                "UPDATE shops SET status = 'deleted', checkout_enabled = 0, name = site_url, challenge = '', challenge_url = '',
+                   webhook_url = NULL, allowed_origins = '[]', create_session_endpoint = NULL, default_success_url = NULL,
+                   default_cancel_url = NULL, signing_secret = '', previous_signing_secret = NULL,
+                   previous_signing_secret_expires_at = NULL WHERE id = ?1",
+                id
+            ),
+            sql!(self, "DELETE FROM api_keys WHERE shop_id = ?1", id),
+            sql!(
+                self,
+                "INSERT INTO deauthorizations (account, livemode, reason, due_at)
+                 SELECT account, livemode, 'shop deleted', ?2 FROM connect_claims WHERE shop_id = ?1 AND status = 'waiting'
+                 ON CONFLICT (account, livemode) DO NOTHING",
+                id,
+                now
+            ),
+            sql!(self, "DELETE FROM connect_claims WHERE shop_id = ?1", id),
+            sql!(self, "DELETE FROM connect_states WHERE ticket IN (SELECT hash FROM connect_tickets WHERE shop_id = ?1)", id),
+            sql!(self, "DELETE FROM connect_tickets WHERE shop_id = ?1", id),
+            sql!(
+                self,
+                "UPDATE connections SET status = 'gone', gone_at = ?2, gone_reason = 'deleted' WHERE shop_id = ?1 AND status = 'active'",
+                id,
+                now
+            ),
+            // What is open is due for the sweep, which ends it: checkout_enabled is 0.
+            sql!(
+                self,
+                "UPDATE transactions SET check_at = ?2, checks = 0 WHERE shop_id = ?1 AND status = 'open' AND checkout_session IS NOT NULL",
+                id,
+                now
+            ),
+            sql!(
+                self,
+                "INSERT INTO erasures (shop_id, created, due_at) SELECT id, ?2, ?2 FROM shops WHERE id = ?1 AND status = 'deleted'
+                 ON CONFLICT (shop_id) DO NOTHING",
+                id,
+                now
+            ),
+        ])
+    }
+
+    pub fn due_erasures(&self, now: i64, limit: i64) -> Pending<Vec<Erasure>> {
+        let text = format!("SELECT shop_id, created FROM erasures WHERE due_at <= ?1 ORDER BY due_at LIMIT {limit}");
+        self.list(sql!(self, &text, now))
+    }
+
+    /// Clears one slice; `false` when there was nothing left. Names, addresses, free text and addresses of pages go; ids, amounts,
+    /// currency, status, source, agent, dates and the account stay.
+    pub async fn erase_slice(&self, shop_id: &str) -> Result<bool> {
+        let next = format!(
+            "SELECT id FROM transactions WHERE shop_id = ?1 AND id > (SELECT after_id FROM erasures WHERE shop_id = ?1) ORDER BY id LIMIT {SLICE}"
+        );
+        let clear = format!(
+            "UPDATE transactions SET customer = NULL, shipping_details = NULL, billing_details = NULL, metadata = '{{}}', extras = '{{}}',
+               discounts = '[]', cart_id = NULL, order_key = NULL, success_url = NULL, cancel_url = NULL, session_url = NULL,
+               stripe_form = NULL, line_items = (SELECT json_group_array(json_remove(value, '$.name', '$.description', '$.image_url'))
+                 FROM json_each(transactions.line_items))
+             WHERE id IN ({next})"
+        );
+        let step = format!("UPDATE erasures SET after_id = coalesce((SELECT max(id) FROM ({next})), after_id) WHERE shop_id = ?1");
+        let answers = self
+            .batch(vec![
+                sql!(self, &clear, shop_id),
+                sql!(self, "DELETE FROM notices WHERE id IN (SELECT id FROM notices WHERE shop_id = ?1 LIMIT 500)", shop_id),
+                sql!(self, "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE shop_id = ?1 LIMIT 500)", shop_id),
+                sql!(self, &step, shop_id),
+            ])
+            .await?;
+        let mut cleared = 0_usize;
+        for index in 0..3 {
+            cleared = cleared.saturating_add(answers.at(index)?.changes()?);
+        }
+        Ok(cleared > 0)
+    }
+
+    /// The connections of a shop that still have a token in KV.
+    pub async fn tokens_of(&self, shop_id: &str) -> Result<Vec<String>> {
+        Ok(self.one(sql!(self, "SELECT id FROM connections WHERE shop_id = ?1 AND token_seal IS NOT NULL LIMIT 50", shop_id)).await?.ids())
+    }
+
+    pub fn token_gone(&self, connection_id: &str) -> Pending<()> {
+        self.run(vec![sql!(self, "UPDATE connections SET token_seal = NULL WHERE id = ?1", connection_id)])
+    }
+
+    /// How many payments of a shop are still under way.
+    pub async fn under_way(&self, shop_id: &str) -> Result<i64> {
+        self.one(sql!(self, "SELECT count(*) AS n FROM transactions WHERE shop_id = ?1 AND status IN ('open', 'processing')", shop_id))
+            .await?
+            .number()
+    }
+
+    pub fn erasure_later(&self, shop_id: &str, due_at: i64) -> Pending<()> {
+        self.run(vec![sql!(self, "UPDATE erasures SET due_at = ?2 WHERE shop_id = ?1", shop_id, due_at)])
+    }
+
+    /// Nothing is left: the accounts may be given back at Stripe.
+    pub fn erasure_done(&self, shop_id: &str, now: i64) -> Pending<()> {
+        self.run(vec![
+            sql!(
+                self,
+                "INSERT INTO deauthorizations (account, livemode, reason, due_at)
+                 SELECT DISTINCT account, livemode, 'shop deleted', ?2 FROM connections WHERE shop_id = ?1 AND gone_reason = 'deleted'
+                 ON CONFLICT (account, livemode) DO NOTHING",
+                shop_id,
+                now
+            ),
+            sql!(self, "DELETE FROM erasures WHERE shop_id = ?1", shop_id),
+        ])
+    }
+}

@@ -1,0 +1,71 @@
+//! What is sealed in D1 and KV, found by the key that sealed it.
+
+use super::{Db, Pending, Statement};
+use crate::error::Result;
+use crate::{seal, sql};
+
+record! {
+    /// A sealed text and what it is bound to. `sealed` is empty where it lies in KV.
+    #[derive(Debug)]
+    pub struct Sealed {
+        pub id: String,
+        pub shop_id: String,
+        pub account: Option<String>,
+        pub livemode: i64,
+        pub sealed: String,
+    }
+}
+
+/// A place in D1 where sealed texts stand.
+pub struct Place {
+    pub table: &'static str,
+    pub id: &'static str,
+    pub column: &'static str,
+    /// The columns that a text is bound to; for a shop's signing secrets its id alone.
+    bound_to: &'static str,
+}
+
+pub const PLACES: [Place; 3] = [
+    Place { table: "shops", id: "id", column: "signing_secret", bound_to: "id AS shop_id, NULL AS account, 0 AS livemode" },
+    Place { table: "shops", id: "id", column: "previous_signing_secret", bound_to: "id AS shop_id, NULL AS account, 0 AS livemode" },
+    Place { table: "connect_claims", id: "hash", column: "sealed_token", bound_to: "shop_id, account, livemode" },
+];
+
+impl Db {
+    /// What a key sealed, `limit` of each place; last those whose text is in KV.
+    pub async fn sealed_under(&self, key_id: &str, limit: i64) -> Result<Vec<Vec<Sealed>>> {
+        let (from, below) = seal::range(key_id);
+        let mut batch: Vec<Statement> = PLACES
+            .iter()
+            .map(|place| {
+                let Place { table, id, column, bound_to } = place;
+                let text = format!(
+                    "SELECT {id} AS id, {bound_to}, {column} AS sealed FROM {table} WHERE {column} >= ?1 AND {column} < ?2 LIMIT {limit}"
+                );
+                sql!(self, &text, &from, &below)
+            })
+            .collect();
+        let in_kv = format!("SELECT id, shop_id, account, livemode, '' AS sealed FROM connections WHERE token_seal = ?1 LIMIT {limit}");
+        batch.push(sql!(self, &in_kv, key_id));
+        let places = batch.len();
+        let answers = self.batch(batch).await?;
+        (0..places).map(|place| answers.at(place)?.all()).collect()
+    }
+
+    /// Puts the new text in the old one's place, unless somebody changed it meanwhile: a rolled secret must not come back.
+    pub fn put_sealed(&self, place: &Place, was: &Sealed, sealed: &str) -> Statement {
+        let Place { table, id, column, .. } = place;
+        let text = format!("UPDATE {table} SET {column} = ?3 WHERE {id} = ?1 AND {column} = ?2");
+        sql!(self, &text, &was.id, &was.sealed, sealed)
+    }
+
+    /// The token in KV is sealed under `seal` now.
+    pub fn token_sealed(&self, connection_id: &str, seal: &str) -> Statement {
+        sql!(self, "UPDATE connections SET token_seal = ?2 WHERE id = ?1", connection_id, seal)
+    }
+
+    /// A connection that has ended and whose token KV does not have any more.
+    pub fn forget_token(&self, connection_id: &str) -> Pending<()> {
+        self.run(vec![sql!(self, "UPDATE connections SET token_seal = NULL WHERE id = ?1 AND status = 'gone'", connection_id)])
+    }
+}
