@@ -203,12 +203,7 @@ impl Db {
     }
 
     /// Notes that a job came to its end.
-    pub fn ran(&self, job: &str, now: i64) -> Pending<()> {
-        self.run(vec![sql!(
-            self,
-            "INSERT INTO runs (name, at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET at = excluded.at",
-            job,
-            now
-        )])
+    pub fn ran(&self, job: &str, now: i64) -> Statement {
+        sql!(self, "INSERT INTO runs (name, at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET at = excluded.at", job, now)
     }
 }
