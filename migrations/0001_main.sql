@@ -140,6 +140,8 @@ CREATE TABLE transactions (
   amount_captured INTEGER NOT NULL DEFAULT 0,
   amount_refunded INTEGER NOT NULL DEFAULT 0,
   application_fee_amount INTEGER NOT NULL DEFAULT 0,
+  -- What of the fee was given back with refunds.
+  application_fee_refunded INTEGER NOT NULL DEFAULT 0,
   capture TEXT NOT NULL CHECK (capture IN ('automatic', 'manual')),
   capture_before INTEGER,
   cart_id TEXT,
@@ -158,6 +160,8 @@ CREATE TABLE transactions (
   customer TEXT,
   shipping_details TEXT,
   billing_details TEXT,
+  -- Every refund that is known or being asked for, and every dispute (src/refund.rs, src/dispute.rs): what follows from them (status,
+  -- amount_refunded, …) is decided from the whole and written in one statement that wants them unchanged.
   refunds TEXT NOT NULL DEFAULT '[]',
   dispute TEXT,
   events TEXT NOT NULL DEFAULT '[]',
@@ -193,7 +197,10 @@ CREATE TABLE idempotency (
   path TEXT NOT NULL,
   key TEXT NOT NULL,
   fingerprint TEXT NOT NULL,
-  transaction_id TEXT NOT NULL,
+  -- What the attempt makes: a transaction, a refund, a capture.
+  subject TEXT NOT NULL,
+  -- The exact form that goes to Stripe, where the subject's own row does not keep it.
+  form TEXT,
   lock TEXT NOT NULL,
   locked_until INTEGER NOT NULL,
   status INTEGER,

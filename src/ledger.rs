@@ -4,8 +4,11 @@
 //! amount and reference are those of the row (contract, *Completion*; seen missing in CVE-2026-9189 and
 //! CVE-2026-2890, where a genuine 1-dollar payment settled a 2,000-dollar order).
 
+use crate::aftermath;
 use crate::id::Mode;
 use crate::record::{Json, Member};
+use crate::stripe::Charge;
+use crate::stripe::payment_intent::{Reference, TransferData};
 use crate::stripe::session::{Expandable, PaymentIntent, Session};
 use serde_json::{Map, Value};
 
@@ -67,9 +70,8 @@ impl Status {
             Processing => &[Open],
             Authorized => &[Open, Processing],
             Paid => &[Open, Processing, Authorized, Failed, Expired, Canceled],
-            PartiallyRefunded => &[Paid],
-            Refunded => &[Paid, PartiallyRefunded],
-            Disputed => &[Paid, PartiallyRefunded],
+            // What comes after paid is decided from all refunds and disputes: see `aftermath`.
+            PartiallyRefunded | Refunded | Disputed => &[],
             Failed => &[Open, Processing],
             Expired => &[Open],
             Canceled => &[Open, Processing, Authorized],
@@ -129,6 +131,7 @@ record! {
         pub amount_captured: i64,
         pub amount_refunded: i64,
         pub application_fee_amount: i64,
+        pub application_fee_refunded: i64,
         pub capture: String,
         pub capture_before: Option<i64>,
         pub cart_id: Option<String>,
@@ -183,6 +186,7 @@ impl Row {
 
     /// The `transaction` object of the contract.
     pub fn transaction(&self) -> Value {
+        let (refunds, dispute) = aftermath::shown(self);
         let mut object = object! { "object": "transaction",
         "id": self.id,
         "source": self.source,
@@ -196,6 +200,7 @@ impl Row {
         "amount_captured": self.amount_captured,
         "amount_refunded": self.amount_refunded,
         "application_fee_amount": self.application_fee_amount,
+        "application_fee_refunded": self.application_fee_refunded,
         "currency": self.currency,
         "livemode": self.livemode != 0,
         "account": self.account,
@@ -210,7 +215,7 @@ impl Row {
         "shipping_details": stored_or_null(&self.shipping_details),
         "billing_details": stored_or_null(&self.billing_details),
         "charge_type": self.charge_type,
-        "refunds": stored(&self.refunds),
+        "refunds": refunds,
         "events": stored(&self.events),
         "created": self.created,
         "paid_at": self.paid_at };
@@ -222,7 +227,7 @@ impl Row {
                 members.insert("capture_before".into(), before.json());
             }
             if self.dispute.is_some() {
-                members.insert("dispute".into(), stored_or_null(&self.dispute));
+                members.insert("dispute".into(), dispute);
             }
         }
         object
@@ -268,6 +273,8 @@ pub struct News {
     pub amount_capturable: Option<i64>,
     pub amount_captured: Option<i64>,
     pub capture_before: Option<i64>,
+    /// Less than was agreed where less was captured.
+    pub application_fee: Option<i64>,
     pub customer: Option<Value>,
     pub shipping_details: Option<Value>,
     pub billing_details: Option<Value>,
@@ -410,6 +417,7 @@ pub fn news_of_session(row: &Row, account: Option<&str>, session: &Session) -> R
         Some(Status::Paid) => {
             news.amount_captured = Some(intent.map(|i| i.amount_received).filter(|a| *a > 0).unwrap_or(total));
             news.amount_capturable = Some(0);
+            news.application_fee = intent.and_then(|i| i.application_fee_amount);
         }
         Some(Status::Authorized) => {
             news.amount_capturable = Some(intent.map(|i| i.amount_capturable).filter(|a| *a > 0).unwrap_or(total));
@@ -441,14 +449,35 @@ fn check_intent(row: &Row, intent: &PaymentIntent, total: i64) -> Result<(), Mis
     if intent.amount != total {
         return Err(Mismatch::Amount);
     }
-    if row.destination() {
-        let destination = intent.transfer_data.as_ref().and_then(|transfer| transfer.destination());
-        let on_behalf_of = intent.on_behalf_of.as_ref().map(Expandable::id);
-        if destination != Some(row.account.as_str()) || on_behalf_of != Some(row.account.as_str()) {
-            return Err(Mismatch::Account);
-        }
+    check_destination(row, intent.transfer_data.as_ref(), intent.on_behalf_of.as_ref())
+}
+
+/// A destination charge lives on the platform, where everybody's do: it is this row's only if it goes to the row's account.
+fn check_destination(row: &Row, transfer: Option<&TransferData>, on_behalf_of: Option<&Expandable<Reference>>) -> Result<(), Mismatch> {
+    let account = Some(row.account.as_str());
+    let good = !row.destination() || transfer.and_then(TransferData::destination) == account && on_behalf_of.map(Expandable::id) == account;
+    if good { Ok(()) } else { Err(Mismatch::Account) }
+}
+
+/// Compares a charge with its row, beside what [`aftermath::check`] compares.
+pub fn check_charge(row: &Row, charge: &Charge) -> Result<(), Mismatch> {
+    let known_total = row.total_rule == "exact" || row.payment_intent.is_some();
+    if known_total && charge.amount != row.amount || charge.amount_captured > charge.amount || charge.amount_refunded > charge.amount {
+        return Err(Mismatch::Amount);
     }
-    Ok(())
+    check_destination(row, charge.transfer_data.as_ref(), charge.on_behalf_of.as_ref())
+}
+
+/// What a captured charge says of a row that nobody yet said to be paid; none where only the Session knows the total.
+pub fn news_of_charge(row: &Row, charge: &Charge) -> Option<News> {
+    let known_total = row.total_rule == "exact" || row.payment_intent.is_some();
+    (known_total && charge.captured).then(|| News {
+        to: Some(Status::Paid),
+        payment_intent: charge.payment_intent.as_ref().map(|intent| intent.id().to_owned()),
+        amount_captured: Some(charge.amount_captured),
+        amount_capturable: Some(0),
+        ..News::default()
+    })
 }
 
 /// What a PaymentIntent's own event tells.
@@ -487,6 +516,7 @@ pub fn news_of_intent(row: &Row, account: Option<&str>, kind: &str, intent: &Pay
             news.to = Some(Status::Paid);
             news.amount_captured = Some(if intent.amount_received > 0 { intent.amount_received } else { intent.amount });
             news.amount_capturable = Some(0);
+            news.application_fee = intent.application_fee_amount;
             IntentNews::Decided(Box::new(news))
         }
         "payment_intent.amount_capturable_updated" if known_total && intent.status == "requires_capture" => {

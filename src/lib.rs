@@ -10,6 +10,7 @@
 //! | [`config`] | every variable of the operator's, all problems at once |
 //! | [`money`], [`cart`] | minor units; what a shop sends → an order known to be good |
 //! | [`ledger`] | what a transaction is, which way its status moves, what counts as news of it |
+//! | [`aftermath`], [`refund`], [`dispute`] | what becomes of it after it was paid |
 //! | [`sign`], [`seal`], [`id`] | signatures, sealing, ids |
 //! | [`weburl`] | addresses that answers may go to |
 //! | [`limit`] | how often one caller may ask |
@@ -24,8 +25,10 @@
 #[macro_use]
 pub mod record;
 
+pub mod aftermath;
 pub mod cart;
 pub mod config;
+pub mod dispute;
 pub mod error;
 pub mod fields;
 pub mod id;
@@ -33,6 +36,7 @@ pub mod ledger;
 pub mod limit;
 pub mod money;
 pub mod page;
+pub mod refund;
 pub mod route;
 pub mod seal;
 pub mod sign;
@@ -199,6 +203,8 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::Manifest => Box::pin(complete::manifest(edge, incoming)),
         Route::ListTransactions => Box::pin(ledger::list(edge, incoming)),
         Route::GetTransaction(id) => Box::pin(ledger::get(edge, incoming, id)),
+        Route::CreateRefund(id) => Box::pin(journey::refund::create(edge, incoming, id)),
+        Route::Capture(id) => Box::pin(journey::capture::capture(edge, incoming, id)),
         Route::SummarizeTransactions => Box::pin(ledger::summary(edge, incoming)),
         Route::ExportTransactions => Box::pin(ledger::export(edge, incoming)),
         Route::StripeWebhook => Box::pin(event::receive(edge, incoming)),

@@ -90,6 +90,13 @@ pub trait Record: Member {
     }
 }
 
+/// An object that stays as it came.
+impl Record for Value {
+    fn from_value(value: Value) -> Result<Self, Unreadable> {
+        Ok(value)
+    }
+}
+
 /// Takes the members of one object, and remembers the first that did not fit.
 pub struct Reader {
     members: Map<String, Value>,

@@ -42,6 +42,10 @@ pub enum Route {
     ListTransactions,
     /// Carries `cct_…`.
     GetTransaction(String),
+    /// Carries `cct_…`.
+    CreateRefund(String),
+    /// Carries `cct_…`.
+    Capture(String),
     SummarizeTransactions,
     ExportTransactions,
     StripeWebhook,
@@ -112,6 +116,8 @@ impl Route {
             Route::Manifest => "manifest",
             Route::ListTransactions => "listTransactions",
             Route::GetTransaction(_) => "getTransaction",
+            Route::CreateRefund(_) => "createRefund",
+            Route::Capture(_) => "captureTransaction",
             Route::SummarizeTransactions => "summarizeTransactions",
             Route::ExportTransactions => "exportTransactions",
             Route::StripeWebhook => "stripeWebhook",
@@ -202,6 +208,8 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Get, "/v1/transactions.csv", |_| Route::ExportTransactions),
     on(Method::Get, "/v1/transactions/summary", |_| Route::SummarizeTransactions),
     on(Method::Get, "/v1/transactions/{id}", Route::GetTransaction),
+    on(Method::Post, "/v1/transactions/{id}/refunds", Route::CreateRefund),
+    on(Method::Post, "/v1/transactions/{id}/capture", Route::Capture),
     // Stripe
     on(Method::Post, "/stripe/webhooks", |_| Route::StripeWebhook),
     // Operator

@@ -5,6 +5,7 @@
 //! asks Stripe the very same thing and gets the very same Session.
 
 use super::access;
+use super::attempt;
 use super::settle::{self, Settled};
 use crate::cart::{self, Capture, Order};
 use crate::edge::http::{Incoming, Reply};
@@ -15,9 +16,9 @@ use crate::id::{self, Mode};
 use crate::ledger::{self, Row, Status};
 use crate::money::{self, Amount, FeeRule};
 use crate::record::Json;
-use crate::sign;
-use crate::store::checkout::{Began, Begin, Loaded};
+use crate::store::checkout::{Began, Begin};
 use crate::store::connect::{ConnectionRow, in_mode};
+use crate::store::idempotency::Attempt;
 use crate::store::shops::ShopRow;
 use crate::stripe::call::Outcome;
 use crate::stripe::session::{self, Session, Terms};
@@ -25,30 +26,15 @@ use serde_json::Value;
 
 /// The scope of idempotency keys is shop + path.
 const PATH: &str = "/v1/checkout/sessions";
-/// A lock that a crash left is free after this many seconds.
-const LOCK_LIFE: i64 = 60;
 /// A session that says nothing else lives this long, seconds: Stripe's default.
 const DEFAULT_LIFE: i64 = 24 * 3600;
-
-/// The `Idempotency-Key`: 1–255 printable characters.
-pub fn idempotency_key(incoming: &Incoming) -> Result<String> {
-    match incoming.header("Idempotency-Key") {
-        None => Err(Problem::request(
-            400,
-            "idempotency_key_required",
-            "Send an Idempotency-Key header: one fresh value for each attempt, the same one when you send it again.",
-        )),
-        Some(key) if (1..=255).contains(&key.len()) && key.bytes().all(|b| (0x20..=0x7e).contains(&b)) => Ok(key),
-        Some(_) => Err(Problem::request(400, "idempotency_key_invalid", "Idempotency-Key must be 1 to 255 printable ASCII characters.")),
-    }
-}
 
 /// `POST /v1/checkout/sessions`
 pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     // Receive. Who asks is decided before what is asked, so errors in the body wait.
     let now = clock::now();
     let key_hash = access::key_hash(incoming)?;
-    let key = idempotency_key(incoming);
+    let key = attempt::key(incoming);
     let body = incoming.json().await;
     let order = body.as_ref().ok().map(cart::read);
     let order_id = match &order {
@@ -61,9 +47,8 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let shop = access::known(edge, incoming, loaded.shop.clone()).await?;
     access::verified(&shop)?;
     let (key, body) = (key?, body?);
-    // Parsed JSON has its members sorted: their order in the body does not matter.
-    let fingerprint = sign::sha256_hex(body.to_string().as_bytes());
-    if let Some(answer) = earlier_answer(&loaded, &fingerprint, now)? {
+    let fingerprint = attempt::fingerprint(&body);
+    if let Some(answer) = attempt::earlier_answer(loaded.attempt.as_deref(), &fingerprint, now)? {
         return Ok(answer);
     }
     if shop.checkout_enabled == 0 {
@@ -90,23 +75,22 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     };
     // Record the intent.
     let lock = clock::fresh_secret("")?;
+    let attempt = Attempt { shop_id: &shop.id, path: PATH, key: &key, lock: &lock };
     let begin = Begin {
         row: &row,
         fresh,
-        path: PATH,
-        key: &key,
+        attempt: &attempt,
         fingerprint: &fingerprint,
-        lock: &lock,
-        locked_until: now.saturating_add(LOCK_LIFE),
+        locked_until: now.saturating_add(attempt::LOCK_LIFE),
         abandoned: &abandoned,
         check_at: ledger::next_check(Status::Open, 0, now, row.expires_at).unwrap_or(now),
         now,
     };
     match edge.db.begin_session(&begin).await? {
         Began::Yes => {}
-        Began::KeyTaken => return Err(in_flight()),
+        Began::KeyTaken => return Err(attempt::in_flight()),
         Began::OrderTaken => {
-            edge.db.drop_attempt(&row, PATH, &key, &lock).await?;
+            edge.db.drop_attempt(&row, &attempt).await?;
             return Err(order_in_flight());
         }
     }
@@ -114,36 +98,36 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let made = match ask_stripe(edge, &mut row).await {
         Ok(made) => made,
         Err(problem) => {
-            edge.db.release_attempt(&shop.id, PATH, &key, &lock, &row.id).await?;
+            edge.db.release_attempt(&attempt, &row.id).await?;
             return Err(problem);
         }
     };
     let session = match made {
         Outcome::Ok(session) => session,
         Outcome::Refused(error) if error.account_invalid() => {
-            edge.db.drop_attempt(&row, PATH, &key, &lock).await?;
+            edge.db.drop_attempt(&row, &attempt).await?;
             return Err(super::connect::account_refused(edge, mode, connection).await?);
         }
         Outcome::Refused(error) => {
             let problem = error.problem();
             if problem.status != 422 {
                 // The operator's doing or ours, to be mended: not an answer for this key to keep.
-                edge.db.release_attempt(&shop.id, PATH, &key, &lock, &row.id).await?;
+                edge.db.release_attempt(&attempt, &row.id).await?;
                 return Err(problem);
             }
             if !fresh && problem.param.as_deref() == Some("expires_at") {
                 // The stored form has grown too old for a first request, so the one before never arrived. The next try writes a new one.
-                edge.db.drop_attempt(&row, PATH, &key, &lock).await?;
+                edge.db.drop_attempt(&row, &attempt).await?;
                 return Err(Problem::stripe_unavailable(
                     "The first try never reached Stripe and is too old now. Send the same request with the same Idempotency-Key again.",
                 ));
             }
             let body = problem.body(&edge.request_id).to_string();
-            edge.db.record_refusal(&row, PATH, &key, &lock, problem.status, &body).await?;
+            edge.db.record_refusal(&row, &attempt, problem.status, &body).await?;
             return Err(problem);
         }
         Outcome::Unavailable { why, .. } => {
-            edge.db.release_attempt(&shop.id, PATH, &key, &lock, &row.id).await?;
+            edge.db.release_attempt(&attempt, &row.id).await?;
             return Err(Problem::stripe_unavailable(
                 "Stripe did not answer. Send the same request with the same Idempotency-Key again: it can never charge twice.",
             )
@@ -156,7 +140,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     if other_amount || other_currency || session.url.is_none() {
         let call = session::expire(&session.id, row.stripe_account());
         let ended = outside::stripe::<Session>(edge, mode, &call, outside::STRIPE_DEADLINE).await?;
-        edge.db.drop_attempt(&row, PATH, &key, &lock).await?;
+        edge.db.drop_attempt(&row, &attempt).await?;
         return Err(Problem::fault(format!(
             "Stripe made {} for {:?} {:?} instead of {} {}; expired again: {}",
             session.id,
@@ -172,7 +156,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     row.session_url = session.url.clone();
     row.expires_at = session.expires_at.or(row.expires_at);
     let body = row.checkout_session().to_string();
-    if !edge.db.record_session(&row, PATH, &key, &lock, &body).await? {
+    if !edge.db.record_session(&row, &attempt, &body).await? {
         return Err(order_in_flight());
     }
     if !connection.active() {
@@ -186,36 +170,10 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     Ok(Reply::rendered(201, body))
 }
 
-fn in_flight() -> Problem {
-    Problem::request(
-        409,
-        "idempotency_in_flight",
-        "A request with this Idempotency-Key is still running. Send the same request again in a moment.",
-    )
-    .after(2)
-}
-
 fn order_in_flight() -> Problem {
     Problem::request(409, "order_in_flight", "Another session for this order is being made right now. Send the request again in a moment.")
         .at("order_id")
         .after(2)
-}
-
-/// What the same key was told before: the first answer again, a conflict, or "still running".
-fn earlier_answer(loaded: &Loaded, fingerprint: &str, now: i64) -> Result<Option<Reply>> {
-    let Some(attempt) = &loaded.attempt else { return Ok(None) };
-    if !sign::equal(attempt.fingerprint.as_bytes(), fingerprint.as_bytes()) {
-        return Err(Problem::request(
-            422,
-            "idempotency_conflict",
-            "This Idempotency-Key was used with another body. A new attempt needs a new key.",
-        ));
-    }
-    if let (Some(status), Some(body)) = (attempt.status, &attempt.body) {
-        let status = u16::try_from(status).map_err(Problem::fault)?;
-        return Ok(Some(Reply::rendered(status, body.clone()).with("Idempotent-Replayed", "true")));
-    }
-    if attempt.locked_until > now { Err(in_flight()) } else { Ok(None) }
 }
 
 /// The connection to charge on, or why there is none.
@@ -359,6 +317,7 @@ fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Orde
         amount_captured: 0,
         amount_refunded: 0,
         application_fee_amount: fee.get(),
+        application_fee_refunded: 0,
         capture: if matches!(order.capture, Capture::Manual) { "manual" } else { "automatic" }.to_owned(),
         capture_before: None,
         cart_id: order.cart_id.clone(),

@@ -1,7 +1,7 @@
 //! Stripe tells us something (contract, *From Stripe*): signature, then what it is about, then one effect, kept with the
-//! event's id in the same batch. 200 only once that is durable.
+//! event's id in the same batch. 200 only once that is durable. Refunds and disputes: see [`super::aftermath`].
 
-use super::settle;
+use super::{aftermath, settle};
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, log, outside};
 use crate::error::{Kind, Problem, Result};
@@ -10,9 +10,10 @@ use crate::ledger::{self, IntentNews, Mismatch, News, Row, Status};
 use crate::sign;
 use crate::stripe::account::{self, Account};
 use crate::stripe::call::Outcome;
-use crate::stripe::event::{self, Event};
+use crate::stripe::event::{self, Event, Seconds, Thin};
 use crate::stripe::payment_intent::PaymentIntent;
 use crate::stripe::session::{self, Session};
+use serde_json::Value;
 
 /// `POST /stripe/webhooks`
 pub async fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
@@ -27,10 +28,10 @@ pub async fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         log::line(object! { "level": "warn", "event": "signature_refused", "request_id": &*edge.request_id, "why": bad.0 });
         return Err(Problem::request(400, "signature_invalid", format!("The Stripe-Signature was refused: {}.", bad.0)));
     }
-    let event = event::read(&body)?;
-    let outcome = apply(edge, &event).await.map_err(|mut problem| {
+    let mut event = event::read(&body)?;
+    let outcome = take(edge, &mut event).await.map_err(|mut problem| {
         // Stripe sends it again: an event that is not durable must not be acknowledged.
-        if problem.kind == Kind::Internal {
+        if matches!(problem.kind, Kind::Internal | Kind::InvalidRequest) {
             problem.status = 503;
         }
         problem
@@ -39,6 +40,24 @@ pub async fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         object! { "level": "info", "event": "stripe_event", "request_id": &*edge.request_id, "id": event.id, "type": event.kind, "outcome": outcome },
     );
     Ok(Reply::json(200, &object! { "received": true }))
+}
+
+/// A thin event becomes its snapshot first: the object is fetched by type and id, as it is now.
+async fn take(edge: &Edge, event: &mut Event) -> Result<&'static str> {
+    let call = match event.thin() {
+        Thin::No | Thin::Bare => return apply(edge, event).await,
+        Thin::Foreign => return Ok("not_handled"),
+        Thin::Fetch(call) => call,
+    };
+    let now = clock::now();
+    match outside::stripe::<Value>(edge, Mode::from_live(event.livemode), &call, outside::BUYER_DEADLINE).await? {
+        Outcome::Ok(object) => event.data.object = object,
+        // Nobody's to see, so nothing of ours: an account that left, an object of another mode.
+        Outcome::Refused(error) if error.account_invalid() || error.status == 404 => return Ok("not_ours"),
+        other => return aftermath::needed(other).map(|_| ""),
+    }
+    event.created = Seconds(now);
+    apply(edge, event).await
 }
 
 async fn apply(edge: &Edge, event: &Event) -> Result<&'static str> {
@@ -57,21 +76,57 @@ async fn apply(edge: &Edge, event: &Event) -> Result<&'static str> {
             Some(intent) => of_intent(edge, event, &intent).await,
             None => Ok("unreadable"),
         },
+        "charge.refunded" => match event.data.read_object() {
+            Some(charge) => aftermath::of_charge(edge, event, &charge).await,
+            None => Ok("unreadable"),
+        },
+        "refund.created" | "refund.updated" | "refund.failed" => match event.data.read_object() {
+            Some(refund) => aftermath::of_refund(edge, event, &refund).await,
+            None => Ok("unreadable"),
+        },
+        "charge.dispute.created"
+        | "charge.dispute.updated"
+        | "charge.dispute.closed"
+        | "charge.dispute.funds_withdrawn"
+        | "charge.dispute.funds_reinstated" => match event.data.read_object() {
+            Some(dispute) => aftermath::of_dispute(edge, event, &dispute).await,
+            None => Ok("unreadable"),
+        },
         "account.application.deauthorized" => deauthorized(edge, event).await,
+        "account.updated" => match event.data.read_object::<Account>() {
+            Some(account) => account_updated(edge, event, &account).await,
+            None => Ok("unreadable"),
+        },
         _ => Ok("not_handled"),
     }
 }
 
-enum About {
+/// What an event is about.
+pub enum About {
     /// A connected account's own business, or another Worker's: no trace.
     NotOurs,
     Seen,
     Row(Box<Row>),
 }
 
-async fn about(edge: &Edge, event: &Event, reference: Option<&str>) -> Result<About> {
-    let Some(reference) = reference.filter(|r| id::is_prefixed(r, "cct_")) else { return Ok(About::NotOurs) };
-    Ok(match edge.db.event_and_transaction(&event.id, reference).await? {
+impl About {
+    /// What the log says of an event that goes no further.
+    pub fn name(&self) -> &'static str {
+        match self {
+            About::NotOurs => "not_ours",
+            About::Seen => "seen",
+            About::Row(_) => "ours",
+        }
+    }
+}
+
+/// Finds the row by its PaymentIntent, else by the reference that the object carries.
+pub async fn about(edge: &Edge, event: &Event, payment_intent: Option<&str>, reference: Option<&str>) -> Result<About> {
+    let reference = reference.filter(|r| id::is_prefixed(r, "cct_"));
+    if reference.is_none() && payment_intent.is_none() {
+        return Ok(About::NotOurs);
+    }
+    Ok(match edge.db.event_about(&event.id, payment_intent, reference).await? {
         (_, None) => About::NotOurs,
         (true, _) => About::Seen,
         (false, Some(row)) => {
@@ -82,7 +137,7 @@ async fn about(edge: &Edge, event: &Event, reference: Option<&str>) -> Result<Ab
 }
 
 async fn of_session(edge: &Edge, event: &Event, session: &Session) -> Result<&'static str> {
-    let row = match about(edge, event, ledger::reference(&session.metadata)).await? {
+    let row = match about(edge, event, None, ledger::reference(&session.metadata)).await? {
         About::Row(row) => row,
         About::Seen => return Ok("seen"),
         About::NotOurs => return Ok("not_ours"),
@@ -103,7 +158,7 @@ async fn of_session(edge: &Edge, event: &Event, session: &Session) -> Result<&'s
 }
 
 async fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result<&'static str> {
-    let row = match about(edge, event, ledger::reference(&intent.metadata)).await? {
+    let row = match about(edge, event, None, ledger::reference(&intent.metadata)).await? {
         About::Row(row) => row,
         About::Seen => return Ok("seen"),
         About::NotOurs => return Ok("not_ours"),
@@ -130,7 +185,7 @@ async fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result
 }
 
 /// The effect and the event's id, in one batch.
-async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Result<&'static str> {
+pub async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Result<&'static str> {
     let now = clock::now();
     let remember =
         edge.db.remember_event(&event.id, &event.kind, event.account.as_deref(), event.livemode, Some(&row.id), event.created.0, now);
@@ -145,9 +200,19 @@ async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Result<&'
     Ok(if moves && answers.at(1)?.changes()? == 1 { after.status.name() } else { "nothing_new" })
 }
 
-async fn keep_stray(edge: &Edge, event: &Event, row: &Row, mismatch: Mismatch) -> Result<&'static str> {
+pub async fn keep_stray(edge: &Edge, event: &Event, row: &Row, mismatch: Mismatch) -> Result<&'static str> {
     settle::stray(edge, "event", &event.id, &row.id, event.account.as_deref(), event.livemode, mismatch, clock::now()).await?;
     Ok("stray")
+}
+
+/// An account tells how it is now; all its connections are told.
+async fn account_updated(edge: &Edge, event: &Event, account: &Account) -> Result<&'static str> {
+    if event.account.as_ref() != Some(&account.id) {
+        return Ok("not_ours");
+    }
+    let moved =
+        edge.db.account_updated(&account.id, event.livemode, account.charges_enabled, account.details_submitted, event.created.0).await?;
+    Ok(if moved { "account_updated" } else { "nothing_new" })
 }
 
 /// The merchant disconnected at Stripe. An event that is older than a connection does not end it; when both happened in the

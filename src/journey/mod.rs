@@ -2,6 +2,9 @@
 
 pub mod access;
 pub mod admin;
+pub mod aftermath;
+pub mod attempt;
+pub mod capture;
 pub mod checkout;
 pub mod complete;
 pub mod connect;
@@ -10,6 +13,7 @@ pub mod event;
 pub mod export;
 pub mod ledger;
 pub mod lists;
+pub mod refund;
 pub mod reseal;
 pub mod settle;
 pub mod shops;

@@ -69,6 +69,7 @@ fn after(mut row: Box<Row>, news: &News, to: Status, now: i64) -> Box<Row> {
     row.amount_capturable = news.amount_capturable.unwrap_or(row.amount_capturable);
     row.amount_captured = news.amount_captured.unwrap_or(row.amount_captured);
     row.payment_intent = news.payment_intent.clone().or(row.payment_intent.take());
+    row.application_fee_amount = news.application_fee.unwrap_or(row.application_fee_amount);
     let render = |value: &Option<Value>, known: Option<String>| value.as_ref().map(ToString::to_string).or(known);
     row.customer = render(&news.customer, row.customer.take());
     row.shipping_details = render(&news.shipping_details, row.shipping_details.take());

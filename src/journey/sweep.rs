@@ -69,6 +69,9 @@ async fn ask_due(edge: &Edge) -> Result<u32> {
 
 /// Asks about one row; `true` when it moved.
 async fn ask(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
+    if row.status.sold() {
+        return super::refund::settle(edge, row, now).await;
+    }
     let asked = row.checks.saturating_add(1);
     let again = |status: Status| ledger::next_check(status, asked, now, row.expires_at);
     let Some(session_id) = &row.checkout_session else {

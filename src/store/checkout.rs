@@ -1,27 +1,18 @@
 //! The three round trips of making a session: load, begin, record.
 
 use super::connect::ConnectionRow;
+use super::idempotency::{Attempt, AttemptRow, HOLDS};
 use super::shops::{SHOP_OF_KEY, ShopRow};
-use super::{Db, Pending};
+use super::{Bind, Db, Pending};
 use crate::error::Result;
 use crate::ledger::Row;
 use crate::sql;
-
-record! {
-    #[derive(Debug)]
-    pub struct IdempotencyRow {
-        pub fingerprint: String,
-        pub locked_until: i64,
-        pub status: Option<i64>,
-        pub body: Option<String>,
-    }
-}
 
 /// All that a decision about a new session needs, in one round trip.
 pub struct Loaded {
     pub shop: Option<Box<ShopRow>>,
     pub connections: Vec<ConnectionRow>,
-    pub attempt: Option<Box<IdempotencyRow>>,
+    pub attempt: Option<Box<AttemptRow>>,
     /// The row of that attempt, if it is still without a session.
     pub attempted: Option<Box<Row>>,
     /// Rows of the same order, both modes, that stand in the way of a new session.
@@ -32,10 +23,8 @@ pub struct Begin<'a> {
     pub row: &'a Row,
     /// Whether the row is written for the first time or an earlier attempt's row is taken up again.
     pub fresh: bool,
-    pub path: &'a str,
-    pub key: &'a str,
+    pub attempt: &'a Attempt<'a>,
     pub fingerprint: &'a str,
-    pub lock: &'a str,
     pub locked_until: i64,
     /// Rows of the same order that were left without a session: no buyer ever saw an address of theirs.
     pub abandoned: &'a [String],
@@ -52,9 +41,6 @@ pub enum Began {
     OrderTaken,
 }
 
-/// How long answers are kept for replay, seconds.
-pub const KEPT: i64 = 48 * 3600;
-
 impl Db {
     /// Round trip 1.
     pub async fn load_for_session(&self, key_hash: &str, now: i64, path: &str, key: &str, order_id: Option<&str>) -> Result<Loaded> {
@@ -62,9 +48,8 @@ impl Db {
         let connections = format!(
             "SELECT * FROM connections WHERE shop_id = {SHOP_OF_KEY} ORDER BY (status = 'active') DESC, connected_at DESC LIMIT 20"
         );
-        let attempt = format!("SELECT * FROM idempotency WHERE shop_id = {SHOP_OF_KEY} AND path = ?3 AND key = ?4 AND created > ?5");
         let attempted = format!(
-            "SELECT * FROM transactions WHERE id = (SELECT transaction_id FROM idempotency
+            "SELECT * FROM transactions WHERE id = (SELECT subject FROM idempotency
                WHERE shop_id = {SHOP_OF_KEY} AND path = ?3 AND key = ?4) AND status = 'open' AND checkout_session IS NULL"
         );
         let same_order = format!(
@@ -74,7 +59,7 @@ impl Db {
         let mut batch = vec![
             sql!(self, &shop, key_hash, now),
             sql!(self, &connections, key_hash, now),
-            sql!(self, &attempt, key_hash, now, path, key, now.saturating_sub(KEPT)),
+            self.attempt_of_key(key_hash, now, path, key),
             sql!(self, &attempted, key_hash, now, path, key),
         ];
         if order_id.is_some() {
@@ -93,33 +78,15 @@ impl Db {
     /// Round trip 2: takes the key and writes the row, before Stripe is called.
     pub async fn begin_session(&self, begin: &Begin<'_>) -> Result<Began> {
         let row = begin.row;
-        let holds = "EXISTS (SELECT 1 FROM idempotency WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4)";
-        let mut batch = vec![sql!(
-            self,
-            "INSERT INTO idempotency (shop_id, path, key, fingerprint, transaction_id, lock, locked_until, created)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             ON CONFLICT (shop_id, path, key) DO UPDATE SET lock = excluded.lock, locked_until = excluded.locked_until,
-               transaction_id = excluded.transaction_id, fingerprint = excluded.fingerprint, created = excluded.created,
-               status = NULL, body = NULL
-             WHERE (idempotency.status IS NULL AND idempotency.locked_until <= ?8 AND idempotency.fingerprint = excluded.fingerprint)
-                OR idempotency.created <= ?9",
-            &row.shop_id,
-            begin.path,
-            begin.key,
-            begin.fingerprint,
-            &row.id,
-            begin.lock,
-            begin.locked_until,
-            begin.now,
-            begin.now.saturating_sub(KEPT)
-        )];
+        let (attempt, holds) = (begin.attempt, HOLDS);
+        let mut batch = vec![self.take_key(attempt, begin.fingerprint, &row.id, None, begin.locked_until, begin.now)];
         for abandoned in begin.abandoned {
             let text = format!(
                 "UPDATE transactions SET status = 'canceled', stripe_form = NULL, check_at = NULL,
                    events = json_insert(events, '$[#]', json_object('type', 'canceled', 'created', CAST(?6 AS INTEGER), 'by', 'superseded'))
                  WHERE id = ?5 AND status = 'open' AND checkout_session IS NULL AND attempt_until <= ?6 AND {holds}"
             );
-            batch.push(sql!(self, &text, &row.shop_id, begin.path, begin.key, begin.lock, abandoned, begin.now));
+            batch.push(sql!(self, &text, attempt.shop_id, attempt.path, attempt.key, attempt.lock, abandoned, begin.now));
         }
         if begin.fresh {
             let text = format!(
@@ -136,10 +103,10 @@ impl Db {
             batch.push(sql!(
                 self,
                 &text,
-                &row.shop_id,
-                begin.path,
-                begin.key,
-                begin.lock,
+                attempt.shop_id,
+                attempt.path,
+                attempt.key,
+                attempt.lock,
                 &row.id,
                 row.livemode,
                 &row.account,
@@ -178,7 +145,7 @@ impl Db {
             let text = format!(
                 "UPDATE transactions SET attempt_until = ?6 WHERE id = ?5 AND status = 'open' AND checkout_session IS NULL AND {holds}"
             );
-            batch.push(sql!(self, &text, &row.shop_id, begin.path, begin.key, begin.lock, &row.id, begin.locked_until));
+            batch.push(sql!(self, &text, attempt.shop_id, attempt.path, attempt.key, attempt.lock, &row.id, begin.locked_until));
         }
         let answers = self.batch(batch).await?;
         if answers.at(0)?.changes()? == 0 {
@@ -190,7 +157,7 @@ impl Db {
 
     /// Round trip 3: the session, and the answer for whoever sends the same key again. Repeatable.
     /// `false`: the row was given up meanwhile, its address must not go out.
-    pub async fn record_session(&self, row: &Row, path: &str, key: &str, lock: &str, body: &str) -> Result<bool> {
+    pub async fn record_session(&self, row: &Row, attempt: &Attempt<'_>, body: &str) -> Result<bool> {
         let answers = self
             .repeatable(vec![
                     sql!(
@@ -209,68 +176,35 @@ impl Db {
                         row.expires_at,
                         row.created
                     ),
-                    sql!(
-                        self,
-                        "UPDATE idempotency SET status = 201, body = ?5, locked_until = 0
-                         WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4
-                           AND EXISTS (SELECT 1 FROM transactions WHERE id = ?6 AND checkout_session = ?7)",
-                        &row.shop_id,
-                        path,
-                        key,
-                        lock,
-                        body,
-                        &row.id,
-                        &row.checkout_session
-                    ),
+                    self.keep_answer_if(attempt, 201, body,
+                        "EXISTS (SELECT 1 FROM transactions WHERE id = ?7 AND checkout_session = ?8)",
+                        &[Bind::from(&row.id), Bind::from(&row.checkout_session)]),
             ])
             .await?;
         Ok(answers.at(0)?.changes()? == 1)
     }
 
     /// Stripe refused: nothing was created, the row goes, the refusal stays for whoever sends the same key again.
-    pub fn record_refusal(&self, row: &Row, path: &str, key: &str, lock: &str, status: u16, body: &str) -> Pending<()> {
+    pub fn record_refusal(&self, row: &Row, attempt: &Attempt<'_>, status: u16, body: &str) -> Pending<()> {
         self.run_repeatable(vec![
-                sql!(self, "DELETE FROM transactions WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL", &row.id),
-                sql!(
-                    self,
-                    "UPDATE idempotency SET status = ?5, body = ?6, locked_until = 0 WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4",
-                    &row.shop_id,
-                    path,
-                    key,
-                    lock,
-                    i64::from(status),
-                    body
-                ),
-            ])
+            sql!(self, "DELETE FROM transactions WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL", &row.id),
+            self.keep_answer(attempt, status, body),
+        ])
     }
 
     /// No answer from Stripe: the same key may be sent again at once, and finds the row with its form.
-    pub fn release_attempt(&self, shop_id: &str, path: &str, key: &str, lock: &str, transaction: &str) -> Pending<()> {
+    pub fn release_attempt(&self, attempt: &Attempt<'_>, transaction: &str) -> Pending<()> {
         self.run_repeatable(vec![
-            sql!(
-                self,
-                "UPDATE idempotency SET locked_until = 0 WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4 AND status IS NULL",
-                shop_id,
-                path,
-                key,
-                lock
-            ),
+            self.let_go(attempt),
             sql!(self, "UPDATE transactions SET attempt_until = 0 WHERE id = ?1 AND checkout_session IS NULL", transaction),
         ])
     }
 
     /// Undoes an attempt that found its order or its connection taken: the row never reached Stripe.
-    pub fn drop_attempt(&self, row: &Row, path: &str, key: &str, lock: &str) -> Pending<()> {
+    pub fn drop_attempt(&self, row: &Row, attempt: &Attempt<'_>) -> Pending<()> {
         self.run(vec![
             sql!(self, "DELETE FROM transactions WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL", &row.id),
-            sql!(
-                self,
-                "DELETE FROM idempotency WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4 AND status IS NULL",
-                &row.shop_id,
-                path,
-                key,
-                lock
-            ),
+            self.forget(attempt),
         ])
     }
 

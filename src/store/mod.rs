@@ -22,10 +22,12 @@
 //! | KV `oauth/{connection}` | as long as the connection | sealed, bound to shop, account and mode |
 
 pub mod admin;
+pub mod aftermath;
 pub mod checkout;
 pub mod connect;
 pub mod erase;
 pub mod export;
+pub mod idempotency;
 pub mod notices;
 pub mod reseal;
 pub mod shops;
@@ -46,6 +48,17 @@ pub enum Bind<'a> {
     Text(&'a str),
     Int(i64),
     Null,
+}
+
+impl Bind<'_> {
+    /// The same once more.
+    pub fn again(&self) -> Bind<'_> {
+        match self {
+            Bind::Text(text) => Bind::Text(text),
+            Bind::Int(number) => Bind::Int(*number),
+            Bind::Null => Bind::Null,
+        }
+    }
 }
 
 impl<'a> From<&'a str> for Bind<'a> {

@@ -106,17 +106,6 @@ impl Db {
         Ok(answers.at(0)?.first::<Row>()?.zip(answers.at(1)?.first::<super::shops::ShopRow>()?))
     }
 
-    /// What an event is about, and whether it was seen before.
-    pub async fn event_and_transaction(&self, event: &str, transaction: &str) -> Result<(bool, Option<Box<Row>>)> {
-        let answers = self
-            .batch(vec![
-                sql!(self, "SELECT id FROM stripe_events WHERE id = ?1", event),
-                sql!(self, "SELECT * FROM transactions WHERE id = ?1", transaction),
-            ])
-            .await?;
-        Ok((answers.at(0)?.any(), answers.at(1)?.first()?))
-    }
-
     /// Moves a row, in one conditional statement that only goes forward and says by `changes` whether it moved.
     /// What Stripe told beside the status (PaymentIntent, buyer, final amounts) comes with the move.
     pub fn advance(&self, row: &Row, news: &News, by: &str, now: i64, check_at: Option<i64>) -> Statement {
@@ -132,6 +121,7 @@ impl Db {
                customer = CASE WHEN {ERASED} THEN NULL ELSE coalesce(?11, customer) END,
                shipping_details = CASE WHEN {ERASED} THEN NULL ELSE coalesce(?12, shipping_details) END,
                billing_details = CASE WHEN {ERASED} THEN NULL ELSE coalesce(?13, billing_details) END,
+               application_fee_amount = coalesce(?18, application_fee_amount),
                paid_at = CASE WHEN ?2 = 'paid' THEN coalesce(paid_at, ?14) ELSE paid_at END,
                checkout_session = coalesce(checkout_session, ?15), stripe_form = NULL, check_at = ?16, checks = 0,
                events = json_insert(events, '$[#]', json_object('type', ?2, 'created', CAST(?14 AS INTEGER), 'by', ?17))
@@ -159,7 +149,8 @@ impl Db {
             now,
             &row.checkout_session,
             check_at,
-            by
+            by,
+            news.application_fee
         )
     }
 
@@ -274,9 +265,9 @@ impl Db {
             text.push_str(&format!(" AND {sold}"));
         }
         let text = format!(
-            "SELECT {group} AS \"group\", currency, livemode, count(*) AS count, sum(CASE WHEN {sold} THEN amount ELSE 0 END) AS gross,
+            "SELECT {group} AS \"group\", currency, livemode, count(*) AS count, sum(CASE WHEN {sold} THEN amount_captured ELSE 0 END) AS gross,
                sum(CASE WHEN {sold} THEN amount_refunded ELSE 0 END) AS refunded,
-               sum(CASE WHEN {sold} THEN application_fee_amount ELSE 0 END) AS fees
+               sum(CASE WHEN {sold} THEN application_fee_amount - application_fee_refunded ELSE 0 END) AS fees
              FROM transactions WHERE {text} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
         );
         self.one(self.statement(&text, &binds)).await?.all()
@@ -327,7 +318,7 @@ impl Db {
 
     /// Everything whose time is over, in one batch; slices, so that no run takes long. Answers how many rows went.
     pub async fn expire(&self, now: i64) -> Result<usize> {
-        use super::checkout::KEPT;
+        use super::idempotency::KEPT;
         use super::shops::PENDING_LIFE;
         const DAY: i64 = 24 * 3600;
         let answers = self

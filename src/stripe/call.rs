@@ -210,6 +210,18 @@ fn without_keys(message: &str) -> String {
 }
 
 impl Call {
+    /// POST of a form that may be sent again, byte for byte, with the same key.
+    pub(super) fn post(path: String, form: &str, account: Option<&str>, key: &str) -> Call {
+        Call {
+            base: Base::Api,
+            method: "POST",
+            path,
+            account: account.map(str::to_owned),
+            idempotency_key: Some(key.to_owned()),
+            form: Some(form.to_owned()),
+        }
+    }
+
     /// GET `/v1/{collection}/{id}` with the given objects expanded.
     pub(super) fn get(collection: &str, id: &str, account: Option<&str>, expand: &[&str]) -> Call {
         let mut path = format!("/v1/{collection}/{}", segment(id));

@@ -1,5 +1,8 @@
 //! Webhook events, after their signature was found good.
 
+use super::call::Call;
+use super::payment_intent::Reference;
+use super::{account, charge, dispute, payment_intent, refund, session};
 use crate::error::{Problem, Result};
 use crate::id;
 use crate::record::{Member, Record};
@@ -21,6 +24,60 @@ record! {
         pub data: Data = lenient,
         /// `event`, or `v2.core.event` for a thin one.
         pub object: String = lenient,
+        /// Thin events: the account, and what it is about.
+        pub context: Option<String>,
+        pub related_object: Option<Reference>,
+    }
+}
+
+/// The types of thin events that are a snapshot's twin begin with this.
+const TWIN: &str = "v1.";
+
+/// The objects that events are about: how the type of a snapshot begins, how its ids begin, and what fetches it. A thin event is
+/// fetched by this table alone: its `related_object.url` is an address that a stranger could have chosen.
+type Fetch = fn(&str, Option<&str>) -> Call;
+const OBJECTS: [(&str, &str, Fetch); 6] = [
+    ("checkout.session.", "cs_", session::retrieve),
+    ("payment_intent.", "pi_", payment_intent::retrieve),
+    ("charge.dispute.", "", dispute::retrieve),
+    ("charge.refunded", "", charge::retrieve),
+    ("refund.", "", refund::retrieve),
+    ("account.updated", "acct_", |id, _| account::retrieve(id)),
+];
+
+/// What a thin event asks for.
+pub enum Thin {
+    /// It is none.
+    No,
+    /// It says all by itself.
+    Bare,
+    Fetch(Call),
+    /// Not a type of ours, or not an object of that type.
+    Foreign,
+}
+
+impl Event {
+    /// Takes a thin event for the snapshot that it stands for: its type and account are those, its object is to be fetched.
+    pub fn thin(&mut self) -> Thin {
+        if self.object != "v2.core.event" {
+            return Thin::No;
+        }
+        let Some(kind) = self.kind.strip_prefix(TWIN).map(str::to_owned) else { return Thin::Foreign };
+        self.kind = kind;
+        self.account = self.context.take();
+        // It goes into a header.
+        if self.account.as_ref().is_some_and(|account| !id::is_account_id(account)) {
+            return Thin::Foreign;
+        }
+        if self.kind == "account.application.deauthorized" {
+            return Thin::Bare;
+        }
+        let about = self.related_object.as_ref().map(|related| related.id.as_str()).unwrap_or_default();
+        let row = OBJECTS.iter().find(|(kind, ..)| self.kind.starts_with(kind));
+        match row.filter(|(_, prefix, _)| id::is_prefixed(about, prefix)) {
+            Some((.., fetch)) => Thin::Fetch(fetch(about, self.account.as_deref())),
+            None => Thin::Foreign,
+        }
     }
 }
 

@@ -6,18 +6,24 @@
 
 pub mod account;
 pub mod call;
+pub mod charge;
+pub mod dispute;
 pub mod event;
 pub mod form;
 pub mod oauth;
 pub mod payment_intent;
+pub mod refund;
 pub mod session;
 
 pub use account::Account;
 pub use call::{Answer, Base, Call, Outcome, StripeError};
+pub use charge::Charge;
+pub use dispute::Dispute;
 pub use event::Event;
 pub use form::Form;
 pub use oauth::Grant;
-pub use payment_intent::{Charge, PaymentIntent};
+pub use payment_intent::PaymentIntent;
+pub use refund::Refund;
 pub use session::{Session, Terms};
 
 use crate::record::Member;

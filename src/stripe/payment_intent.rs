@@ -1,6 +1,8 @@
 //! PaymentIntents and their charges, as far as the ledger needs them.
 
 use super::call::Call;
+use super::charge::Charge;
+use super::form::{Form, segment};
 use super::{Expandable, Identified};
 use serde_json::{Map, Value};
 
@@ -70,29 +72,20 @@ impl Identified for Reference {
     }
 }
 
-record! {
-    /// A charge.
-    #[derive(Debug)]
-    pub struct Charge {
-        pub id: String,
-        /// Its shape depends on the payment method; read through [`Charge::capture_before`].
-        pub payment_method_details: Value,
-    }
-}
-
-impl Charge {
-    pub fn capture_before(&self) -> Option<i64> {
-        self.payment_method_details.pointer("/card/capture_before")?.as_i64()
-    }
-}
-
-impl Identified for Charge {
-    fn id(&self) -> &str {
-        &self.id
-    }
-}
-
 /// Fetches a PaymentIntent with its latest charge.
 pub fn retrieve(id: &str, account: Option<&str>) -> Call {
     Call::get("payment_intents", id, account, &["latest_charge"])
+}
+
+/// The form that takes an authorised amount. `fee` replaces the fee that was agreed, where less than the whole is taken.
+pub fn capture_form(amount: i64, fee: Option<i64>) -> String {
+    let mut form = Form::new();
+    form.push("amount_to_capture", amount);
+    form.push_some("application_fee_amount", fee);
+    form.encode()
+}
+
+/// Takes an authorised amount; what is not taken is released.
+pub fn capture(id: &str, form: &str, account: Option<&str>, key: &str) -> Call {
+    Call::post(format!("/v1/payment_intents/{}/capture", segment(id)), form, account, key)
 }

@@ -133,14 +133,7 @@ fn push_shipping_option(form: &mut Form, at: &str, option: &ShippingOption, term
 
 /// Makes a Session. `account` is the shop's, or none for a destination charge.
 pub fn create(form: &str, account: Option<&str>, key: &str) -> Call {
-    Call {
-        base: Base::Api,
-        method: "POST",
-        path: "/v1/checkout/sessions".to_owned(),
-        account: account.map(str::to_owned),
-        idempotency_key: Some(key.to_owned()),
-        form: Some(form.to_owned()),
-    }
+    Call::post("/v1/checkout/sessions".to_owned(), form, account, key)
 }
 
 /// Fetches a Session with its PaymentIntent and that one's charge.

@@ -71,6 +71,44 @@ describe('round trips to D1, calls to Stripe', () => {
     for (const line of all) assert.ok(line.d1 <= 2 && line.stripe === 0, JSON.stringify(line));
   });
 
+  test('a refund: 3 + 1; a capture: 3 + 1; the same key again: 1 + 0', async () => {
+    const post = (transaction, what) => w.api('POST', `/v1/transactions/${transaction}/${what}`, { key: shop.key, idempotencyKey: 'change', body: {} });
+    const session = await createSession(w, shop, chatBody(shop, { capture: 'manual' }));
+    await stripe.pay(session.id);
+    await stripe.webhooks.drained();
+    stripe.webhooks.pause();
+    for (const [what, status] of [['capture', 200], ['refunds', 201]]) {
+      assert.deepEqual(await cost(await post(session.transaction, what), status), { d1: 3, stripe: 1 }, what);
+      assert.deepEqual(await cost(await post(session.transaction, what), status), { d1: 1, stripe: 0 }, what);
+    }
+    stripe.webhooks.drop();
+    stripe.webhooks.resume();
+  });
+
+  test('webhooks about refunds and disputes: 2 + 0, where what adds up has to be asked for 2 + 1, thin ones 1 more; an account: 1 + 0', async () => {
+    const session = await createSession(w, shop);
+    await stripe.pay(session.id);
+    await stripe.webhooks.drained();
+    stripe.webhooks.pause();
+    const from = stripe.books().events.length;
+    await stripe.refund(session.id, { amount: 5 });
+    await stripe.dispute(session.id);
+    stripe.webhooks.drop();
+    stripe.webhooks.resume();
+    const told = stripe.books().events.slice(from);
+    const send = async (event) => {
+      const body = JSON.stringify(event);
+      return cost(await w.api('POST', '/stripe/webhooks', { body, headers: { 'stripe-signature': stripe.signature(body, w.webhookSecrets.connect) } }), 200);
+    };
+    const find = (type) => told.find((event) => event.type === type);
+    assert.deepEqual(await send(find('charge.refunded')), { d1: 2, stripe: 1 });
+    for (const type of ['refund.created', 'refund.updated', 'charge.dispute.created', 'charge.dispute.funds_withdrawn']) assert.deepEqual(await send(find(type)), { d1: 2, stripe: 0 }, type);
+    const { data: { object }, account, livemode } = find('refund.created');
+    const thin = { id: 'evt_thin', object: 'v2.core.event', type: 'v1.refund.created', created: '2026-11-27T00:00:00Z', livemode, context: account, related_object: { id: object.id, type: 'refund', url: '/x' } };
+    assert.deepEqual(await send(thin), { d1: 2, stripe: 1 });
+    assert.deepEqual(await send({ id: 'evt_acct', object: 'event', type: 'account.updated', created: 1, livemode, account, data: { object: { id: account } } }), { d1: 1, stripe: 0 });
+  });
+
   test('webhooks of no business of ours, and forged ones: 0 + 0', async () => {
     const send = (body, header) => w.api('POST', '/stripe/webhooks', { body, headers: { 'stripe-signature': header } });
     const foreign = JSON.stringify({ id: 'evt_1', type: 'checkout.session.completed', livemode: false, data: { object: { id: 'cs_1', livemode: false, metadata: {} } } });

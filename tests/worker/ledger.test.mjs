@@ -60,7 +60,7 @@ describe('one transaction', () => {
     const { created, paid_at, events, account, checkout_session, payment_intent, billing_details, line_items, ...rest } = body;
     assert.deepEqual(rest, {
       object: 'transaction', id: made.chat, source: 'chat', agent: null, status: 'paid', amount: 1000, amount_subtotal: 1000, amount_tax: 0,
-      amount_shipping: 0, amount_capturable: 0, amount_captured: 1000, amount_refunded: 0, application_fee_amount: 25, currency: 'usd', livemode: false,
+      amount_shipping: 0, amount_capturable: 0, amount_captured: 1000, amount_refunded: 0, application_fee_amount: 25, application_fee_refunded: 0, currency: 'usd', livemode: false,
       order_id: 'A-1', cart_id: 'cart_1', discounts: [], metadata: { campaign: 'spring' },
       customer: { email: 'ann@example.com', name: 'Ann Buyer', phone: null }, shipping_details: null, charge_type: 'direct', refunds: [],
       shipping: [], fees: [], taxes: [],

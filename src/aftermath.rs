@@ -1,0 +1,148 @@
+//! What becomes of a transaction after it was paid: refunds and disputes, in whatever order the news of them comes.
+//!
+//! Every refund and dispute only moves forward by itself, and all else (status, sums) is decided anew from all of them. So a failed
+//! refund or a dispute that was won leads back, the two ways of the contract that do, and any order of the same news ends the same.
+
+use crate::dispute::{self, Case};
+use crate::error::{Problem, Result};
+use crate::ledger::{Mismatch, Row, Status};
+use crate::record::{Json, Member};
+use crate::refund::{self, Entry};
+use crate::stripe::{Dispute, Refund};
+use serde_json::Value;
+
+/// The refunds and disputes of a row.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Aftermath {
+    pub refunds: Vec<Entry>,
+    pub disputes: Vec<Case>,
+}
+
+/// What Stripe says.
+pub enum Told<'a> {
+    Refunds(&'a [Refund]),
+    /// And when it said so, Unix seconds.
+    Dispute(&'a Dispute, i64),
+}
+
+/// The row as it is after the news.
+#[derive(Debug)]
+pub struct Revised {
+    pub row: Box<Row>,
+    pub check_at: Option<i64>,
+    /// The notice that is owed, with what makes it this one; none when nothing changed that the shop can see.
+    pub notice: Option<(&'static str, String)>,
+}
+
+fn list<T: Member>(text: &str) -> Option<Vec<T>> {
+    Vec::read(serde_json::from_str(text).ok())
+}
+
+impl Aftermath {
+    /// What a row has; text of ours that cannot be read is a fault, never an empty list.
+    pub fn of(row: &Row) -> Result<Self> {
+        let refunds = list(&row.refunds).ok_or_else(|| Problem::fault("unreadable refunds of a row"))?;
+        let disputes = list(row.dispute.as_deref().unwrap_or("[]")).ok_or_else(|| Problem::fault("unreadable disputes of a row"))?;
+        Ok(Aftermath { refunds, disputes })
+    }
+
+    /// Whether a disputed payment may still be given back: only while no case holds the money.
+    pub fn refundable(&self) -> bool {
+        self.disputes.iter().all(|case| case.refundable || !case.stands())
+    }
+
+    /// The row with all that follows.
+    pub fn onto(&self, row: &Row) -> Box<Row> {
+        // More than was taken is given back only as long as the failure of one of them has not been heard of.
+        let refunded = refund::refunded(&self.refunds).min(row.amount_captured);
+        let mut after = Box::new(row.clone());
+        after.refunds = self.refunds.json().to_string();
+        after.dispute = if self.disputes.is_empty() { None } else { Some(self.disputes.json().to_string()) };
+        after.amount_refunded = refunded;
+        after.application_fee_refunded = refund::fee_refunded(&self.refunds).min(row.application_fee_amount);
+        after.status = if self.disputes.iter().any(Case::stands) {
+            Status::Disputed
+        } else if refunded == 0 {
+            Status::Paid
+        } else if refunded < row.amount_captured {
+            Status::PartiallyRefunded
+        } else {
+            Status::Refunded
+        };
+        after
+    }
+}
+
+/// What a row shows of its refunds and of its disputes.
+pub fn shown(row: &Row) -> (Value, Value) {
+    let known = Aftermath::of(row).unwrap_or_default();
+    let refunds: Vec<Value> = known.refunds.iter().filter(|entry| !entry.reserved()).map(Entry::shown).collect();
+    (refunds.json(), dispute::shown(&known.disputes).map_or(Value::Null, Case::shown))
+}
+
+/// Where news of a refund, a charge or a dispute comes from, and what it names.
+#[derive(Default)]
+pub struct Origin<'a> {
+    /// The connected account; none for what lives on the platform.
+    pub account: Option<&'a str>,
+    pub live: bool,
+    pub currency: Option<&'a str>,
+    pub payment_intent: Option<&'a str>,
+    /// Our `cct_…`, where the object names one.
+    pub transaction: Option<&'a str>,
+}
+
+/// Compares the news with the row in full.
+pub fn check(row: &Row, origin: &Origin) -> std::result::Result<(), Mismatch> {
+    let differs = [
+        (origin.account != row.stripe_account(), Mismatch::Account),
+        (origin.transaction.is_some_and(|named| named != row.id), Mismatch::Reference),
+        (origin.live != (row.livemode != 0), Mismatch::Mode),
+        (origin.currency != Some(row.currency.as_str()), Mismatch::Currency),
+        (
+            origin.payment_intent.is_none() || row.payment_intent.is_some() && origin.payment_intent != row.payment_intent.as_deref(),
+            Mismatch::PaymentIntent,
+        ),
+    ];
+    differs.into_iter().find(|(wrong, _)| *wrong).map_or(Ok(()), |(_, mismatch)| Err(mismatch))
+}
+
+/// Takes in what Stripe says of a row that was paid; none where it is nothing new.
+pub fn revise(row: &Row, told: &Told, by: &str, now: i64) -> Result<std::result::Result<Option<Revised>, Mismatch>> {
+    let mut known = Aftermath::of(row)?;
+    let mut news: Vec<String> = Vec::new();
+    let mut quiet = false;
+    let kind = match told {
+        Told::Refunds(refunds) => {
+            for refund in *refunds {
+                match refund::tell(row, &mut known.refunds, refund) {
+                    Ok(change) => news.extend(change),
+                    Err(mismatch) => return Ok(Err(mismatch)),
+                }
+            }
+            "transaction.refunded"
+        }
+        Told::Dispute(dispute, at) => {
+            match dispute::tell(&mut known.disputes, dispute, *at) {
+                dispute::Told::News(change) => news.push(change),
+                dispute::Told::Quiet => quiet = true,
+                dispute::Told::Nothing => {}
+            }
+            "transaction.disputed"
+        }
+    };
+    if news.is_empty() && !quiet {
+        return Ok(Ok(None));
+    }
+    let mut after = known.onto(row);
+    if let Ok(Value::Array(mut events)) = serde_json::from_str(&row.events) {
+        for change in &news {
+            let (id, status) = change.split_once('/').unwrap_or_default();
+            let what = if kind == "transaction.refunded" { "refund." } else { "dispute." };
+            events.push(object! { "type": [what, status].concat(), "created": now, "by": by, "id": id });
+        }
+        after.events = events.json().to_string();
+    }
+    let notice = (!news.is_empty()).then(|| (kind, [&row.id, "/", kind, "/", &news.join("+")].concat()));
+    Ok(Ok(Some(Revised { check_at: refund::next_check(&known.refunds, now), row: after, notice })))
+}

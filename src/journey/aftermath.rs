@@ -1,0 +1,292 @@
+//! What Stripe says of refunds and disputes is compared with the row in full and written down, whoever brought the news: a webhook,
+//! the answer to our own refund, or the sweep. The row is written only as it was read; somebody faster means: read and decide again.
+
+use super::event;
+use super::settle;
+use crate::aftermath::{self, Aftermath, Origin, Told};
+use crate::edge::{Edge, clock, outside};
+use crate::error::{Problem, Result};
+use crate::ledger::{self, IntentNews, Mismatch, News, Row};
+use crate::refund::Entry;
+use crate::store::Statement;
+use crate::store::idempotency::Attempt;
+use crate::stripe::call::Outcome;
+use crate::stripe::event::Event;
+use crate::stripe::refund::{self, Page};
+use crate::stripe::session::{self, Session};
+use crate::stripe::{Charge, Dispute, PaymentIntent, Refund, payment_intent};
+
+/// How often a row that others keep changing is read anew.
+pub const TRIES: u32 = 6;
+
+/// What is written in the same batch as the change, and only with it.
+pub enum With<'a> {
+    Nothing,
+    Event(&'a Event),
+    /// The answer for whoever sends the same key again: the refund of this `cre_…`.
+    Answer(&'a Attempt<'a>, &'a str),
+}
+
+pub enum Applied {
+    Changed(Box<Row>),
+    Same(Box<Row>),
+    Stray(Mismatch),
+}
+
+/// Applies what Stripe says to a row, with the news that it was paid, where nobody had said so yet.
+pub async fn apply(edge: &Edge, mut row: Box<Row>, paid: Option<&News>, told: &Told<'_>, by: &str, with: &With<'_>) -> Result<Applied> {
+    for _ in 0..TRIES {
+        let now = clock::now();
+        let (mut batch, base) = match paid.filter(|_| !row.status.sold()) {
+            Some(news) => settle::moving(edge, &row, news, by, now)?,
+            None => (Vec::new(), row.clone()),
+        };
+        if !base.status.sold() {
+            return Err(Problem::fault("news of a refund or dispute of what was not paid"));
+        }
+        let revised = match aftermath::revise(&base, told, by, now)? {
+            Ok(Some(revised)) => revised,
+            Ok(None) => {
+                batch.extend(tail(edge, with, &base, now)?);
+                if !batch.is_empty() {
+                    edge.db.run_repeatable(batch).await?;
+                }
+                return Ok(Applied::Same(base));
+            }
+            Err(mismatch) => return Ok(Applied::Stray(mismatch)),
+        };
+        let place = batch.len();
+        batch.push(edge.db.revise(&base, &revised, None));
+        if let Some((kind, once)) = &revised.notice {
+            batch.push(edge.db.owe(&clock::fresh_id("ccevt_")?, &revised.row, kind, once, now));
+        }
+        batch.extend(tail(edge, with, &revised.row, now)?);
+        // Repeated, it finds the row changed, and what was written is found to be nothing new.
+        if edge.db.repeatable(batch).await?.at(place)?.changes()? == 1 {
+            return Ok(Applied::Changed(revised.row));
+        }
+        row = reload(edge, &row).await?;
+    }
+    Err(busy())
+}
+
+pub fn busy() -> Problem {
+    Problem::stripe_unavailable("Too much is happening to this transaction at once. Sending the same request again is safe.")
+}
+
+pub async fn reload(edge: &Edge, row: &Row) -> Result<Box<Row>> {
+    edge.db.transaction(&row.id).await?.ok_or_else(|| Problem::fault("a row that was there is gone"))
+}
+
+fn tail(edge: &Edge, with: &With<'_>, row: &Row, now: i64) -> Result<Option<Statement>> {
+    Ok(match with {
+        With::Nothing => None,
+        With::Event(event) => {
+            Some(edge.db.remember_event_of(&event.id, &event.kind, event.account.as_deref(), event.livemode, event.created.0, now, row))
+        }
+        With::Answer(attempt, key) => {
+            let entry = settled(row, key)?;
+            Some(edge.db.keep_answer_of(attempt, 201, &entry.object(row).to_string(), row))
+        }
+    })
+}
+
+/// The refund of ours that Stripe has made.
+pub fn settled(row: &Row, key: &str) -> Result<Entry> {
+    let known = Aftermath::of(row)?.refunds.into_iter().find(|entry| entry.key.as_deref() == Some(key) && !entry.reserved());
+    known.ok_or_else(|| Problem::fault("Stripe's refund is not the one that was asked for"))
+}
+
+/// All refunds of a payment, as Stripe has them.
+pub async fn refunds_of(edge: &Edge, row: &Row, payment_intent: &str) -> Result<Outcome<Vec<Refund>>> {
+    // More than anybody makes; a list that never ends must not hold the Worker.
+    const PAGES: u32 = 20;
+    let mut all: Vec<Refund> = Vec::new();
+    for _ in 0..PAGES {
+        let last = all.last().map(|refund| refund.id.clone());
+        let call = refund::list(payment_intent, last.as_deref(), row.stripe_account());
+        match outside::stripe::<Page>(edge, row.mode(), &call, outside::BUYER_DEADLINE).await? {
+            Outcome::Ok(page) => {
+                let more = page.has_more && !page.data.is_empty();
+                all.extend(page.data);
+                if !more {
+                    break;
+                }
+            }
+            Outcome::Refused(error) => return Ok(Outcome::Refused(error)),
+            Outcome::Unavailable { why, replayed_5xx } => return Ok(Outcome::Unavailable { why, replayed_5xx }),
+        }
+    }
+    Ok(Outcome::Ok(all))
+}
+
+/// An answer that an event cannot do without: without it the event is not acknowledged, and comes again.
+pub fn needed<T>(outcome: Outcome<T>) -> Result<T> {
+    match outcome {
+        Outcome::Ok(value) => Ok(value),
+        Outcome::Refused(error) => Err(error.problem()),
+        Outcome::Unavailable { why, .. } => Err(Problem::stripe_unavailable("Stripe did not answer.").because(why)),
+    }
+}
+
+/// That a row is paid, asked of Stripe, when the news of what came after is here first.
+enum Ground {
+    Paid(Box<News>),
+    /// Not paid after all, as far as Stripe says.
+    NotPaid,
+    Mismatch(Mismatch),
+}
+
+async fn ground(edge: &Edge, row: &Row, payment_intent: &str) -> Result<Ground> {
+    let news = match &row.checkout_session {
+        Some(session_id) => {
+            let call = session::retrieve(session_id, row.stripe_account());
+            let session = needed(outside::stripe::<Session>(edge, row.mode(), &call, outside::BUYER_DEADLINE).await?)?;
+            ledger::news_of_session(row, row.stripe_account(), &session).map(|news| IntentNews::Decided(Box::new(news)))
+        }
+        None => {
+            let call = payment_intent::retrieve(payment_intent, row.stripe_account());
+            let intent = needed(outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::BUYER_DEADLINE).await?)?;
+            ground_of_intent(row, &intent)
+        }
+    };
+    Ok(match news {
+        Ok(IntentNews::Decided(news)) if news.payment_intent.as_deref().is_some_and(|known| known != payment_intent) => {
+            Ground::Mismatch(Mismatch::PaymentIntent)
+        }
+        Ok(IntentNews::Decided(news)) if news.to.is_some_and(ledger::Status::sold) => Ground::Paid(news),
+        Ok(IntentNews::AskSession) => return Err(Problem::stripe_unavailable("The session is not recorded yet.")),
+        Ok(_) => Ground::NotPaid,
+        Err(mismatch) => Ground::Mismatch(mismatch),
+    })
+}
+
+fn ground_of_intent(row: &Row, intent: &PaymentIntent) -> std::result::Result<IntentNews, Mismatch> {
+    if intent.status != "succeeded" {
+        return Ok(IntentNews::Nothing);
+    }
+    ledger::news_of_intent(row, row.stripe_account(), "payment_intent.succeeded", intent)
+}
+
+/// Applies an event's news to the row that it is about.
+async fn record(
+    edge: &Edge, event: &Event, row: Box<Row>, payment_intent: &str, paid: Option<News>, told: &Told<'_>,
+) -> Result<&'static str> {
+    let paid = match paid {
+        None if !row.status.sold() => match ground(edge, &row, payment_intent).await? {
+            Ground::Paid(news) => Some(*news),
+            // What was only authorised and is released has a refund too, of money that nobody took.
+            Ground::NotPaid => return event::record(edge, event, &row, &News::default()).await,
+            Ground::Mismatch(mismatch) => return event::keep_stray(edge, event, &row, mismatch).await,
+        },
+        paid => paid,
+    };
+    let about = row.clone();
+    match apply(edge, row, paid.as_ref(), told, "webhook", &With::Event(event)).await? {
+        Applied::Changed(row) => Ok(row.status.name()),
+        Applied::Same(_) => Ok("nothing_new"),
+        Applied::Stray(mismatch) => event::keep_stray(edge, event, &about, mismatch).await,
+    }
+}
+
+/// `refund.created`, `refund.updated`, `refund.failed`
+pub async fn of_refund(edge: &Edge, event: &Event, refund: &Refund) -> Result<&'static str> {
+    let payment_intent = refund.payment_intent.as_ref().map(|intent| intent.id());
+    let transaction = ledger::reference(&refund.metadata);
+    let row = match event::about(edge, event, payment_intent, transaction).await? {
+        event::About::Row(row) => row,
+        // Before it is known which payment the row got, its refunds cannot be told from a stranger's; `charge.refunded` names the row.
+        other => return Ok(other.name()),
+    };
+    let origin = Origin {
+        account: event.account.as_deref(),
+        live: event.livemode,
+        currency: refund.currency.as_deref(),
+        payment_intent,
+        transaction,
+    };
+    match (aftermath::check(&row, &origin), payment_intent) {
+        (Ok(()), Some(intent)) => record(edge, event, row, intent, None, &Told::Refunds(std::slice::from_ref(refund))).await,
+        (Err(mismatch), _) => event::keep_stray(edge, event, &row, mismatch).await,
+        (Ok(()), None) => event::keep_stray(edge, event, &row, Mismatch::PaymentIntent).await,
+    }
+}
+
+/// `charge.refunded`: the sum of all refunds. What adds up to it is asked for where it is more than is known.
+pub async fn of_charge(edge: &Edge, event: &Event, charge: &Charge) -> Result<&'static str> {
+    let payment_intent = charge.payment_intent.as_ref().map(|intent| intent.id());
+    let transaction = ledger::reference(&charge.metadata);
+    let row = match event::about(edge, event, payment_intent, transaction).await? {
+        event::About::Row(row) => row,
+        other => return Ok(other.name()),
+    };
+    let origin = Origin {
+        account: event.account.as_deref(),
+        live: event.livemode,
+        currency: charge.currency.as_deref(),
+        payment_intent,
+        transaction,
+    };
+    let same_mode = if charge.livemode == event.livemode { Ok(()) } else { Err(Mismatch::Mode) };
+    let checked = aftermath::check(&row, &origin).and(same_mode).and_then(|()| ledger::check_charge(&row, charge));
+    let intent = match (checked, payment_intent) {
+        (Ok(()), Some(intent)) => intent,
+        (Err(mismatch), _) => return event::keep_stray(edge, event, &row, mismatch).await,
+        (Ok(()), None) => return event::keep_stray(edge, event, &row, Mismatch::PaymentIntent).await,
+    };
+    // An authorisation that was released is shown as refunded too, and money was never taken; `payment_intent.canceled` tells of it.
+    // A sum that is not more than what is known is older, or of refunds that have told themselves.
+    if !charge.captured || row.status.sold() && charge.amount_refunded <= row.amount_refunded {
+        return event::record(edge, event, &row, &News::default()).await;
+    }
+    let refunds = needed(refunds_of(edge, &row, intent).await?)?;
+    let paid = ledger::news_of_charge(&row, charge);
+    record(edge, event, row, intent, paid, &Told::Refunds(&refunds)).await
+}
+
+/// `charge.dispute.*`. A dispute names no transaction of ours, only a PaymentIntent. Where no row has that one, Stripe is asked what
+/// it names: a dispute is rare, and one that is lost costs money.
+pub async fn of_dispute(edge: &Edge, event: &Event, dispute: &Dispute) -> Result<&'static str> {
+    let Some(intent) = dispute.payment_intent.as_ref().map(|intent| intent.id()) else { return Ok("not_ours") };
+    let (row, paid) = match event::about(edge, event, Some(intent), None).await? {
+        event::About::Row(row) => (row, None),
+        event::About::Seen => return Ok("seen"),
+        event::About::NotOurs => match unknown_payment(edge, event, intent).await? {
+            Some(found) => found,
+            None => return Ok("not_ours"),
+        },
+    };
+    let origin = Origin {
+        account: event.account.as_deref(),
+        live: event.livemode,
+        currency: dispute.currency.as_deref(),
+        payment_intent: Some(intent),
+        transaction: None,
+    };
+    let same_mode = if dispute.livemode == event.livemode { Ok(()) } else { Err(Mismatch::Mode) };
+    let amount = if dispute.amount >= 0 { Ok(()) } else { Err(Mismatch::Amount) };
+    match aftermath::check(&row, &origin).and(same_mode).and(amount) {
+        Ok(()) => record(edge, event, row, intent, paid, &Told::Dispute(dispute, event.created.0)).await,
+        Err(mismatch) => event::keep_stray(edge, event, &row, mismatch).await,
+    }
+}
+
+/// The row of a payment that no row names yet, with the news that it was paid.
+async fn unknown_payment(edge: &Edge, event: &Event, intent: &str) -> Result<Option<(Box<Row>, Option<News>)>> {
+    let mode = crate::id::Mode::from_live(event.livemode);
+    let call = payment_intent::retrieve(intent, event.account.as_deref());
+    let intent = match outside::stripe::<PaymentIntent>(edge, mode, &call, outside::BUYER_DEADLINE).await? {
+        Outcome::Ok(intent) => intent,
+        Outcome::Refused(error) if error.account_invalid() || error.status == 404 => return Ok(None),
+        other => needed(other)?,
+    };
+    let row = match event::about(edge, event, None, ledger::reference(&intent.metadata)).await? {
+        event::About::Row(row) => row,
+        _ => return Ok(None),
+    };
+    let paid = match ground_of_intent(&row, &intent) {
+        Ok(IntentNews::Decided(news)) => Some(*news),
+        _ => None,
+    };
+    Ok(Some((row, paid)))
+}

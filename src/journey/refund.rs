@@ -1,0 +1,284 @@
+//! A shop gives money back (contract, *Ledger*).
+//!
+//! The refund is reserved on the row first, with the exact form for Stripe, by a statement that wants the row as it was read: of two
+//! requests at once the second decides anew, with less left. Whatever is lost afterwards, the same key asks Stripe the very same thing,
+//! and what nobody asks for again the sweep looks for.
+
+use super::aftermath::{self, Applied, With, busy, reload};
+use super::{access, attempt, connect};
+use crate::aftermath::{Aftermath, Revised, Told};
+use crate::edge::http::{Incoming, Reply};
+use crate::edge::{Edge, clock, outside};
+use crate::error::{Problem, Result};
+use crate::id;
+use crate::ledger::Row;
+use crate::record::Json;
+use crate::refund::{self, Entry};
+use crate::store::idempotency::{Attempt, AttemptRow};
+use crate::stripe::call::Outcome;
+use crate::stripe::{Refund, StripeError};
+use serde_json::Value;
+
+/// A change that a shop asks for, as far as all of them begin alike: who asks, for which of its transactions, and under which key.
+pub struct Asked {
+    pub row: Box<Row>,
+    pub body: Value,
+    pub path: String,
+    pub key: String,
+    pub fingerprint: String,
+    /// An earlier request with the same key that got no answer.
+    pub earlier: Option<Box<AttemptRow>>,
+}
+
+/// Receives and loads such a change; or the answer that its key got before.
+pub async fn asked(edge: &Edge, incoming: &mut Incoming, transaction: &str, what: &str) -> Result<std::result::Result<Asked, Reply>> {
+    let now = clock::now();
+    let key_hash = access::key_hash(incoming)?;
+    let key = attempt::key(incoming);
+    let body = incoming.json().await;
+    let path = ["/v1/transactions/", transaction, what].concat();
+    let loaded = edge.db.load_for_change(&key_hash, now, &path, key.as_deref().unwrap_or_default(), transaction).await?;
+    let shop = access::known(edge, incoming, loaded.shop).await?;
+    access::verified(&shop)?;
+    let row = loaded.row.filter(|_| id::is_prefixed(transaction, "cct_")).ok_or_else(|| Problem::missing("transaction", transaction))?;
+    let (key, body) = (key?, body?);
+    let fingerprint = attempt::fingerprint(&body);
+    if let Some(answer) = attempt::earlier_answer(loaded.attempt.as_deref(), &fingerprint, now)? {
+        return Ok(Err(answer));
+    }
+    edge.pair(row.mode())?;
+    Ok(Ok(Asked { row, body, path, key, fingerprint, earlier: loaded.attempt }))
+}
+
+/// `POST /v1/transactions/{id}/refunds`
+pub async fn create(edge: &Edge, incoming: &mut Incoming, transaction: &str) -> Result<Reply> {
+    // Receive, load.
+    let asked = match asked(edge, incoming, transaction, "/refunds").await? {
+        Ok(asked) => asked,
+        Err(answer) => return Ok(answer),
+    };
+    let wish = refund::read(&asked.body)?;
+    // Decide, and record the intent.
+    let lock = clock::fresh_secret("")?;
+    let attempt = Attempt { shop_id: &asked.row.shop_id, path: &asked.path, key: &asked.key, lock: &lock };
+    let (row, entry) = begin(edge, &asked, &attempt, &wish).await?;
+    let Some(key) = entry.key.clone() else { return Err(Problem::fault("a refund without a key")) };
+    // Call Stripe, unless its event was here before its answer.
+    let told = if entry.reserved() {
+        match ask_stripe(edge, &row, &entry).await {
+            Ok(Outcome::Ok(refund)) => vec![refund],
+            Ok(Outcome::Refused(error)) => return Err(refused(edge, &row, &attempt, &key, &error).await?),
+            Ok(Outcome::Unavailable { why, .. }) => {
+                edge.db.run_repeatable(vec![edge.db.let_go(&attempt)]).await?;
+                return Err(Problem::stripe_unavailable(
+                    "Stripe did not answer. Send the same request with the same Idempotency-Key again: it can never refund twice.",
+                )
+                .because(why));
+            }
+            Err(problem) => {
+                edge.db.run_repeatable(vec![edge.db.let_go(&attempt)]).await?;
+                return Err(problem);
+            }
+        }
+    } else {
+        Vec::new()
+    };
+    // Record the answer, then reply.
+    let applied = aftermath::apply(edge, row, None, &Told::Refunds(&told), "api", &With::Answer(&attempt, &key)).await;
+    if applied.is_err() {
+        // Best effort: the lock is free by itself in a minute.
+        let _ = edge.db.run(vec![edge.db.let_go(&attempt)]).await;
+    }
+    match applied? {
+        Applied::Changed(row) | Applied::Same(row) => Ok(Reply::json(201, &aftermath::settled(&row, &key)?.object(&row))),
+        Applied::Stray(mismatch) => Err(Problem::fault(["Stripe's refund is not what was asked for: ", mismatch.name()].concat())),
+    }
+}
+
+/// Takes the key and reserves the amount; or takes up what an earlier request with this key began.
+async fn begin(edge: &Edge, asked: &Asked, attempt: &Attempt<'_>, wish: &refund::Wish) -> Result<(Box<Row>, Entry)> {
+    let mut row = asked.row.clone();
+    let mut held = false;
+    let fresh = clock::fresh_id("cre_")?;
+    for _ in 0..aftermath::TRIES {
+        let now = clock::now();
+        let mut known = Aftermath::of(&row)?;
+        let begun = asked.earlier.as_ref().and_then(|earlier| known.refunds.iter().position(|e| e.key.as_ref() == Some(&earlier.subject)));
+        let place = match begun {
+            Some(place) => place,
+            None => match refund::reserve(&row, &known.refunds, known.refundable(), wish, &fresh, now) {
+                Ok(entry) => {
+                    known.refunds.insert(0, entry);
+                    0
+                }
+                Err(problem) => {
+                    if held {
+                        edge.db.run(vec![edge.db.forget(attempt)]).await?;
+                    }
+                    return Err(problem);
+                }
+            },
+        };
+        let Some(entry) = known.refunds.get_mut(place) else { return Err(Problem::fault("a refund that was there is gone")) };
+        if entry.reserved() {
+            // Until then the sweep leaves it alone.
+            entry.until = now.saturating_add(refund::RESERVED);
+        }
+        let (entry, subject) = (entry.clone(), entry.key.clone().unwrap_or_default());
+        let revised = Revised { row: known.onto(&row), check_at: refund::next_check(&known.refunds, now), notice: None };
+        let mut batch = Vec::new();
+        if !held {
+            batch.push(edge.db.take_key(attempt, &asked.fingerprint, &subject, None, now.saturating_add(attempt::LOCK_LIFE), now));
+        }
+        let at = batch.len();
+        batch.push(edge.db.revise(&row, &revised, Some(attempt)));
+        let answers = edge.db.batch(batch).await?;
+        if !held && answers.at(0)?.changes()? == 0 {
+            return Err(attempt::in_flight());
+        }
+        held = true;
+        if answers.at(at)?.changes()? == 1 {
+            return Ok((revised.row, entry));
+        }
+        row = reload(edge, &row).await?;
+    }
+    edge.db.run_repeatable(vec![edge.db.let_go(attempt)]).await?;
+    Err(busy())
+}
+
+/// Changes the reservation of `key`, or with `None` gives it up; `false` when there is none any more.
+async fn amend(edge: &Edge, row: &Row, key: &str, change: Option<&dyn Fn(&mut Entry)>) -> Result<bool> {
+    let mut row = Box::new(row.clone());
+    for _ in 0..aftermath::TRIES {
+        let now = clock::now();
+        let mut known = Aftermath::of(&row)?;
+        let Some(place) = known.refunds.iter().position(|entry| entry.reserved() && entry.key.as_deref() == Some(key)) else {
+            return Ok(false);
+        };
+        match (change, known.refunds.get_mut(place)) {
+            (Some(change), Some(entry)) => change(entry),
+            _ => drop(known.refunds.remove(place)),
+        }
+        let revised = Revised { row: known.onto(&row), check_at: refund::next_check(&known.refunds, now), notice: None };
+        if edge.db.moved(edge.db.revise(&row, &revised, None)).await? {
+            return Ok(true);
+        }
+        row = reload(edge, &row).await?;
+    }
+    Err(busy())
+}
+
+/// Sends the entry's stored form with its stored key. A 5xx that Stripe replays from its own store says nothing about what was done:
+/// the refund is looked for first, and only if it is not there, the next key is written down and used.
+async fn ask_stripe(edge: &Edge, row: &Row, entry: &Entry) -> Result<Outcome<Refund>> {
+    let form = entry.form.clone().ok_or_else(|| Problem::fault("a reservation without its form"))?;
+    let mut entry = entry.clone();
+    let mut last = Outcome::Unavailable { why: "Stripe keeps answering 5xx".to_owned(), replayed_5xx: true };
+    for _ in 0..3 {
+        let call = crate::stripe::refund::create(&form, row.stripe_account(), &entry.stripe_key());
+        last = outside::stripe::<Refund>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await?;
+        if !matches!(last, Outcome::Unavailable { replayed_5xx: true, .. }) {
+            return Ok(last);
+        }
+        match look_for(edge, row, &entry).await? {
+            Outcome::Ok(Some(found)) => return Ok(Outcome::Ok(found)),
+            Outcome::Ok(None) => {}
+            Outcome::Refused(error) => return Ok(Outcome::Refused(error)),
+            Outcome::Unavailable { why, .. } => return Ok(Outcome::Unavailable { why, replayed_5xx: false }),
+        }
+        entry.tries = entry.tries.saturating_add(1);
+        let (tries, key) = (entry.tries, entry.key.clone().unwrap_or_default());
+        let there = amend(edge, row, &key, Some(&move |entry: &mut Entry| entry.tries = tries)).await?;
+        if !there {
+            // Its event was faster, or the sweep: the next request sees what it became.
+            break;
+        }
+    }
+    Ok(last)
+}
+
+/// Whether Stripe has made the refund of a reservation, told by its metadata.
+async fn look_for(edge: &Edge, row: &Row, entry: &Entry) -> Result<Outcome<Option<Refund>>> {
+    let intent = row.payment_intent.as_deref().ok_or_else(|| Problem::fault("a refund without a payment"))?;
+    let ours = |refund: &Refund| refund.metadata.get("cc_refund").and_then(Value::as_str) == entry.key.as_deref();
+    Ok(match aftermath::refunds_of(edge, row, intent).await? {
+        Outcome::Ok(refunds) => Outcome::Ok(refunds.into_iter().find(ours)),
+        Outcome::Refused(error) => Outcome::Refused(error),
+        Outcome::Unavailable { why, replayed_5xx } => Outcome::Unavailable { why, replayed_5xx },
+    })
+}
+
+/// What the shop is told of a refusal of Stripe's, and what of it is kept.
+async fn refused(edge: &Edge, row: &Row, attempt: &Attempt<'_>, key: &str, error: &StripeError) -> Result<Problem> {
+    if error.account_invalid() {
+        amend(edge, row, key, None).await?;
+        edge.db.run(vec![edge.db.forget(attempt)]).await?;
+        return account_gone(edge, row).await;
+    }
+    let mut problem = error.problem();
+    if problem.status != 422 {
+        // The operator's doing or ours, to be mended: not an answer for this key to keep. The sweep looks what became of it.
+        edge.db.run_repeatable(vec![edge.db.let_go(attempt)]).await?;
+        return Ok(problem);
+    }
+    // Refunds in the Dashboard of which nobody has told us yet.
+    let too_large = error.code.as_deref() == Some("charge_already_refunded") || error.param.as_deref() == Some("amount");
+    if too_large {
+        let stripe_code = error.code.json();
+        problem = Problem::value("refund_too_large", "amount", problem.message.clone()).with("stripe_code", stripe_code);
+    }
+    amend(edge, row, key, None).await?;
+    let body = problem.body(&edge.request_id).to_string();
+    edge.db.run_repeatable(vec![edge.db.keep_answer(attempt, problem.status, &body)]).await?;
+    Ok(problem)
+}
+
+/// Stripe does not let us use the account of a row any more.
+pub async fn account_gone(edge: &Edge, row: &Row) -> Result<Problem> {
+    let connections = edge.db.connections(&row.shop_id).await?;
+    let of_row = connections.iter().find(|c| c.account == row.account && c.livemode == row.livemode);
+    match of_row {
+        Some(connection) => connect::account_refused(edge, row.mode(), connection).await,
+        None => Ok(Problem::request(409, "connection_gone", "The Stripe account that this was paid to is not connected any more.")),
+    }
+}
+
+/// The sweep: what became of refunds that nobody answered for, and of those that Stripe had not finished. `true` when something did.
+pub async fn settle(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
+    let Some(intent) = row.payment_intent.as_deref() else { return Ok(false) };
+    let refunds = match aftermath::refunds_of(edge, row, intent).await? {
+        Outcome::Ok(refunds) => refunds,
+        Outcome::Refused(error) if error.account_invalid() || error.status == 404 => Vec::new(),
+        _ => {
+            edge.db.check_later(&row.id, Some(now.saturating_add(120)), row.checks).await?;
+            return Ok(false);
+        }
+    };
+    let (mut row, mut changed) =
+        match aftermath::apply(edge, Box::new(row.clone()), None, &Told::Refunds(&refunds), "sweep", &With::Nothing).await? {
+            Applied::Changed(row) => (row, true),
+            Applied::Same(row) => (row, false),
+            Applied::Stray(_) => {
+                edge.db.check_later(&row.id, None, row.checks).await?;
+                return Ok(false);
+            }
+        };
+    // What Stripe does not have and nobody asks for any more was never made. Whoever took it up again meanwhile has changed the row,
+    // and is not found here as it was.
+    let stale = |entry: &&Entry| entry.reserved() && entry.until <= now;
+    let keys: Vec<String> = Aftermath::of(&row)?.refunds.iter().filter(stale).filter_map(|entry| entry.key.clone()).collect();
+    for key in keys {
+        let mut known = Aftermath::of(&row)?;
+        known.refunds.retain(|entry| !(entry.reserved() && entry.key.as_ref() == Some(&key)));
+        let revised = Revised { row: known.onto(&row), check_at: refund::next_check(&known.refunds, now), notice: None };
+        if !edge.db.moved(edge.db.revise(&row, &revised, None)).await? {
+            return Ok(changed);
+        }
+        (row, changed) = (revised.row, true);
+    }
+    if !changed {
+        let next = refund::next_check(&Aftermath::of(&row)?.refunds, now);
+        edge.db.check_later(&row.id, next, row.checks.saturating_add(1)).await?;
+    }
+    Ok(changed)
+}
