@@ -7,7 +7,7 @@
 //! member's name.
 
 use crate::error::{Problem, Result};
-use crate::fields::{Fields, MAX_SAFE_INTEGER};
+use crate::fields::{Fields, MAX_SAFE_INTEGER, NotWhole, whole};
 use crate::id::Mode;
 use crate::money::{self, Amount, Currency, MAX_CHARGE};
 use crate::record::Json;
@@ -183,7 +183,8 @@ const COMMON: [&str; 11] = [
     "collect",
     "shipping_options",
 ];
-const LINE_ITEMS: [&str; 5] = ["line_items", "cart", "currency", "amount_total", "order_id"];
+const LINE_ITEMS: [&str; 10] =
+    ["line_items", "cart", "currency", "amount_total", "order_id", "order_key", "shipping", "fees", "taxes", "discounts"];
 const CART: [&str; 10] = ["id", "order_id", "order_key", "currency", "items", "shipping", "fees", "taxes", "discounts", "total"];
 const ITEM: [&str; 10] =
     ["product_id", "variation_id", "sku", "name", "description", "image_url", "quantity", "amount_total", "unit_amount", "tax_code"];
@@ -220,10 +221,6 @@ fn read_cart(body: &Fields) -> Result<Order> {
     let currency = currency(&cart)?;
     cart.need("items")?;
     let items = items(&cart, "items", currency, true)?;
-    let shipping = extras(&cart, "shipping", currency, MAX_LINES)?;
-    let fees = extras(&cart, "fees", currency, MAX_LINES)?;
-    let taxes = extras(&cart, "taxes", currency, MAX_LINES)?;
-    let discounts = extras(&cart, "discounts", currency, MAX_DISCOUNTS)?;
     cart.need("total")?;
     let total = amount(&cart, "total", currency)?;
 
@@ -231,11 +228,17 @@ fn read_cart(body: &Fields) -> Result<Order> {
     order.cart_id = cart_id;
     order.order_id = cart.id("order_id", MAX_ID)?;
     order.order_key = optional(&cart, "order_key", 200)?;
-    order.shipping = shipping;
-    order.fees = fees;
-    order.taxes = taxes;
-    order.discounts = discounts;
+    read_extras(&cart, currency, &mut order)?;
     settle(order, total, "cart[total]")
+}
+
+/// What is paid for besides the items, and what is taken off.
+fn read_extras(fields: &Fields, currency: Currency, order: &mut Order) -> Result<()> {
+    order.shipping = extras(fields, "shipping", currency, MAX_LINES)?;
+    order.fees = extras(fields, "fees", currency, MAX_LINES)?;
+    order.taxes = extras(fields, "taxes", currency, MAX_LINES)?;
+    order.discounts = extras(fields, "discounts", currency, MAX_DISCOUNTS)?;
+    Ok(())
 }
 
 /// The line-items body.
@@ -245,6 +248,8 @@ fn read_line_items(body: &Fields) -> Result<Order> {
     let total = amount(body, "amount_total", currency)?;
     let mut order = common(body, currency, items)?;
     order.order_id = body.id("order_id", MAX_ID)?;
+    order.order_key = optional(body, "order_key", 200)?;
+    read_extras(body, currency, &mut order)?;
     settle(order, total, "amount_total")
 }
 
@@ -360,8 +365,11 @@ fn currency(fields: &Fields) -> Result<Currency> {
 
 /// An amount that Stripe can charge in this currency; `None` when absent.
 fn amount(fields: &Fields, member: &str, currency: Currency) -> Result<Option<Amount>> {
-    let Some(minor) = fields.integer(member, 0, MAX_SAFE_INTEGER)? else { return Ok(None) };
     let param = fields.name(member);
+    if fields.get(member).is_some_and(beyond) {
+        return Err(too_large(&param));
+    }
+    let Some(minor) = fields.integer(member, 0, MAX_SAFE_INTEGER)? else { return Ok(None) };
     if minor > MAX_CHARGE {
         return Err(too_large(&param));
     }
@@ -374,6 +382,11 @@ fn amount(fields: &Fields, member: &str, currency: Currency) -> Result<Option<Am
         ));
     }
     Ok(Amount::new(minor))
+}
+
+/// A whole number too large to be counted with.
+fn beyond(value: &Value) -> bool {
+    matches!(whole(value), Err(NotWhole::Range)) && value.as_i64().is_none_or(|number| number > 0) && !value.to_string().starts_with('-')
 }
 
 fn need_amount(fields: &Fields, member: &str, currency: Currency) -> Result<Amount> {
@@ -404,8 +417,8 @@ fn item(element: &Value, path: &str, currency: Currency, need_product: bool) -> 
         product_id: fields.id("product_id", MAX_ID)?,
         variation_id: fields.id("variation_id", MAX_ID)?,
         sku: optional(&fields, "sku", 200)?,
-        name: fields.need_string("name", 1_000)?.to_owned(),
-        description: optional(&fields, "description", 5_000)?,
+        name: fields.need_string("name", 5_000)?.to_owned(),
+        description: optional(&fields, "description", 40_000)?,
         image_url: image_url(&fields)?,
         tax_code: tax_code(&fields)?,
         quantity,
@@ -558,7 +571,9 @@ fn metadata(body: &Fields) -> Result<Vec<(String, String)>> {
             return Err(Problem::value("parameter_invalid", param, "Metadata keys that begin with cc_ are the Worker's own."));
         }
         let text = match value {
+            // An empty value unsets a key, and there is nothing yet to unset.
             Value::Null => continue,
+            Value::String(text) if text.is_empty() => continue,
             Value::String(text) => text.clone(),
             Value::Bool(flag) => flag.to_string(),
             Value::Number(number) => number.to_string(),

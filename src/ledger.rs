@@ -297,6 +297,8 @@ pub enum Mismatch {
     Currency,
     Amount,
     PaymentIntent,
+    /// It names a row of ours and cannot be read.
+    Unreadable,
 }
 
 impl Mismatch {
@@ -309,6 +311,7 @@ impl Mismatch {
             Mismatch::Currency => "currency",
             Mismatch::Amount => "amount",
             Mismatch::PaymentIntent => "payment_intent",
+            Mismatch::Unreadable => "unreadable",
         }
     }
 }
@@ -510,16 +513,23 @@ pub fn news_of_intent(row: &Row, account: Option<&str>, kind: &str, intent: &Pay
     if intent.currency.is_none() {
         return Err(Mismatch::Currency);
     }
+    let manual = row.capture == "manual";
+    // Only a capture by hand may take less than was agreed, and only such a payment waits to be captured.
+    let received = intent.amount_received;
+    let whole = if manual { received <= intent.amount } else { received == intent.amount };
+    if kind == "payment_intent.succeeded" && intent.status == "succeeded" && !whole {
+        return Err(Mismatch::Amount);
+    }
     let mut news = News { payment_intent: Some(intent.id.clone()), ..News::default() };
     Ok(match kind {
-        "payment_intent.succeeded" if known_total => {
+        "payment_intent.succeeded" if known_total && intent.status == "succeeded" => {
             news.to = Some(Status::Paid);
-            news.amount_captured = Some(if intent.amount_received > 0 { intent.amount_received } else { intent.amount });
+            news.amount_captured = Some(received);
             news.amount_capturable = Some(0);
             news.application_fee = intent.application_fee_amount;
             IntentNews::Decided(Box::new(news))
         }
-        "payment_intent.amount_capturable_updated" if known_total && intent.status == "requires_capture" => {
+        "payment_intent.amount_capturable_updated" if manual && known_total && intent.status == "requires_capture" => {
             news.to = Some(Status::Authorized);
             news.amount_capturable = Some(intent.amount_capturable);
             news.capture_before = intent.capture_before();

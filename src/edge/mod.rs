@@ -24,7 +24,14 @@ static CONFIG: OnceLock<std::result::Result<Config, Misconfigured>> = OnceLock::
 /// Reads the Worker's variables, all problems at once.
 pub fn configuration(env: &Env) -> &'static std::result::Result<Config, Misconfigured> {
     CONFIG.get_or_init(|| {
-        let read = crate::config::read(|name| js::binding(env, name).as_string());
+        let mut read = crate::config::read(|name| js::binding(env, name).as_string());
+        for name in ["DB", "KV"].into_iter().filter(|name| js::binding(env, name).is_undefined()) {
+            let problem = (name.to_owned(), "is not bound: see wrangler.toml.".to_owned());
+            match &mut read {
+                Ok(config) => read = Err(Misconfigured { problems: vec![problem], allow_local: config.allow_local }),
+                Err(broken) => broken.problems.push(problem),
+            }
+        }
         if let Err(broken) = &read {
             let names: Vec<&str> = broken.problems.iter().map(|(name, _)| name.as_str()).collect();
             log::line(object! { "level": "error", "event": "misconfigured", "variables": names });

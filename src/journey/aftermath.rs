@@ -105,7 +105,7 @@ pub async fn refunds_of(edge: &Edge, row: &Row, payment_intent: &str) -> Result<
     for _ in 0..PAGES {
         let last = all.last().map(|refund| refund.id.clone());
         let call = refund::list(payment_intent, last.as_deref(), row.stripe_account());
-        match outside::stripe::<Page>(edge, row.mode(), &call, outside::BUYER_DEADLINE).await? {
+        match outside::stripe::<Page>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
             Outcome::Ok(page) => {
                 let more = page.has_more && !page.data.is_empty();
                 all.extend(page.data);
@@ -141,12 +141,12 @@ async fn ground(edge: &Edge, row: &Row, payment_intent: &str) -> Result<Ground> 
     let news = match &row.checkout_session {
         Some(session_id) => {
             let call = session::retrieve(session_id, row.stripe_account());
-            let session = needed(outside::stripe::<Session>(edge, row.mode(), &call, outside::BUYER_DEADLINE).await?)?;
+            let session = needed(outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await?)?;
             ledger::news_of_session(row, row.stripe_account(), &session).map(|news| IntentNews::Decided(Box::new(news)))
         }
         None => {
             let call = payment_intent::retrieve(payment_intent, row.stripe_account());
-            let intent = needed(outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::BUYER_DEADLINE).await?)?;
+            let intent = needed(outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await?)?;
             ground_of_intent(row, &intent)
         }
     };
@@ -275,7 +275,7 @@ pub async fn of_dispute(edge: &Edge, event: &Event, dispute: &Dispute) -> Result
 async fn unknown_payment(edge: &Edge, event: &Event, intent: &str) -> Result<Option<(Box<Row>, Option<News>)>> {
     let mode = crate::id::Mode::from_live(event.livemode);
     let call = payment_intent::retrieve(intent, event.account.as_deref());
-    let intent = match outside::stripe::<PaymentIntent>(edge, mode, &call, outside::BUYER_DEADLINE).await? {
+    let intent = match outside::stripe::<PaymentIntent>(edge, mode, &call, outside::STRIPE_DEADLINE).await? {
         Outcome::Ok(intent) => intent,
         Outcome::Refused(error) if error.account_invalid() || error.status == 404 => return Ok(None),
         other => needed(other)?,

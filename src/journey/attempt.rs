@@ -11,7 +11,7 @@ pub const LOCK_LIFE: i64 = 60;
 
 /// The `Idempotency-Key`: 1–255 printable characters.
 pub fn key(incoming: &Incoming) -> Result<String> {
-    match incoming.header("Idempotency-Key") {
+    match incoming.header("Idempotency-Key").filter(|key| !key.is_empty()) {
         None => Err(Problem::request(
             400,
             "idempotency_key_required",

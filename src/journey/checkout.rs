@@ -61,7 +61,9 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     edge.pair(mode)?;
     let taken_up = loaded.attempted.clone().filter(|row| row.account == connection.account && row.mode() == mode);
     let mut abandoned: Vec<String> = loaded.attempted.iter().filter(|_| taken_up.is_none()).map(|row| row.id.clone()).collect();
-    for other in loaded.same_order.iter().filter(|row| row.mode() == mode && taken_up.as_ref().is_none_or(|t| t.id != row.id)) {
+    // Only now, because it cannot be taken back: a request that is refused leaves the order's open session to the buyer.
+    acceptable(edge, &shop, &order)?;
+    for other in loaded.same_order.iter().filter(|other| other.mode() == mode && taken_up.as_ref().is_none_or(|own| own.id != other.id)) {
         match predecessor(edge, other, now).await? {
             Predecessor::Ended => {}
             Predecessor::Abandoned => abandoned.push(other.id.clone()),
@@ -71,7 +73,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let fresh = taken_up.is_none();
     let mut row = match taken_up {
         Some(row) => row,
-        None => new_row(edge, &shop, connection, &order, mode, now)?,
+        None => new_row(edge, &shop, connection, &order, mode)?,
     };
     // Record the intent.
     let lock = clock::fresh_secret("")?;
@@ -193,6 +195,18 @@ fn usable(connection: Option<&ConnectionRow>, mode: Mode) -> Result<&ConnectionR
     }
 }
 
+/// An earlier session that can still be paid and cannot be ended.
+fn order_in_flight_until(row: &Row, now: i64) -> Problem {
+    let wait = row.expires_at.unwrap_or(now).saturating_sub(now).clamp(60, 24 * 3600);
+    Problem::request(
+        409,
+        "order_in_flight",
+        "An earlier session of this order lies on a Stripe account that is no longer connected, and can still be paid there until it expires.",
+    )
+    .at("order_id")
+    .after(u32::try_from(wait).unwrap_or(3600))
+}
+
 enum Predecessor {
     /// It can no longer be paid.
     Ended,
@@ -205,7 +219,9 @@ async fn predecessor(edge: &Edge, row: &Row, now: i64) -> Result<Predecessor> {
     if row.status == Status::Open && row.checkout_session.is_none() {
         return if row.attempt_until > now { Err(order_in_flight()) } else { Ok(Predecessor::Abandoned) };
     }
-    let status = if row.status == Status::Open { end(edge, row).await?.status } else { row.status };
+    let ended = if row.status == Status::Open { end(edge, row).await.map(|row| row.status) } else { Ok(row.status) };
+    // To whoever sells the order anew, its earlier session is what is in the way, not the connection that he has now.
+    let status = ended.map_err(|problem| if problem.code == "connection_gone" { order_in_flight_until(row, now) } else { problem })?;
     match status {
         Status::Open => Err(Problem::stripe_unavailable(
             "The order's earlier session could not be ended at Stripe. Sending the same request again is safe.",
@@ -231,14 +247,16 @@ pub async fn end(edge: &Edge, row: &Row) -> Result<Box<Row>> {
                 Outcome::Ok(session) => session,
                 // On an account that is no longer ours to use. Past its time nobody can pay it any more; until then somebody might.
                 Outcome::Refused(error) if error.account_invalid() || error.status == 404 => {
+                    if error.account_invalid() {
+                        super::connect::doubt_later(edge, row);
+                    }
                     let now = clock::now();
                     if !super::sweep::past(row, now) {
                         return Err(Problem::request(
                             409,
-                            "order_in_flight",
-                            "An earlier session of this order lies on a Stripe account that is no longer connected, and can still be paid there until it expires.",
-                        )
-                        .at("order_id"));
+                            "connection_gone",
+                            "The session lies on a Stripe account that is no longer connected, and can still be paid there until it expires.",
+                        ));
                     }
                     let news = ledger::News { to: Some(Status::Expired), ..ledger::News::default() };
                     settle::move_row(edge, row, &news, "expire", now).await?;
@@ -260,13 +278,12 @@ fn unreachable_stripe(why: String) -> Problem {
     Problem::stripe_unavailable("Stripe did not answer. Sending the same request again is safe.").because(why)
 }
 
-/// The row as it is written before Stripe is called.
-fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Order, mode: Mode, now: i64) -> Result<Box<Row>> {
-    let automatic_tax = shop.automatic_tax != 0;
-    if automatic_tax && !order.taxes.is_empty() {
+/// What the shop's own settings decide about an order.
+fn acceptable(edge: &Edge, shop: &ShopRow, order: &Order) -> Result<()> {
+    if shop.automatic_tax != 0 && !order.taxes.is_empty() {
         return Err(Problem::value(
             "parameter_invalid",
-            "taxes",
+            "cart[taxes]",
             "This shop lets Stripe compute the tax (automatic_tax); a cart must not bring its own taxes then.",
         ));
     }
@@ -275,11 +292,19 @@ fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Orde
             access::shop_url(edge, shop, name, raw, true)?;
         }
     }
+    Ok(())
+}
+
+/// The row as it is written before Stripe is called.
+fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Order, mode: Mode) -> Result<Box<Row>> {
+    let automatic_tax = shop.automatic_tax != 0;
+    // The id's time and `created` are one: lists are filtered by the id.
+    let created = clock::now();
     let transaction = clock::fresh_id("cct_")?;
     let lines = cart::lines(order)?;
     let fee = money::application_fee(order.total, order.currency, &fee_rule(edge, shop), &edge.config.cost);
-    // Ten seconds of slack at both ends, for the way to Stripe and for clocks that differ.
-    let expires_at = order.expires_in.map(|seconds| now.saturating_add(seconds.clamp(1810, 86_390)));
+    // Four seconds of slack at both ends, for the way to Stripe and for clocks that differ.
+    let expires_at = order.expires_in.map(|seconds| created.saturating_add(seconds.clamp(1_804, 86_396)));
     let destination = edge.destination();
     let form = session::create_form(&Terms {
         order,
@@ -327,7 +352,7 @@ fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Orde
         cancel_url: order.cancel_url.clone().or_else(|| shop.default_cancel_url.clone()),
         checkout_session: None,
         session_url: None,
-        expires_at: Some(expires_at.unwrap_or(now.saturating_add(DEFAULT_LIFE))),
+        expires_at: Some(expires_at.unwrap_or(created.saturating_add(DEFAULT_LIFE))),
         payment_intent: None,
         line_items: order.items.json().to_string(),
         extras: object! { "shipping": order.shipping, "fees": order.fees, "taxes": order.taxes }.to_string(),
@@ -344,7 +369,7 @@ fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Orde
         events: "[]".to_owned(),
         stripe_form: Some(form),
         attempt_until: 0,
-        created: now,
+        created,
         paid_at: None,
         checks: 0,
     }))
@@ -407,6 +432,10 @@ pub async fn get(edge: &Edge, incoming: &Incoming, session_id: &str) -> Result<R
             Settled::Row(row) => row,
             Settled::Stray => row,
         },
+        Outcome::Refused(error) if error.account_invalid() => {
+            super::connect::doubt_later(edge, &row);
+            row
+        }
         _ => row,
     };
     Ok(Reply::json(200, &row.checkout_session()))

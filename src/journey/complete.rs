@@ -46,12 +46,15 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str
     }
     let call = session::retrieve(&session_id, row.stripe_account());
     let fetched = outside::stripe::<Session>(edge, row.mode(), &call, outside::BUYER_DEADLINE).await;
-    let session = match fetched {
+    let session = match &fetched {
         Ok(Outcome::Ok(session)) => session,
         // A row that has no session yet: no buyer has its address, so this is a guess. Attack: while Stripe is away, a guessed
         // session id would come home signed.
         Ok(Outcome::Refused(_) | Outcome::Unavailable { .. }) | Err(_) if row.checkout_session.is_none() => return Ok(unknown(edge)),
         Ok(Outcome::Refused(_) | Outcome::Unavailable { .. }) | Err(_) => {
+            if matches!(&fetched, Ok(Outcome::Refused(error)) if error.account_invalid()) {
+                super::connect::doubt_later(edge, &row);
+            }
             // The sweep asks first about those whose buyer has come back.
             if let Err(problem) = edge.db.check_later(&row.id, Some(0), row.checks).await {
                 log::line(object! { "level": "warn", "event": "check_not_noted", "transaction": row.id, "why": problem.cause });
@@ -63,7 +66,7 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str
     if session.id != session_id {
         return Ok(unknown(edge));
     }
-    match settle::session(edge, &row, &session, "buyer").await? {
+    match settle::session(edge, &row, session, "buyer").await? {
         Settled::Row(row) => {
             let status = row.status.for_redirect();
             go_home(edge, &shop, &row, &session_id, status)

@@ -10,6 +10,7 @@ use crate::edge::{Edge, clock, js, log, outside};
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::id::{self, Mode};
+use crate::ledger::Row;
 use crate::page;
 use crate::record::{Json, Member};
 use crate::store::connect::{ClaimRow, ConnectionRow, TicketRow, in_mode, token_key};
@@ -203,7 +204,7 @@ async fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64
         return failed(edge, ticket, "code_rejected");
     }
     // 4. Exactly one exchange, never a retry: a code that is used twice makes Stripe revoke what it granted.
-    let grant = match outside::stripe_answer(edge, mode, &oauth::exchange(&code), outside::BUYER_DEADLINE).await? {
+    let grant = match outside::stripe_answer(edge, mode, &oauth::exchange(&code), outside::STRIPE_DEADLINE).await? {
         Ok(answer) => oauth::read_oauth::<Grant>(answer),
         Err(why) => Outcome::Unavailable { why, replayed_5xx: false },
     };
@@ -422,6 +423,24 @@ pub async fn account_refused(edge: &Edge, mode: Mode, connection: &ConnectionRow
         "The operator's Stripe key for {} mode belongs to another platform than the one this shop connected to.",
         mode.name()
     )))
+}
+
+/// Stripe refused, for a row of ours, the account that it lies on: looked at as if the shop had asked (see [`account_refused`]).
+pub async fn doubt(edge: &Edge, row: &Row) -> Result<()> {
+    if let Some(connection) = edge.db.active_connection(&row.shop_id, row.livemode != 0).await?.filter(|c| c.account == row.account) {
+        account_refused(edge, row.mode(), &connection).await?;
+    }
+    Ok(())
+}
+
+/// The same after the answer: whoever waits for that needs nothing of it.
+pub fn doubt_later(edge: &Edge, row: &Row) {
+    let (work, row) = (edge.clone(), row.clone());
+    edge.later(async move {
+        if let Err(problem) = doubt(&work, &row).await {
+            log::line(object! { "level": "warn", "event": "connection_not_looked_at", "shop": row.shop_id, "why": problem.cause });
+        }
+    });
 }
 
 /// `GET /v1/connection`

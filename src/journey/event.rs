@@ -50,7 +50,7 @@ async fn take(edge: &Edge, event: &mut Event) -> Result<&'static str> {
         Thin::Fetch(call) => call,
     };
     let now = clock::now();
-    match outside::stripe::<Value>(edge, Mode::from_live(event.livemode), &call, outside::BUYER_DEADLINE).await? {
+    match outside::stripe::<Value>(edge, Mode::from_live(event.livemode), &call, outside::STRIPE_DEADLINE).await? {
         Outcome::Ok(object) => event.data.object = object,
         // Nobody's to see, so nothing of ours: an account that left, an object of another mode.
         Outcome::Refused(error) if error.account_invalid() || error.status == 404 => return Ok("not_ours"),
@@ -67,22 +67,22 @@ async fn apply(edge: &Edge, event: &Event) -> Result<&'static str> {
         | "checkout.session.async_payment_failed"
         | "checkout.session.expired" => match event.data.read_object::<Session>() {
             Some(session) => of_session(edge, event, &session).await,
-            None => Ok("unreadable"),
+            None => unreadable(edge, event).await,
         },
         "payment_intent.succeeded"
         | "payment_intent.payment_failed"
         | "payment_intent.canceled"
         | "payment_intent.amount_capturable_updated" => match event.data.read_object::<PaymentIntent>() {
             Some(intent) => of_intent(edge, event, &intent).await,
-            None => Ok("unreadable"),
+            None => unreadable(edge, event).await,
         },
         "charge.refunded" => match event.data.read_object() {
             Some(charge) => aftermath::of_charge(edge, event, &charge).await,
-            None => Ok("unreadable"),
+            None => unreadable(edge, event).await,
         },
         "refund.created" | "refund.updated" | "refund.failed" => match event.data.read_object() {
             Some(refund) => aftermath::of_refund(edge, event, &refund).await,
-            None => Ok("unreadable"),
+            None => unreadable(edge, event).await,
         },
         "charge.dispute.created"
         | "charge.dispute.updated"
@@ -90,12 +90,12 @@ async fn apply(edge: &Edge, event: &Event) -> Result<&'static str> {
         | "charge.dispute.funds_withdrawn"
         | "charge.dispute.funds_reinstated" => match event.data.read_object() {
             Some(dispute) => aftermath::of_dispute(edge, event, &dispute).await,
-            None => Ok("unreadable"),
+            None => unreadable(edge, event).await,
         },
         "account.application.deauthorized" => deauthorized(edge, event).await,
         "account.updated" => match event.data.read_object::<Account>() {
             Some(account) => account_updated(edge, event, &account).await,
-            None => Ok("unreadable"),
+            None => unreadable(edge, event).await,
         },
         _ => Ok("not_handled"),
     }
@@ -163,6 +163,9 @@ async fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result
         About::Seen => return Ok("seen"),
         About::NotOurs => return Ok("not_ours"),
     };
+    if event.livemode != intent.livemode {
+        return keep_stray(edge, event, &row, Mismatch::Mode).await;
+    }
     match ledger::news_of_intent(&row, event.account.as_deref(), &event.kind, intent) {
         Ok(IntentNews::Decided(news)) => record(edge, event, &row, &news).await,
         Ok(IntentNews::Nothing) => record(edge, event, &row, &News::default()).await,
@@ -171,7 +174,7 @@ async fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result
                 return Err(Problem::stripe_unavailable("The session is not recorded yet."));
             };
             let call = session::retrieve(session_id, row.stripe_account());
-            match outside::stripe::<Session>(edge, row.mode(), &call, outside::BUYER_DEADLINE).await? {
+            match outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
                 Outcome::Ok(session) => match ledger::news_of_session(&row, row.stripe_account(), &session) {
                     Ok(news) => record(edge, event, &row, &news).await,
                     Err(mismatch) => keep_stray(edge, event, &row, mismatch).await,
@@ -205,6 +208,15 @@ pub async fn keep_stray(edge: &Edge, event: &Event, row: &Row, mismatch: Mismatc
     Ok("stray")
 }
 
+/// An object that is not what its type says. One that names a transaction of ours is kept for the operator: what it told is lost else.
+async fn unreadable(edge: &Edge, event: &Event) -> Result<&'static str> {
+    let named = event.data.object.pointer("/metadata/cc_transaction").and_then(serde_json::Value::as_str);
+    match about(edge, event, None, named).await? {
+        About::Row(row) => keep_stray(edge, event, &row, Mismatch::Unreadable).await,
+        other => Ok(other.name()),
+    }
+}
+
 /// An account tells how it is now; all its connections are told.
 async fn account_updated(edge: &Edge, event: &Event, account: &Account) -> Result<&'static str> {
     if event.account.as_ref() != Some(&account.id) {
@@ -222,7 +234,7 @@ async fn deauthorized(edge: &Edge, event: &Event) -> Result<&'static str> {
     let mode = Mode::from_live(event.livemode);
     let mut until = event.created.0;
     if edge.db.connected_in(account, event.livemode, event.created.0).await? {
-        match outside::stripe::<Account>(edge, mode, &account::retrieve(account), outside::BUYER_DEADLINE).await? {
+        match outside::stripe::<Account>(edge, mode, &account::retrieve(account), outside::STRIPE_DEADLINE).await? {
             Outcome::Ok(_) => until = until.saturating_sub(1),
             Outcome::Refused(error) if error.account_invalid() => {}
             Outcome::Refused(_) | Outcome::Unavailable { .. } => return Err(Problem::stripe_unavailable("Stripe could not be asked.")),

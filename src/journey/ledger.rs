@@ -46,9 +46,19 @@ fn filter(incoming: &Incoming) -> Result<Filter> {
         status: one_of("status", &statuses)?,
         live: access::mode_param(incoming)?.map(Mode::live),
         order_id: incoming.param("order_id"),
-        from_id: time("created[gte]")?.map(|seconds| id::lowest_at("cct_", seconds)),
-        below_id: time("created[lt]")?.map(|seconds| id::lowest_at("cct_", seconds)),
+        from_id: bound(time("created[gte]")?, time("created[gt]")?, i64::max),
+        below_id: bound(time("created[lt]")?, time("created[lte]")?, i64::min),
     })
+}
+
+/// Where a range of times begins or ends, as an id: at `at`, or behind the whole of the second `after`; the narrower of both.
+fn bound(at: Option<i64>, after: Option<i64>, narrower: fn(i64, i64) -> i64) -> Option<String> {
+    let after = after.map(|seconds| seconds.saturating_add(1));
+    let seconds = match (at, after) {
+        (Some(at), Some(after)) => narrower(at, after),
+        (one, other) => one.or(other)?,
+    };
+    Some(id::lowest_at("cct_", seconds))
 }
 
 /// `GET /v1/transactions`

@@ -196,24 +196,23 @@ pub async fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     Ok(Reply::json(200, &shop_object(&shop)))
 }
 
+/// What `PATCH /v1/shop` may change.
+const SETTINGS: [&str; 8] = [
+    "name",
+    "webhook_url",
+    "allowed_origins",
+    "checkout_enabled",
+    "create_session_endpoint",
+    "default_success_url",
+    "default_cancel_url",
+    "automatic_tax",
+];
+
 /// `PATCH /v1/shop`: what is named is set, `null` clears, the rest stays.
 pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let mut shop = access::shop(edge, incoming).await?;
     let body = incoming.json().await?;
-    let fields = Fields::open(
-        &body,
-        "",
-        &[
-            "name",
-            "webhook_url",
-            "allowed_origins",
-            "checkout_enabled",
-            "create_session_endpoint",
-            "default_success_url",
-            "default_cancel_url",
-            "automatic_tax",
-        ],
-    )?;
+    let fields = Fields::open(&body, "", &SETTINGS)?;
     if fields.raw("name").is_some() {
         shop.name = fields.need_string("name", 200)?.trim().to_owned();
     }
@@ -248,7 +247,8 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     shop.create_session_endpoint = endpoint;
     shop.default_success_url = success;
     shop.default_cancel_url = cancel;
-    edge.db.update_shop(&shop, clock::now()).await?;
+    let named: Vec<&str> = SETTINGS.into_iter().filter(|name| fields.raw(name).is_some()).collect();
+    let shop = edge.db.update_shop(&shop, &named, clock::now()).await?.ok_or_else(|| Problem::fault("a shop that was there is gone"))?;
     if shop.checkout_enabled == 0 {
         let (work, shop_id) = (edge.clone(), shop.id.clone());
         edge.later(async move {

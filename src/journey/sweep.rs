@@ -11,8 +11,10 @@ use crate::stripe::call::Outcome;
 use crate::stripe::session::{self, Session};
 
 /// Sessions asked about in one run: at some 200 ms each, well below a minute.
-const CHECKS: i64 = 40;
-const EXPIRIES: i64 = 20;
+const CHECKS: i64 = 120;
+const EXPIRIES: i64 = 40;
+/// How long after its end a session is asked about that cannot be seen any more, seconds.
+const LOST_FOR: i64 = 30 * 24 * 3600;
 const DEAUTHORIZATIONS: i64 = 10;
 const TOKENS: i64 = 20;
 const ERASURES: i64 = 3;
@@ -100,14 +102,14 @@ async fn ask(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
                 }
             }
         }
-        // Not to be seen any more: the account is gone. What is past its time can no longer be paid.
+        // Not to be seen any more: the account is gone. Whether it was paid nobody here can know, so the row says neither; should the
+        // account be connected again, Stripe tells. After a month it is left to people (the operator's figures show it as overdue).
         Outcome::Refused(error) if error.account_invalid() || error.status == 404 => {
-            if row.status == Status::Open && past(row, now) {
-                let news = ledger::News { to: Some(Status::Expired), ..ledger::News::default() };
-                return Ok(settle::move_row(edge, row, &news, "sweep", now).await?.is_some());
+            if error.account_invalid() {
+                super::connect::doubt(edge, row).await?;
             }
-            let next = if row.status == Status::Open { Some(now.saturating_add(3600)) } else { again(row.status) };
-            edge.db.check_later(&row.id, next, asked).await?;
+            let given_up = row.expires_at.is_some_and(|end| end.saturating_add(LOST_FOR) <= now);
+            edge.db.check_later(&row.id, if given_up { None } else { Some(now.saturating_add(6 * 3600)) }, asked).await?;
             Ok(false)
         }
         // Trouble at Stripe or with the operator's key says nothing about the row, and does not count as having asked.

@@ -1,6 +1,6 @@
 //! Shops and their keys.
 
-use super::{Db, Pending, Statement};
+use super::{Bind, Db, Pending, Statement};
 use crate::error::{Problem, Result};
 use crate::record::Member;
 use crate::sql;
@@ -119,23 +119,29 @@ impl Db {
         ])
     }
 
-    /// Writes what `PATCH /v1/shop` may change. With the kill switch on, its open sessions are due for the sweep in the same
-    /// batch, which then ends them; they share its pauses, so that sessions that cannot be ended do not hold up others.
-    pub fn update_shop(&self, shop: &ShopRow, now: i64) -> Pending<()> {
-        let update = sql!(
-            self,
-            "UPDATE shops SET name = ?2, webhook_url = ?3, allowed_origins = ?4, checkout_enabled = ?5, create_session_endpoint = ?6,
-               default_success_url = ?7, default_cancel_url = ?8, automatic_tax = ?9 WHERE id = ?1",
-            &shop.id,
-            &shop.name,
-            &shop.webhook_url,
-            &shop.allowed_origins,
-            shop.checkout_enabled,
-            &shop.create_session_endpoint,
-            &shop.default_success_url,
-            &shop.default_cancel_url,
-            shop.automatic_tax
-        );
+    /// Writes what a `PATCH /v1/shop` named, and nothing else: two at once, of which one throws the kill switch, must not undo each
+    /// other. Answers the shop as it is then. With the kill switch on, its open sessions are due for the sweep in the same batch, which
+    /// then ends them; they share its pauses, so that sessions that cannot be ended do not hold up others.
+    pub async fn update_shop(&self, shop: &ShopRow, named: &[&str], now: i64) -> Result<Option<Box<ShopRow>>> {
+        let columns: [(&str, Bind<'_>); 8] = [
+            ("name", (&shop.name).into()),
+            ("webhook_url", (&shop.webhook_url).into()),
+            ("allowed_origins", (&shop.allowed_origins).into()),
+            ("checkout_enabled", shop.checkout_enabled.into()),
+            ("create_session_endpoint", (&shop.create_session_endpoint).into()),
+            ("default_success_url", (&shop.default_success_url).into()),
+            ("default_cancel_url", (&shop.default_cancel_url).into()),
+            ("automatic_tax", shop.automatic_tax.into()),
+        ];
+        let mut text = String::from("UPDATE shops SET id = id");
+        let mut binds = vec![Bind::Text(&shop.id)];
+        for (column, bind) in columns {
+            if named.contains(&column) {
+                binds.push(bind);
+                text.push_str(&format!(", {column} = ?{}", binds.len()));
+            }
+        }
+        text.push_str(" WHERE id = ?1 RETURNING *");
         let due = sql!(
             self,
             "UPDATE transactions SET check_at = ?2, checks = 0 WHERE ?3 = 0 AND shop_id = ?1 AND status = 'open'
@@ -144,7 +150,7 @@ impl Db {
             now,
             shop.checkout_enabled
         );
-        self.run(vec![update, due])
+        self.batch(vec![self.statement(&text, &binds), due]).await?.at(0)?.first()
     }
 
     /// A new key; the ones before stay good until `old_until`, and a second roll does not prolong them.

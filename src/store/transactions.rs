@@ -277,12 +277,12 @@ impl Db {
 
     /// Rows about which Stripe has to be asked, the longest due first; and the ids of those whose shop has its kill switch on.
     pub async fn rows_to_check(&self, now: i64, limit: i64) -> Result<(Vec<Row>, Vec<String>)> {
-        // Some of each shop at a time: one with thousands of due rows does not hold up the others.
+        // Each shop's first, then each shop's second: one with thousands of due rows does not hold up the others.
         let due = format!(
-            "WITH due AS (SELECT id, shop_id, check_at FROM (
+            "WITH due AS (SELECT id, shop_id, check_at, turn FROM (
                SELECT id, shop_id, check_at, row_number() OVER (PARTITION BY shop_id ORDER BY check_at) AS turn
                FROM (SELECT id, shop_id, check_at FROM transactions WHERE check_at <= ?1 ORDER BY check_at LIMIT 5000))
-             WHERE turn <= 10 ORDER BY check_at LIMIT {limit})"
+             ORDER BY turn, check_at LIMIT {limit})"
         );
         let rows = format!("{due} SELECT t.* FROM due JOIN transactions t ON t.id = due.id ORDER BY due.check_at");
         let off = format!("{due} SELECT due.id FROM due JOIN shops s ON s.id = due.shop_id WHERE s.checkout_enabled = 0");

@@ -108,10 +108,10 @@ pub fn deauthorize(client_id: &str, account: &str) -> Call {
     post("/oauth/deauthorize", form)
 }
 
-/// Whether a refused [`deauthorize`] means that there was nothing to end (or that the key is not the platform's,
-/// which looks the same and leaves nothing that this key could end).
+/// Whether a refused [`deauthorize`] means that there was nothing to end.
 pub fn is_not_connected(error: &StripeError) -> bool {
-    error.status == 401 && error.code.as_deref() == Some("invalid_client")
+    // A key that Stripe does not know is refused with the same code: then nothing was ended, and to say so would be untrue.
+    error.status == 401 && error.code.as_deref() == Some("invalid_client") && !error.message.to_ascii_lowercase().contains("api key")
 }
 
 /// Reads an answer of the OAuth routes, where `error` is a word and not an object. The word becomes the `code`,
