@@ -162,7 +162,7 @@ record! {
     }
 }
 
-fn stored(text: &str) -> Value {
+pub fn stored(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or(Value::Null)
 }
 

@@ -11,6 +11,7 @@
 //! | [`money`], [`cart`] | minor units; what a shop sends → an order known to be good |
 //! | [`ledger`] | what a transaction is, which way its status moves, what counts as news of it |
 //! | [`aftermath`], [`refund`], [`dispute`] | what becomes of it after it was paid |
+//! | [`notice`] | what a shop is told, and when it is told again |
 //! | [`sign`], [`seal`], [`id`] | signatures, sealing, ids |
 //! | [`weburl`] | addresses that answers may go to |
 //! | [`limit`] | how often one caller may ask |
@@ -35,6 +36,7 @@ pub mod id;
 pub mod ledger;
 pub mod limit;
 pub mod money;
+pub mod notice;
 pub mod page;
 pub mod refund;
 pub mod route;
@@ -174,7 +176,7 @@ async fn answer(
 }
 
 async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<Reply> {
-    use journey::{admin, checkout, complete, connect, erase, event, export, ledger, shops, welcome};
+    use journey::{admin, checkout, complete, connect, erase, event, export, ledger, notify, shops, welcome};
     // One box each: as one future, what each journey needs is kept and moved for all of them.
     let journey: LocalBoxFuture<Result<Reply>> = match &route {
         Route::FrontPage | Route::OpenApi => return Err(Problem::fault("answered before")),
@@ -207,6 +209,9 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::Capture(id) => Box::pin(journey::capture::capture(edge, incoming, id)),
         Route::SummarizeTransactions => Box::pin(ledger::summary(edge, incoming)),
         Route::ExportTransactions => Box::pin(ledger::export(edge, incoming)),
+        Route::ListEvents => Box::pin(notify::list(edge, incoming)),
+        Route::GetEvent(id) => Box::pin(notify::get(edge, incoming, id)),
+        Route::ResendEvent(id) => Box::pin(notify::resend(edge, incoming, id)),
         Route::StripeWebhook => Box::pin(event::receive(edge, incoming)),
         Route::AdminListShops => Box::pin(admin::shops(edge, incoming)),
         Route::AdminUpdateShop(id) => Box::pin(admin::update(edge, incoming, id)),
@@ -215,7 +220,9 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::AdminListStrays => Box::pin(admin::strays(edge, incoming)),
         Route::AdminMetrics => Box::pin(admin::metrics(edge, incoming)),
     };
-    journey.await
+    let reply = journey.await;
+    notify::after(edge);
+    reply
 }
 
 /// The sweep. A scheduled event returns nothing, so whatever happens is in the log.

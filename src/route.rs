@@ -48,6 +48,11 @@ pub enum Route {
     Capture(String),
     SummarizeTransactions,
     ExportTransactions,
+    ListEvents,
+    /// Carries `ccevt_…`.
+    GetEvent(String),
+    /// Carries `ccevt_…`.
+    ResendEvent(String),
     StripeWebhook,
     AdminListShops,
     /// Carries `shop_…`, as the next two do.
@@ -120,6 +125,9 @@ impl Route {
             Route::Capture(_) => "captureTransaction",
             Route::SummarizeTransactions => "summarizeTransactions",
             Route::ExportTransactions => "exportTransactions",
+            Route::ListEvents => "listEvents",
+            Route::GetEvent(_) => "getEvent",
+            Route::ResendEvent(_) => "resendEvent",
             Route::StripeWebhook => "stripeWebhook",
             Route::AdminListShops => "adminListShops",
             Route::AdminUpdateShop(_) => "adminUpdateShop",
@@ -210,6 +218,10 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Get, "/v1/transactions/{id}", Route::GetTransaction),
     on(Method::Post, "/v1/transactions/{id}/refunds", Route::CreateRefund),
     on(Method::Post, "/v1/transactions/{id}/capture", Route::Capture),
+    // Notices
+    on(Method::Get, "/v1/events", |_| Route::ListEvents),
+    on(Method::Get, "/v1/events/{id}", Route::GetEvent),
+    on(Method::Post, "/v1/events/{id}/resend", Route::ResendEvent),
     // Stripe
     on(Method::Post, "/stripe/webhooks", |_| Route::StripeWebhook),
     // Operator

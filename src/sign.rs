@@ -90,6 +90,19 @@ pub fn completion_signature(secret: &str, completion: &Completion) -> Result<Str
     Ok(base16ct::lower::encode_string(&mac(&signing_key(secret)?, &[text.as_bytes()])?))
 }
 
+/// The `webhook-signature` header of a notice, by the Standard Webhooks scheme: one `v1,<base64>` for each secret, the newest first,
+/// so that a shop may switch to a rolled one whenever it likes. `t` is the `webhook-timestamp`, Unix seconds.
+pub fn webhook_signature(secrets: &[String], id: &str, t: i64, body: &str) -> Result<String> {
+    let t = t.to_string();
+    let mut header = String::new();
+    for secret in secrets {
+        let mac = mac(&signing_key(secret)?, &[id.as_bytes(), b".", t.as_bytes(), b".", body.as_bytes()])?;
+        header.push_str(if header.is_empty() { "v1," } else { " v1," });
+        header.push_str(&Base64::encode_string(&mac));
+    }
+    Ok(header)
+}
+
 /// Why a `Stripe-Signature` is not good, in words for the log and for the answer 400. Holds nothing of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadSignature(pub &'static str);

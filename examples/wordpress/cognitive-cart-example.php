@@ -1,7 +1,7 @@
 <?php
 /**
  * Plugin Name: CognitiveCart example
- * Description: The shop's half of the CognitiveCart Worker contract in one file: register, connect Stripe, two checkouts, the way home.
+ * Description: The shop's half of the CognitiveCart Worker contract in one file: register, connect Stripe, two checkouts, the way home, notices.
  * Version:     1.0.0
  * Requires PHP: 8.0
  *
@@ -349,6 +349,7 @@ function register() {
 					array(
 						'site_url'      => home_url(),
 						'challenge_url' => rest_url( REST . '/challenge' ),
+						'webhook_url'   => rest_url( REST . '/notices' ),
 						'name'          => get_bloginfo( 'name' ) ? get_bloginfo( 'name' ) : 'WordPress',
 					)
 				);
@@ -368,6 +369,10 @@ function register() {
 				);
 			}
 			$verified = 'active' === $known['status'] ? true : call( 'POST', '/v1/shop/verify', null, array(), true );
+			if ( array_key_exists( 'webhook_url', $known ) && null === $known['webhook_url'] && ! is_wp_error( $verified ) ) {
+				// Registered by a version of this file that took no notices.
+				$verified = call( 'PATCH', '/v1/shop', array( 'webhook_url' => rest_url( REST . '/notices' ) ), array(), true );
+			}
 			return is_wp_error( $verified ) ? $verified : true;
 		}
 	);
@@ -1229,6 +1234,72 @@ function settle( string $id, string $status, array $paid ) {
 }
 
 /**
+ * Decides whether a notice is genuine and of today, by the Standard Webhooks scheme. The bytes
+ * are signed, not what they mean: JSON that was read and written again is other bytes.
+ *
+ * @param array  $headers id, timestamp and signature, as strings.
+ * @param string $body    As it came.
+ * @param string $secret  The signing secret.
+ * @param int    $now     Unix time.
+ * @return string 'ok', 'bad_signature' or 'stale'.
+ */
+function check_notice( array $headers, string $body, string $secret, int $now ): string {
+	if ( 1 !== preg_match( '/^whsec_[A-Za-z0-9+\/]{32,}={0,2}$/D', $secret ) ) {
+		return 'bad_signature';
+	}
+	$key  = base64_decode( substr( $secret, strlen( 'whsec_' ) ), true ); // phpcs:ignore WordPress.PHP.DiscouragedPHPFunctions
+	$mine = 'v1,' . base64_encode( hash_hmac( 'sha256', $headers['id'] . '.' . $headers['timestamp'] . '.' . $body, (string) $key, true ) ); // phpcs:ignore WordPress.PHP.DiscouragedPHPFunctions
+	$good = false;
+	foreach ( explode( ' ', $headers['signature'] ) as $one ) { // Two while the secret is rolled.
+		$good = hash_equals( $mine, $one ) || $good;
+	}
+	if ( ! $good ) {
+		return 'bad_signature';
+	}
+	// An old one may have been overheard, and is played again.
+	return preg_match( '/^\d{1,11}$/D', $headers['timestamp'] ) && abs( $now - (int) $headers['timestamp'] ) <= FRESH ? 'ok' : 'stale';
+}
+
+/**
+ * POST /wp-json/cognitive-cart/v1/notices: the Worker tells, whether the buyer comes back or not. The same
+ * notice may come again and in any order; settle() lets an order be completed once.
+ *
+ * @param \WP_REST_Request $request The request.
+ */
+function take_notice( $request ) {
+	$headers = array();
+	foreach ( array( 'id', 'timestamp', 'signature' ) as $name ) {
+		$headers[ $name ] = (string) $request->get_header( 'webhook-' . $name );
+	}
+	$shop    = shop();
+	$verdict = check_notice( $headers, $request->get_body(), $shop['signing_secret'] ?? '', time() );
+	if ( 'ok' !== $verdict ) {
+		return refuse( $verdict, 'This notice could not be verified.', 401 );
+	}
+	$notice = json_decode( $request->get_body(), true );
+	$row    = $notice['data']['object'] ?? array();
+	if ( 'transaction' === ( $row['object'] ?? '' ) && is_string( $row['order_id'] ?? null ) ) {
+		$settled = settle(
+			$row['order_id'],
+			$row['status'],
+			array(
+				'transaction'  => $row['id'],
+				'amount_total' => $row['amount'],
+				'currency'     => $row['currency'],
+				'livemode'     => $row['livemode'],
+			)
+		);
+		if ( is_wp_error( $settled ) ) {
+			return refuse( 'busy', 'The order is being worked on. Send it again.', 503 ); // Not 2xx: the Worker comes again in a minute.
+		}
+	}
+	if ( str_starts_with( (string) ( $notice['type'] ?? '' ), 'connection.' ) ) {
+		delete_transient( 'cognitive_cart_manifest' ); // Agents are told at once that there is, or is no longer, a checkout.
+	}
+	return rest_ensure_response( array( 'received' => true ) );
+}
+
+/**
  * The buyer is back: /?cognitive-cart=complete&… or =canceled.
  */
 function on_buyer_back(): void {
@@ -1246,17 +1317,20 @@ function on_buyer_back(): void {
 	$shop    = shop();
 	$verdict = check_completion( $query, $shop['signing_secret'] ?? '', time() );
 	if ( 'ok' === $verdict ) {
-		$verdict = settle(
-			$query['order_id'],
-			$query['status'],
-			array(
-				'transaction'  => $query['transaction'],
-				'amount_total' => (int) $query['amount_total'],
-				'currency'     => $query['currency'],
-				'livemode'     => 'true' === $query['livemode'],
-			)
+		$paid = array(
+			'transaction'  => $query['transaction'],
+			'amount_total' => (int) $query['amount_total'],
+			'currency'     => $query['currency'],
+			'livemode'     => 'true' === $query['livemode'],
 		);
-		$verdict = is_wp_error( $verdict ) ? 'waiting' : $verdict; // Busy: the look-up has it in hand.
+		for ( $tries = 0; $tries < 10; $tries++ ) {
+			$verdict = settle( $query['order_id'], $query['status'], $paid );
+			if ( ! is_wp_error( $verdict ) ) {
+				break;
+			}
+			usleep( 200000 ); // Busy: the notice of this very payment is being taken.
+		}
+		$verdict = is_wp_error( $verdict ) ? 'waiting' : $verdict; // Still busy: notice or look-up has it in hand.
 	}
 	if ( 'waiting' === $verdict ) {
 		look_later( $query['order_id'], 1 );
@@ -1371,6 +1445,8 @@ add_action(
 	static function () {
 		$routes = array(
 			'/challenge'               => array( 'GET', 'answer_challenge', '__return_true' ),
+			// Open: the signature is the key.
+			'/notices'                 => array( 'POST', 'take_notice', '__return_true' ),
 			'/manifest'                => array( 'GET', 'answer_manifest', '__return_true' ),
 			// Agents hold no key of this shop: open, limited, and repriced.
 			'/checkout/create-session' => array( 'POST', 'sell_to_agent', '__return_true' ),

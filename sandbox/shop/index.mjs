@@ -8,6 +8,7 @@ import { createExchangeLog } from './exchanges.mjs';
 import { createLedger } from './ledger.mjs';
 import { createManifest } from './manifest.mjs';
 import { createOrders } from './orders.mjs';
+import { createNotices } from './notices.mjs';
 import { NAME } from './pages/layout.mjs';
 import { createRegistration } from './registration.mjs';
 import { createRoutes } from './routes.mjs';
@@ -37,10 +38,11 @@ export async function startShop({ port = 0, workerUrl, persist, operatorKey, log
   const orders = createOrders({ store, now });
   const checkout = createCheckout({ store, orders, client, siteUrl, now });
   const ledger = createLedger({ client, orders });
+  const notices = createNotices({ store, orders, ledger, registration, log: write, now });
   const manifest = createManifest({ client, registration, siteUrl, name: NAME, now });
 
   const { routes, onError } = createRoutes({
-    store, client, registration, connectivity, orders, checkout, ledger, manifest,
+    store, client, registration, connectivity, orders, checkout, ledger, notices, manifest,
     exchanges: createExchangeLog(), siteUrl, name: NAME, now, log: write,
   });
   handle = createHandler({

@@ -47,16 +47,21 @@ export function createLedger({ client, orders }) {
    */
   async function reconcile(order, recorder) {
     const list = await client.call('GET', '/v1/transactions', { query: { order_id: order.id, mode: order.livemode ? 'live' : 'test' }, recorder });
-    const ours = list.data.filter((row) => row.order_id === order.id && row.amount === order.total
+    return apply(order, list.data, 'asked the ledger');
+  }
+
+  /** Rows of the ledger, asked for or told (notices.mjs), as far as they are this order's. */
+  function apply(order, rows, evidence) {
+    const ours = rows.filter((row) => row.order_id === order.id && row.amount === order.total
       && row.currency === order.currency && row.livemode === order.livemode);
     const news = ours.map((row) => MEANS[row.status]).filter(Boolean);
     // One paid row settles the order. It has ended only when every session for it has.
     const best = ['paid', 'authorized', 'processing'].find((status) => news.includes(status));
     const ended = news.length > 0 && news.every((status) => status === 'ended');
-    return orders.settle(order, best ?? (ended ? 'ended' : 'pending'), 'asked the ledger');
+    return orders.settle(order, best ?? (ended ? 'ended' : 'pending'), evidence);
   }
 
-  return { page, salesBySource, csv, reconcile };
+  return { page, salesBySource, csv, reconcile, apply };
 }
 
 export function chartGroups(rows) {

@@ -4,8 +4,8 @@
 //      │  └───> authorized ──> paid        (money is reserved, the merchant takes it later)
 //      └──────> ended                      (expired, failed, canceled at Stripe; a late payment still wins)
 //
-// It only moves forward, whoever brings the news and however often: the returning buyer (completion.mjs)
-// or a look at the Worker's ledger (ledger.mjs).
+// It only moves forward, whoever brings the news and however often: the returning buyer (completion.mjs), a notice
+// (notices.mjs) or a look at the Worker's ledger (ledger.mjs).
 
 import { randomBytes } from 'node:crypto';
 import { emptyCart } from './store.mjs';

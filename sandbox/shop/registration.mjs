@@ -6,6 +6,8 @@
 //
 // Attack: a stranger registers our address and collects what belongs to us. He cannot serve the challenge here.
 
+import { NOTICES_PATH } from './notices.mjs';
+
 export const CHALLENGE_PATH = '/wp-json/cognitive-cart/v1/challenge';
 
 export function createRegistration({ store, siteUrl, client, name, operatorKey, now }) {
@@ -29,7 +31,7 @@ export function createRegistration({ store, siteUrl, client, name, operatorKey, 
       const answer = await client.call('POST', '/v1/shops', {
         // Not repeatable: a lost answer leaves a pending shop behind, which the Worker erases after 24 h.
         key: operatorKey, recorder,
-        body: { site_url: siteUrl, challenge_url: siteUrl + CHALLENGE_PATH, name },
+        body: { site_url: siteUrl, challenge_url: siteUrl + CHALLENGE_PATH, webhook_url: siteUrl + NOTICES_PATH, name },
       });
       state.shop = {
         id: answer.id, site_url: siteUrl, worker_url: client.workerUrl, name: answer.name, status: answer.status,
@@ -54,6 +56,7 @@ export function createRegistration({ store, siteUrl, client, name, operatorKey, 
       const answer = await client.call('GET', '/v1/shop', { recorder, repeatable: false }); // a page about the Worker's health does not wait
       Object.assign(current(), { status: answer.status, checkout_enabled: answer.checkout_enabled, name: answer.name, key_refused: false });
       save();
+      if (answer.webhook_url !== siteUrl + NOTICES_PATH) await client.call('PATCH', '/v1/shop', { body: { webhook_url: siteUrl + NOTICES_PATH }, recorder });
     } catch (error) {
       if (error.status === 401) {
         // Superseded by a newer registration of this address, or the Worker's database is a new one.

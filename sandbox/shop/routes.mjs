@@ -1,5 +1,5 @@
 // Which address does what. Read the handlers of the four journeys first:
-//   connectivity · chatCheckout · agentCheckout (and its API twin createSession) · checkoutReturn
+//   connectivity · chatCheckout · agentCheckout (and its API twin createSession) · checkoutReturn · notice
 
 import { currencies, findProduct, shippingChoices, suggest } from './catalogue.mjs';
 import { AgentKeyReused, AnswerMismatch, agentCallOf } from './checkout.mjs';
@@ -7,6 +7,7 @@ import { checkReturn, reasons } from './completion.mjs';
 import { failures } from './connectivity.mjs';
 import { CREATE_SESSION_PATH, PRODUCTS_PATH, productList } from './manifest.mjs';
 import { toMinor } from './money.mjs';
+import { checkNotice, NOTICES_PATH } from './notices.mjs';
 import { agentPage, agentResult, AGENT_ROWS } from './pages/agent.mjs';
 import { cartPage } from './pages/cart.mjs';
 import { connectivityPage } from './pages/connectivity.mjs';
@@ -25,7 +26,7 @@ import { WorkerError } from './worker-client.mjs';
 const AGENT_CALLS_A_MINUTE = 60;
 
 export function createRoutes(shop) {
-  const { store, registration, connectivity, checkout, orders, ledger, manifest, exchanges, siteUrl, now, log } = shop;
+  const { store, registration, connectivity, checkout, orders, ledger, notices, manifest, exchanges, siteUrl, now, log } = shop;
   const { state } = store;
 
   // --- what every page needs ---
@@ -247,6 +248,18 @@ export function createRoutes(shop) {
     return redirect(context.form.get('back') === 'orders' ? '/admin/orders' : orderPath(found));
   }
 
+  // --- journey: the Worker tells ---
+
+  async function notice(context) {
+    const result = checkNotice(context.request.headers, await context.text(), { secrets: registration.signingSecrets(), now: now() });
+    if (!result.ok) {
+      log(`a notice was refused: ${result.reason}`);
+      return json({ error: { code: result.reason } }, 401);
+    }
+    notices.take(result.notice);
+    return { status: 204, headers: {}, body: '' };
+  }
+
   // --- journey: connect ---
 
   async function connectivityHome(context) {
@@ -367,7 +380,7 @@ export function createRoutes(shop) {
 
   // --- orders and ledger ---
 
-  const ordersHome = (context) => page(ordersPage(view(context), { orders: orders.list() }));
+  const ordersHome = (context) => page(ordersPage(view(context), { orders: orders.list(), notices: notices.list() }));
 
   async function ledgerHome(context) {
     try {
@@ -448,6 +461,7 @@ export function createRoutes(shop) {
     ['GET', '/admin/ledger.csv', ledgerCsv],
     ['GET', CHALLENGE_PATH, challenge, { api: true }],
     ['POST', CREATE_SESSION_PATH, createSession, { api: true }],
+    ['POST', NOTICES_PATH, notice, { api: true }],
     ['GET', PRODUCTS_PATH, () => json(productList(siteUrl)), { api: true }],
     ['GET', '/.well-known/ucp', ucp, { api: true }],
     ['GET', '/style.css', () => asset('text/css; charset=utf-8', style), { api: true }],

@@ -4,6 +4,7 @@
 //   settings   mode ("test" or "live"): which of the two Stripe accounts this shop sells through
 //   sessions   by cookie: cart, verifier of a connection being made, a message to show once
 //   orders     by order id, each with its attempts and Stripe sessions (checkout.mjs, orders.mjs)
+//   notices    the last that came (notices.mjs)
 //   secret     signs the tokens of our own forms (server.mjs)
 
 import { randomBytes } from 'node:crypto';

@@ -49,6 +49,8 @@ pub struct Counters {
     pub stripe_request: RefCell<Option<String>>,
     /// Whose request it is, once known.
     pub shop: RefCell<Option<String>>,
+    /// The notices that it owes to a shop, by their ids: sent once it has been answered.
+    pub owed: RefCell<Vec<String>>,
 }
 
 impl Counters {
@@ -97,6 +99,12 @@ impl Edge {
         if let Some(context) = &self.context {
             context.wait_until(work);
         }
+    }
+
+    /// The same hands for work behind the answer, which is counted by itself: the figures of a request are what its answer took.
+    pub fn aside(&self) -> Edge {
+        let counters = Rc::new(Counters::default());
+        Edge { db: Db::new(js::binding(&self.env, "DB"), counters.clone()), counters, ..self.clone() }
     }
 
     /// A request to the outside must carry this name: shops' firewalls need one to allow.

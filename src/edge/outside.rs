@@ -1,4 +1,4 @@
-//! Calls to the outside: Stripe, and the shop's challenge. Every one has a deadline, follows no redirect,
+//! Calls to the outside: Stripe, and the shop (its challenge, notices to it). Every one has a deadline, follows no redirect,
 //! and reads its answer to a limit. What to call and what the answer means is decided elsewhere.
 
 use super::http::read;
@@ -30,6 +30,11 @@ async fn exchange(request: Request, limit: usize) -> std::result::Result<Receive
     let response: Response = answer.unchecked_into();
     let mut body = Vec::new();
     if let Some(stream) = response.body() {
+        if limit == 0 {
+            // Whether the other side hears of it does not matter.
+            let _ = js::call(&stream, "cancel", &[]).await;
+            return Ok(Received { status: response.status(), headers: response.headers(), body });
+        }
         // The rest is given up: six open connections are all that a request gets.
         body = read(stream, limit, limit).await.map_err(|why| format!("the answer broke off: {why}"))?.bytes;
     }
@@ -58,6 +63,22 @@ pub async fn get(edge: &Edge, url: &str, deadline: u32, limit: usize) -> std::re
         request("GET", url, &headers, None, deadline)
     })();
     exchange(built.map_err(|error| format!("no valid address: {}", js::told(&error)))?, limit).await
+}
+
+/// POSTs JSON to a shop's address: no redirects (they could lead to an inside address). The status is all that is wanted of the
+/// answer: its body is given up unread, however long it is or takes.
+pub async fn post(edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32) -> std::result::Result<u16, String> {
+    let built = (|| {
+        let all = Headers::new()?;
+        all.set("User-Agent", &edge.user_agent())?;
+        all.set("Content-Type", "application/json")?;
+        for (name, value) in headers {
+            all.set(name, value)?;
+        }
+        request("POST", url, &all, Some(body), deadline)
+    })();
+    let request = built.map_err(|error| format!("no valid address: {}", js::told(&error)))?;
+    Ok(exchange(request, 0).await?.status)
 }
 
 /// Stripe's answers are small; a Session with 100 lines expanded has some 150 KB.

@@ -137,7 +137,22 @@ pub fn mode_param(incoming: &Incoming) -> Result<Option<Mode>> {
 
 /// Opens the shop's signing secret.
 pub fn signing_secret(edge: &Edge, shop: &ShopRow) -> Result<String> {
-    let plain = edge.config.seal_keys.open(&signing_secret_context(&shop.id), &shop.signing_secret)?;
+    open_secret(edge, shop, &shop.signing_secret)
+}
+
+/// The shop's signing secret, and while it is rolled the one before.
+pub fn signing_secrets(edge: &Edge, shop: &ShopRow, now: i64) -> Result<Vec<String>> {
+    let mut secrets = vec![signing_secret(edge, shop)?];
+    if let Some(sealed) = &shop.previous_signing_secret
+        && shop.previous_signing_secret_expires_at.is_some_and(|end| end > now)
+    {
+        secrets.push(open_secret(edge, shop, sealed)?);
+    }
+    Ok(secrets)
+}
+
+fn open_secret(edge: &Edge, shop: &ShopRow, sealed: &str) -> Result<String> {
+    let plain = edge.config.seal_keys.open(&signing_secret_context(&shop.id), sealed)?;
     String::from_utf8(plain).map_err(Problem::fault)
 }
 

@@ -164,7 +164,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     if !connection.active() {
         let (work, id) = (edge.clone(), connection.id.clone());
         edge.later(async move {
-            if let Err(problem) = work.db.connection_revived(&id).await {
+            if let Err(problem) = work.db.connection_revived(&id, clock::now()).await {
                 crate::edge::log::line(object! { "level": "warn", "event": "revival_failed", "connection": id, "why": problem.cause });
             }
         });

@@ -377,7 +377,7 @@ async fn checked(edge: &Edge, mode: Mode, connection: Option<ConnectionRow>, now
             let platform = if row.platform.is_none() { platform_account(edge, mode).await } else { None };
             edge.db.account_checked(&row.id, account.charges_enabled, account.details_submitted, platform.as_deref(), now).await?;
             if !row.active() {
-                edge.db.connection_revived(&row.id).await?;
+                edge.db.connection_revived(&row.id, now).await?;
                 row.status = "active".to_owned();
             }
             row.charges_enabled = Some(i64::from(account.charges_enabled));

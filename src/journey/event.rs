@@ -198,8 +198,9 @@ pub async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Resul
     batch.extend(moving);
     if news.tells_buyer() {
         batch.push(edge.db.note_buyer(&row.id, news));
+        batch.push(edge.db.tell_buyer(&row.id, news, now));
     }
-    let answers = edge.db.batch(batch).await?;
+    let answers = edge.db.batch_owing(batch).await?;
     Ok(if moves && answers.at(1)?.changes()? == 1 { after.status.name() } else { "nothing_new" })
 }
 

@@ -13,6 +13,7 @@ pub mod event;
 pub mod export;
 pub mod ledger;
 pub mod lists;
+pub mod notify;
 pub mod refund;
 pub mod reseal;
 pub mod settle;

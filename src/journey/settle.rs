@@ -4,6 +4,7 @@
 use crate::edge::{Edge, clock, log};
 use crate::error::Result;
 use crate::ledger::{self, Mismatch, News, Row, Status};
+use crate::record::Json;
 use crate::store::Statement;
 use crate::stripe::session::Session;
 use serde_json::Value;
@@ -52,7 +53,7 @@ pub async fn move_row(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -
 /// What the shop is owed for the move is in the same batch.
 pub fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Box<Row>)> {
     let Some(to) = news.to.filter(|to| to.follows().contains(&row.status)) else { return Ok((Vec::new(), Box::new(row.clone()))) };
-    let after = after(Box::new(row.clone()), news, to, now);
+    let after = after(Box::new(row.clone()), news, to, by, now);
     let check_at = ledger::next_check(to, 0, now, row.expires_at);
     let mut statements = vec![edge.db.advance(row, news, by, now, check_at)];
     if let Some(kind) = ledger::notice_of(to) {
@@ -61,7 +62,7 @@ pub fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result
     Ok((statements, after))
 }
 
-fn after(mut row: Box<Row>, news: &News, to: Status, now: i64) -> Box<Row> {
+fn after(mut row: Box<Row>, news: &News, to: Status, by: &str, now: i64) -> Box<Row> {
     row.status = to;
     row.amount = news.amount.unwrap_or(row.amount);
     row.amount_tax = news.amount_tax.unwrap_or(row.amount_tax);
@@ -75,6 +76,10 @@ fn after(mut row: Box<Row>, news: &News, to: Status, now: i64) -> Box<Row> {
     row.shipping_details = render(&news.shipping_details, row.shipping_details.take());
     row.billing_details = render(&news.billing_details, row.billing_details.take());
     row.capture_before = news.capture_before.or(row.capture_before);
+    if let Value::Array(mut events) = ledger::stored(&row.events) {
+        events.push(object! { "type": to.name(), "created": now, "by": by });
+        row.events = events.json().to_string();
+    }
     if to == Status::Paid {
         row.paid_at = row.paid_at.or(Some(now));
     }

@@ -93,6 +93,8 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         fee_bps: None,
         fee_fixed: None,
         signing_secret: sealed,
+        previous_signing_secret: None,
+        previous_signing_secret_expires_at: None,
         created: now,
     };
     let challenge_url = access::shop_url(edge, &shop, "challenge_url", raw_challenge, false)?;

@@ -1,8 +1,8 @@
 //! Once a minute: what a crash, a cut connection or a lost webhook left is finished. Bounded work per run, a line of
 //! figures in the log. One step that fails does not keep the others from running.
 
-use super::checkout;
 use super::settle::{self, Settled};
+use super::{checkout, notify};
 use crate::edge::{Edge, clock, log, outside};
 use crate::error::Result;
 use crate::ledger::{self, Row, Status};
@@ -30,11 +30,14 @@ pub async fn run(edge: &Edge) {
         };
         figures.insert(step.to_owned(), value);
     };
+    note("notices", notify::send_due(edge).await);
     note("asked", ask_due(edge).await);
     note("erased", super::erase::run(edge, ERASURES).await);
     note("deauthorized", super::connect::settle_deauthorizations(edge, DEAUTHORIZATIONS).await);
     note("tokens_moved", move_tokens(edge).await);
     note("resealed", super::reseal::run(edge, RESEALED).await);
+    // What this run itself owes does not wait for the next one.
+    note("notices_at_once", notify::send_owed(edge).await);
     note("rows_expired", edge.db.expire(clock::now()).await.map(|gone| u32::try_from(gone).unwrap_or(u32::MAX)));
     log::line(
         object! { "level": "info", "event": "sweep", "d1": edge.counters.d1.get(), "stripe": edge.counters.stripe.get(), "figures": figures },

@@ -218,7 +218,7 @@ impl Db {
     pub async fn confirm_claim(&self, claim: &ClaimRow, platform: Option<&str>, now: i64) -> Result<bool> {
         let replace = claim.replace_existing != 0;
         let answers = self
-            .batch(vec![
+            .batch_owing(vec![
                 // The account that is replaced is given back, unless it is the same one.
                 sql!(
                     self,
@@ -246,6 +246,11 @@ impl Db {
                     replace,
                     &claim.hash
                 ),
+                self.owe_connections(
+                    "c.shop_id = ?2 AND c.livemode = ?3 AND c.account <> ?4 AND c.gone_reason = 'replaced' AND c.gone_at = ?5",
+                    &[(&claim.shop_id).into(), claim.livemode.into(), (&claim.account).into(), now.into()],
+                    now,
+                ),
                 // The unique index on active connections lets one of two racing claims through.
                 sql!(
                     self,
@@ -257,6 +262,7 @@ impl Db {
                     platform,
                     now
                 ),
+                self.owe_connections("c.id = ?2", &[(&claim.connection_id).into()], now),
                 sql!(
                     self,
                     "UPDATE connect_claims SET status = 'confirmed' WHERE hash = ?1 AND status = 'waiting'
@@ -274,7 +280,7 @@ impl Db {
                 ),
             ])
             .await?;
-        Ok(answers.at(3)?.changes()? == 1)
+        Ok(answers.at(5)?.changes()? == 1)
     }
 
     /// The token is in KV now, sealed under `seal`.
@@ -300,49 +306,61 @@ impl Db {
     }
 
     pub fn connection_gone(&self, id: &str, reason: &str, now: i64) -> Pending<()> {
-        self.run(vec![sql!(
+        let gone = sql!(
             self,
             "UPDATE connections SET status = 'gone', gone_reason = ?2, gone_at = ?3 WHERE id = ?1 AND status = 'active'",
             id,
             reason,
             now
-        )])
+        );
+        self.connection_changed(gone, id, now)
     }
 
     /// A call with the account succeeded after all.
-    pub fn connection_revived(&self, id: &str) -> Pending<()> {
-        self.run(vec![sql!(
+    pub fn connection_revived(&self, id: &str, now: i64) -> Pending<()> {
+        let revived = sql!(
             self,
             "UPDATE OR IGNORE connections SET status = 'active', gone_reason = NULL, gone_at = NULL
              WHERE id = ?1 AND status = 'gone' AND gone_reason = 'account_invalid'",
             id
-        )])
+        );
+        self.connection_changed(revived, id, now)
+    }
+
+    /// Changes a connection and owes its shop the news of it.
+    fn connection_changed(&self, change: Statement, id: &str, now: i64) -> Pending<()> {
+        super::done(self.batch_owing(vec![change, self.owe_connections("c.id = ?2", &[id.into()], now)]))
     }
 
     /// Ends every connection of an account, as its owner wanted at Stripe; those made after the event are left alone.
     pub async fn account_deauthorized(&self, account: &str, live: bool, until: i64, now: i64) -> Result<usize> {
-        self.batch(vec![
-            sql!(
-                self,
-                "UPDATE connections SET status = 'gone', gone_reason = 'deauthorized', gone_at = ?4
+        let answers = self
+            .batch_owing(vec![
+                sql!(
+                    self,
+                    "UPDATE connections SET status = 'gone', gone_reason = 'deauthorized', gone_at = ?4
                  WHERE account = ?1 AND livemode = ?2 AND status = 'active' AND connected_at <= ?3",
-                account,
-                live,
-                until,
-                now
-            ),
-            sql!(
-                self,
-                "UPDATE connect_claims SET status = 'dead', sealed_token = NULL
+                    account,
+                    live,
+                    until,
+                    now
+                ),
+                self.owe_connections(
+                    "c.account = ?2 AND c.livemode = ?3 AND c.gone_reason = 'deauthorized' AND c.gone_at = ?4",
+                    &[account.into(), live.into(), now.into()],
+                    now,
+                ),
+                sql!(
+                    self,
+                    "UPDATE connect_claims SET status = 'dead', sealed_token = NULL
                  WHERE account = ?1 AND livemode = ?2 AND status = 'waiting' AND created <= ?3",
-                account,
-                live,
-                until
-            ),
-        ])
-        .await?
-        .at(0)?
-        .changes()
+                    account,
+                    live,
+                    until
+                ),
+            ])
+            .await?;
+        answers.at(0)?.changes()
     }
 
     /// Whether an account has a connection made in this very second, for which the order of events cannot be told.

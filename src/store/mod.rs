@@ -44,6 +44,7 @@ use worker::js_sys::{Array, JSON};
 use worker::wasm_bindgen::JsValue;
 
 /// A bound parameter. Numbers travel as floats: refused beyond 2^53 before they get here.
+#[derive(Clone, Copy)]
 pub enum Bind<'a> {
     Text(&'a str),
     Int(i64),
@@ -177,6 +178,18 @@ impl Rows {
 pub struct Answers(Vec<Rows>);
 
 impl Answers {
+    /// The column `id` of all rows of all statements, where it begins so. The rows stay.
+    pub fn ids_with(&self, prefix: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for answer in &self.0 {
+            let rows = answer.rows.take();
+            let ids = rows.iter().filter_map(|row| row.get("id")?.as_str());
+            found.extend(ids.filter(|id| id.starts_with(prefix)).map(str::to_owned));
+            answer.rows.set(rows);
+        }
+        found
+    }
+
     pub fn at(&self, index: usize) -> Result<&Rows> {
         self.0.get(index).ok_or_else(|| Problem::fault("D1 answered fewer statements than were sent"))
     }

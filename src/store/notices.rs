@@ -1,29 +1,243 @@
 //! The outbox of notices to shops (contract, *To the shop*).
 
-use super::{Db, Statement};
-use crate::ledger::Row;
+use super::shops::ShopRow;
+use super::{Answers, Bind, Db, Pending, Statement};
+use crate::error::Result;
+use crate::ledger::{News, Row, Status};
+use crate::notice::NoticeRow;
 use crate::sql;
+use crate::store::transactions::Cursor;
+use serde_json::Value;
+
+/// Notices that one run may take of one shop.
+const OF_ONE_SHOP: i64 = 40;
+/// How long money without a buyer's name waits for it, seconds.
+const NAMELESS: i64 = 15;
+/// Shops that one run looks at. Each costs a step in the index, so this is a bound and no share.
+const SHOPS: i64 = 10_000;
+
+/// How a new notice is written, for each shop `s` that `from` finds, `columns` being its id, shop, type, name, object and transaction:
+/// only where the statement before it in the batch changed a row, and only once by its name. A shop without a `webhook_url` has it kept:
+/// an address that comes later must not be flooded with what is long past. Of a deleted shop nothing personal is written any more, and
+/// nobody is there to be told.
+fn owing(columns: &str, from: &str, now: i64, due_at: i64) -> String {
+    format!(
+        "INSERT INTO notices (id, shop_id, type, once, object, transaction_id, created, status, due_at)
+         SELECT {columns}, {now}, CASE WHEN s.webhook_url IS NULL THEN 'kept' ELSE 'due' END, CASE WHEN s.webhook_url NOT NULL THEN {due_at} END
+         FROM {from} AND changes() > 0 AND s.status <> 'deleted' ON CONFLICT DO NOTHING"
+    )
+}
+
+/// An id made by D1, where one statement owes any number of notices: the present time (`?1`, see [`id_at`]) and 64 random bits.
+const FRESH_ID: &str = "substr(?1, 1, 16) || lower(hex(randomblob(8)))";
+
+/// The ids that were made so are answered.
+const RETURNING: &str = " RETURNING id";
+
+fn id_at(now: i64) -> String {
+    crate::id::lowest_at("ccevt_", now)
+}
+
+record! {
+    /// A notice that is due: enough to choose it by.
+    #[derive(Debug)]
+    pub struct Due {
+        pub id: String,
+        pub shop_id: String,
+    }
+}
+
+/// What an attempt gave, as its row is to say.
+pub struct Attempted<'a> {
+    pub id: &'a str,
+    /// Until when the row was leased. A row that somebody else took meanwhile keeps his time.
+    pub leased_until: i64,
+    /// The new status.
+    pub status: &'a str,
+    /// `None`: no further attempt.
+    pub due_at: Option<i64>,
+    pub now: i64,
+    /// The attempt as JSON, for the row's log; `None` when nothing was sent.
+    pub entry: Option<String>,
+}
 
 impl Db {
     /// Owes the shop a notice about a transaction, `row` as it is after the change. Goes into the batch right behind the statement
     /// that makes the change, and is written only if that one changed a row. `once` names the notice: a second one of the same name
-    /// is none.
+    /// is none. It is sent when the request has been answered; after money has come without the buyer's name, a little later (see
+    /// [`Db::tell_buyer`]).
     pub fn owe(&self, id: &str, row: &Row, kind: &str, once: &str, now: i64) -> Statement {
+        let nameless = row.customer.is_none() && matches!(row.status, Status::Paid | Status::Authorized);
+        if !nameless {
+            self.counters.owed.borrow_mut().push(id.to_owned());
+        }
         let object = row.transaction().to_string();
+        let due_at = if nameless { now.saturating_add(NAMELESS) } else { now };
+        let text = owing("?1, s.id, ?3, ?4, ?5, ?6", "shops s WHERE s.id = ?2", now, due_at);
+        sql!(self, &text, id, &row.shop_id, kind, once, &object, &row.id)
+    }
+
+    /// Completes what has not been sent yet, and makes it due: Stripe mostly tells first that money came (the PaymentIntent), and a
+    /// moment later from whom and where it goes (the Session). A shop that is told the half of it would have to ask for the rest.
+    /// Answers the ids (see [`Db::batch_owing`]).
+    pub fn tell_buyer(&self, transaction: &str, news: &News, now: i64) -> Statement {
+        let render = |value: &Option<Value>| value.as_ref().map(ToString::to_string);
+        let (customer, shipping, billing) = (render(&news.customer), render(&news.shipping_details), render(&news.billing_details));
         sql!(
             self,
-            "INSERT INTO notices (id, shop_id, type, once, object, transaction_id, created, status, due_at)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 'due', ?7 WHERE changes() > 0
-               -- Of a deleted shop nothing personal is written any more, and nobody is there to be told.
-               AND NOT EXISTS (SELECT 1 FROM shops WHERE id = ?2 AND status = 'deleted')
-             ON CONFLICT DO NOTHING",
-            id,
-            &row.shop_id,
-            kind,
-            once,
-            &object,
-            &row.id,
+            "UPDATE notices SET due_at = CASE WHEN status = 'due' THEN ?5 END, object = json_set(object,
+               '$.customer', json(coalesce(?2, object -> '$.customer')), '$.shipping_details', json(coalesce(?3, object -> '$.shipping_details')),
+               '$.billing_details', json(coalesce(?4, object -> '$.billing_details')))
+             WHERE transaction_id = ?1 AND attempts = 0 AND status IN ('due', 'kept') RETURNING id",
+            transaction,
+            &customer,
+            &shipping,
+            &billing,
             now
         )
     }
+
+    /// Owes `connection.active` or `connection.gone` for the connections that `which` finds (a condition on `c`, its parameters from
+    /// `?2`), as they are after the statement before. One account may have ended in several shops: the ids are made here, of the
+    /// present time and 64 random bits, and answered as rows (see [`Db::batch_owing`]). A superseded shop is told nothing more of its own.
+    pub fn owe_connections(&self, which: &str, binds: &[Bind<'_>], now: i64) -> Statement {
+        let columns = format!(
+            "{FRESH_ID}, s.id, CASE c.status WHEN 'active' THEN 'connection.active' ELSE 'connection.gone' END, c.id || '/' || c.status || '/{now}',
+               json_object('object', 'connection', 'connected', json(CASE c.status WHEN 'active' THEN 'true' ELSE 'false' END),
+                 'account', c.account, 'livemode', json(CASE c.livemode WHEN 1 THEN 'true' ELSE 'false' END), 'scope', c.scope,
+                 'connected_at', c.connected_at, 'charges_enabled', json(CASE c.charges_enabled WHEN 1 THEN 'true' WHEN 0 THEN 'false' END),
+                 'details_submitted', json(CASE c.details_submitted WHEN 1 THEN 'true' WHEN 0 THEN 'false' END),
+                 'checked_at', c.checked_at, 'gone_at', c.gone_at, 'gone_reason', c.gone_reason), NULL"
+        );
+        let from = format!("connections c JOIN shops s ON s.id = c.shop_id WHERE s.status <> 'superseded' AND {which}");
+        let id = id_at(now);
+        let mut all = vec![Bind::Text(&id)];
+        all.extend_from_slice(binds);
+        self.statement(&(owing(&columns, &from, now, now) + RETURNING), &all)
+    }
+
+    /// Owes `shop.superseded` to the shop that held a site until the statement before. Its keys answer 401, so it cannot ask.
+    pub fn owe_superseded(&self, site_url: &str, by: &str, now: i64) -> Statement {
+        let columns = format!(
+            "{FRESH_ID}, s.id, 'shop.superseded', s.id || '/superseded',
+               json_object('object', 'shop', 'id', s.id, 'site_url', s.site_url, 'name', s.name, 'status', s.status,
+                 'checkout_enabled', json(CASE s.checkout_enabled WHEN 1 THEN 'true' ELSE 'false' END), 'webhook_url', s.webhook_url,
+                 'allowed_origins', json(s.allowed_origins), 'created', s.created), NULL"
+        );
+        let text = owing(&columns, "shops s WHERE s.site_url = ?2 AND s.status = 'superseded' AND s.id <> ?3", now, now);
+        sql!(self, &(text + RETURNING), &id_at(now), site_url, by)
+    }
+
+    /// A batch with statements that answer the ids of what they owe: those are sent when the request has been answered.
+    pub fn batch_owing(&self, statements: Vec<Statement>) -> Pending<Answers> {
+        let (counters, batch) = (self.counters.clone(), self.batch(statements));
+        Box::pin(async move {
+            let answers = batch.await?;
+            counters.owed.borrow_mut().extend(answers.ids_with("ccevt_"));
+            Ok(answers)
+        })
+    }
+
+    /// Takes a due notice for one attempt, in one conditional statement: of two that want it, one gets it. With the shop it is for.
+    pub async fn lease_notice(&self, id: &str, now: i64, until: i64) -> Result<Option<(Box<NoticeRow>, Option<Box<ShopRow>>)>> {
+        let answers = self
+            .batch(vec![
+                sql!(
+                    self,
+                    "UPDATE notices SET due_at = ?3, attempts = attempts + 1 WHERE id = ?1 AND due_at <= ?2 RETURNING *",
+                    id,
+                    now,
+                    until
+                ),
+                sql!(self, "SELECT * FROM shops WHERE id = (SELECT shop_id FROM notices WHERE id = ?1)", id),
+            ])
+            .await?;
+        let Some(notice) = answers.at(0)?.first()? else { return Ok(None) };
+        Ok(Some((notice, answers.at(1)?.first()?)))
+    }
+
+    /// Writes down what an attempt gave. Delivered is delivered, whoever holds the lease by now. Repeatable: should the answer be
+    /// lost, a second entry in the log harms nobody, and a notice that is sent twice harms little.
+    pub fn notice_attempted(&self, it: &Attempted<'_>) -> Pending<()> {
+        const KEPT: &str = "CASE WHEN json_array_length(attempt_log) >= 20 THEN json_remove(attempt_log, '$[0]') ELSE attempt_log END";
+        let text = format!(
+            "UPDATE notices SET
+               status = CASE WHEN ?3 = 'delivered' OR due_at = ?2 THEN ?3 ELSE status END,
+               due_at = CASE WHEN ?3 = 'delivered' OR due_at = ?2 THEN ?4 ELSE due_at END,
+               delivered_at = CASE WHEN ?3 = 'delivered' THEN ?5 ELSE delivered_at END,
+               attempt_log = CASE WHEN ?6 IS NULL THEN attempt_log ELSE json_insert({KEPT}, '$[#]', json(?6)) END
+             WHERE id = ?1"
+        );
+        self.run_repeatable(vec![sql!(self, &text, it.id, it.leased_until, it.status, it.due_at, it.now, &it.entry)])
+    }
+
+    /// What is due, one of each shop first, then a second of each, and so on; of equals what was tried least, then what waits
+    /// longest. Steps from shop to shop in the index: a shop with 100,000 due notices costs the others one step.
+    pub fn due_notices(&self, now: i64, limit: i64) -> Pending<Vec<Due>> {
+        let text = format!("{} LIMIT {limit}", due_text());
+        self.list(sql!(self, &text, now))
+    }
+
+    /// One row more than asked for, so that the caller knows whether there are more. `None`: the cursor's row is not the shop's.
+    pub async fn notices(
+        &self, shop_id: &str, kind: Option<&str>, status: Option<&str>, cursor: &Cursor<'_>, limit: i64,
+    ) -> Result<Option<Vec<NoticeRow>>> {
+        let (beyond, at, order) = match cursor {
+            Cursor::Start => ("", None, "DESC"),
+            Cursor::After(id) => (" AND id < ?", Some(*id), "DESC"),
+            Cursor::Before(id) => (" AND id > ?", Some(*id), "ASC"),
+        };
+        let mut text = String::from("SELECT * FROM notices WHERE shop_id = ?");
+        let mut binds = vec![Bind::Text(shop_id)];
+        for (condition, value) in [(beyond, at), (" AND type = ?", kind), (" AND status = ?", status)] {
+            if let Some(value) = value {
+                text.push_str(condition);
+                binds.push(Bind::Text(value));
+            }
+        }
+        text.push_str(&format!(" ORDER BY id {order} LIMIT {}", limit.saturating_add(1)));
+        let found = sql!(self, "SELECT id FROM notices WHERE id = ?1 AND shop_id = ?2", at, shop_id);
+        let answers = self.batch(vec![found, self.statement(&text, &binds)]).await?;
+        if at.is_some() && !answers.at(0)?.any() {
+            return Ok(None);
+        }
+        answers.at(1)?.all().map(Some)
+    }
+
+    pub fn notice(&self, id: &str, shop_id: &str) -> Pending<Option<Box<NoticeRow>>> {
+        self.find(sql!(self, "SELECT * FROM notices WHERE id = ?1 AND shop_id = ?2", id, shop_id))
+    }
+
+    /// Makes a notice due at once, as on its first day, if its shop has an address. Answers it as it is then.
+    pub async fn resend_notice(&self, id: &str, shop_id: &str, now: i64) -> Result<Option<Box<NoticeRow>>> {
+        self.counters.owed.borrow_mut().push(id.to_owned());
+        let answers = self
+            .batch(vec![
+                sql!(
+                    self,
+                    "UPDATE notices SET status = 'due', due_at = ?3, attempts = 0 WHERE id = ?1 AND shop_id = ?2
+                       AND EXISTS (SELECT 1 FROM shops WHERE id = ?2 AND webhook_url IS NOT NULL)",
+                    id,
+                    shop_id,
+                    now
+                ),
+                sql!(self, "SELECT * FROM notices WHERE id = ?1 AND shop_id = ?2", id, shop_id),
+            ])
+            .await?;
+        answers.at(1)?.first()
+    }
+}
+
+fn due_text() -> String {
+    format!(
+        "WITH RECURSIVE waiting (shop_id) AS (
+           SELECT min(shop_id) FROM notices WHERE due_at IS NOT NULL
+           UNION ALL
+           SELECT (SELECT min(shop_id) FROM notices WHERE due_at IS NOT NULL AND shop_id > waiting.shop_id) FROM waiting
+           WHERE waiting.shop_id IS NOT NULL LIMIT {SHOPS}),
+         due AS (SELECT n.id, n.shop_id, n.attempts, n.due_at, row_number() OVER (PARTITION BY n.shop_id ORDER BY n.due_at) AS turn
+           FROM waiting JOIN notices n ON n.rowid IN
+             (SELECT rowid FROM notices WHERE shop_id = waiting.shop_id AND due_at <= ?1 ORDER BY due_at LIMIT {OF_ONE_SHOP}))
+         SELECT id, shop_id FROM due ORDER BY turn, attempts, due_at"
+    )
 }

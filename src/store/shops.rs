@@ -25,6 +25,9 @@ record! {
         pub fee_bps: Option<i64>,
         pub fee_fixed: Option<String>,
         pub signing_secret: String,
+        /// The one before, while it is rolled.
+        pub previous_signing_secret: Option<String>,
+        pub previous_signing_secret_expires_at: Option<i64>,
         pub created: i64,
     }
 }
@@ -59,6 +62,7 @@ impl Db {
         let mut batch = Vec::new();
         if shop.status == "active" {
             batch.push(self.supersede(&shop.site_url, &shop.id));
+            batch.push(self.owe_superseded(&shop.site_url, &shop.id, shop.created));
             batch.push(self.silence_superseded(&shop.site_url, &shop.id));
         }
         batch.push(sql!(
@@ -78,7 +82,7 @@ impl Db {
             (shop.status == "active").then_some(shop.created)
         ));
         batch.push(sql!(self, "INSERT INTO api_keys (hash, shop_id, created) VALUES (?1, ?2, ?3)", key_hash, &shop.id, shop.created));
-        self.run(batch).await
+        super::done(self.batch_owing(batch)).await
     }
 
     fn supersede(&self, site_url: &str, by: &str) -> Statement {
@@ -110,13 +114,14 @@ impl Db {
         ))
     }
 
-    /// Makes a pending shop active and supersedes the one that held the site, in one batch.
+    /// Makes a pending shop active and supersedes the one that held the site, which is told so, in one batch.
     pub fn activate_shop(&self, shop: &ShopRow, now: i64) -> Pending<()> {
-        self.run(vec![
+        super::done(self.batch_owing(vec![
             self.supersede(&shop.site_url, &shop.id),
+            self.owe_superseded(&shop.site_url, &shop.id, now),
             self.silence_superseded(&shop.site_url, &shop.id),
             sql!(self, "UPDATE shops SET status = 'active', verified_at = ?2 WHERE id = ?1 AND status = 'pending'", &shop.id, now),
-        ])
+        ]))
     }
 
     /// Writes what a `PATCH /v1/shop` named, and nothing else: two at once, of which one throws the kill switch, must not undo each

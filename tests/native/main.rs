@@ -6,6 +6,7 @@ mod config;
 mod ledger;
 mod limit;
 mod money;
+mod notice;
 mod pages;
 mod route;
 mod sign;

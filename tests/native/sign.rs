@@ -288,3 +288,30 @@ fn shapes_of_ids_leave_no_way_into_a_path_or_a_header() {
     assert_eq!(Mode::parse("Live"), None);
     assert!(Mode::Live.live() && Mode::Live.name() == "live");
 }
+
+// --- notices (Standard Webhooks) ------------------------------------------------------------------------------------
+
+/// The example of the scheme's own libraries.
+#[test]
+fn a_notice_is_signed_as_in_standard_webhooks() {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned();
+    let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
+    let body = r#"{"test": 2432232314}"#;
+    let one = sign::webhook_signature(std::slice::from_ref(&secret), id, 1_614_265_330, body).unwrap();
+    assert_eq!(one, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    let other = sign::signing_secret(&[7; 32]);
+    let alone = sign::webhook_signature(std::slice::from_ref(&other), id, 1_614_265_330, body).unwrap();
+    assert_eq!(sign::webhook_signature(&[other, secret], id, 1_614_265_330, body).unwrap(), format!("{alone} {one}"));
+}
+
+#[test]
+fn every_part_of_a_notice_is_signed() {
+    let secrets = [sign::signing_secret(&[1; 32])];
+    let good = sign::webhook_signature(&secrets, "ccevt_1", 5, "{}").unwrap();
+    for (id, t, body) in [("ccevt_2", 5, "{}"), ("ccevt_1", 6, "{}"), ("ccevt_1", 5, "{} ")] {
+        assert_ne!(sign::webhook_signature(&secrets, id, t, body).unwrap(), good);
+    }
+    for bad in ["", "whsec_", "whsec_!", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] {
+        assert!(sign::webhook_signature(&[bad.to_owned()], "ccevt_1", 5, "{}").is_err(), "{bad:?}");
+    }
+}

@@ -14,8 +14,8 @@ export async function startStubWorker() {
       const seen = await (await fetch(shop.challenge_url)).text();
       return seen.trim() === shop.challenge ? [200, { object: 'shop', status: 'active' }] : [422, { error: { type: 'invalid_request', code: 'challenge_failed', message: 'Not the challenge.' } }];
     },
-    'GET /v1/shop': () => [200, { status: 'active', checkout_enabled: stub.checkoutEnabled, name: shop.name }],
-    'PATCH /v1/shop': (body) => { stub.checkoutEnabled = body.checkout_enabled; return [200, { checkout_enabled: stub.checkoutEnabled }]; },
+    'GET /v1/shop': () => [200, { status: 'active', checkout_enabled: stub.checkoutEnabled, name: shop.name, webhook_url: shop.webhook_url }],
+    'PATCH /v1/shop': (body) => { stub.checkoutEnabled = body.checkout_enabled ?? stub.checkoutEnabled; shop.webhook_url = body.webhook_url ?? shop.webhook_url; return [200, { checkout_enabled: stub.checkoutEnabled }]; },
     'POST /v1/shop/signing_secrets': () => { stub.secret = `whsec_${randomBytes(32).toString('base64')}`; return [201, { signing_secret: stub.secret, previous_expires_at: Math.floor(Date.now() / 1000) + 86400 }]; },
     'GET /v1/connection': (_, query) => [200, { object: 'connection', connected: stub.connected && query.get('mode') === 'test', account: stub.connected ? 'acct_1' : null, livemode: false, charges_enabled: true }],
     'POST /v1/connect/start': (body) => { stub.challenge = body.verifier_challenge; stub.returnUrl = body.return_url; return [201, { object: 'connect.ticket', url: `${stub.url}/connect/ticket_secret` }]; },
@@ -57,6 +57,7 @@ export async function startStubWorker() {
     response.writeHead(status, { 'content-type': 'application/json', ...next?.headers }).end(JSON.stringify(answer));
   });
   await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  stub.shop = shop;
   stub.url = `http://127.0.0.1:${server.address().port}`;
   stub.close = () => new Promise((resolve) => { server.close(resolve); server.closeAllConnections(); });
   return stub;

@@ -1,6 +1,7 @@
 // The example's decisions, one function at a time, under real PHP: money, lines, signatures, retries.
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { Webhook } from 'standardwebhooks';
 import { createHmac } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { evaluator, noPhp, plugin } from './support/php.mjs';
@@ -220,6 +221,31 @@ describe('WordPress example: what it decides', { skip: noPhp }, () => {
       [500, 'internal', 0, 1, null],
     ])
       assert.equal(await php.ask('retry_in', status, code, after, tries), wait, `${status} ${code} ${after} ${tries}`);
+  });
+
+  describe('a notice', () => {
+    const [key, body, now] = [`whsec_${Buffer.alloc(32, 7).toString('base64')}`, '{"id":"ccevt_1","type":"transaction.paid"}', 1_790_000_000];
+    const header = (secret = key, id = 'ccevt_1', at = now) => new Webhook(secret).sign(id, new Date(at * 1000), body);
+    const headers = (more = {}) => ({ id: 'ccevt_1', timestamp: String(now), signature: header(), ...more });
+    const ask = (given, secret = key, at = now, text = body) => php.ask('check_notice', given, text, secret, at);
+
+    test('signed by the Standard Webhooks library is good, alone or beside another signature', async () => {
+      assert.equal(await ask(headers()), 'ok');
+      const other = header(`whsec_${Buffer.alloc(32, 8).toString('base64')}`);
+      assert.equal(await ask(headers({ signature: `${other} ${header()}` })), 'ok');
+      assert.equal(await ask(headers({ signature: other })), 'bad_signature');
+    });
+
+    test('altered, unsigned or without a secret of ours is not', async () => {
+      assert.equal(await ask(headers(), key, now, `${body} `), 'bad_signature');
+      for (const more of [{ id: 'ccevt_2' }, { timestamp: String(now + 1) }, { signature: '' }, { signature: 'v1,' }, { signature: header().slice(3) }]) assert.equal(await ask(headers(more)), 'bad_signature');
+      for (const secret of ['', 'whsec_', 'whsec_!']) assert.equal(await ask(headers(), secret), 'bad_signature');
+    });
+
+    test('is good for five minutes', async () => {
+      assert.equal(await ask(headers(), key, now + 300), 'ok');
+      for (const at of [now + 301, now - 301]) assert.equal(await ask(headers(), key, at), 'stale');
+    });
   });
 
   describe('the completion', () => {

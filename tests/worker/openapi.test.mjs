@@ -85,7 +85,7 @@ describe('the pages about it', () => {
   });
 
   test('docs/contract.md names every route under /v1', () => {
-    const text = read('docs/contract.md').replaceAll('{cct_…}', '{id}').replaceAll('{cs_…}', '{id}');
+    const text = read('docs/contract.md').replaceAll('{cct_…}', '{id}').replaceAll('{ccevt_…}', '{id}').replaceAll('{cs_…}', '{id}');
     for (const { method, path } of operations.filter(({ path }) => path.startsWith('/v1'))) {
       const route = `${method} ${path}`;
       assert.ok(text.includes(route) || text.includes(`${method} http://localhost:8787${path}`) || text.includes(path), `${route} is not in docs/contract.md`);
@@ -326,6 +326,17 @@ describe('the running Worker', () => {
     }
     await call('GET', '/v1/transactions.csv', { expect: 200 });
     assert.equal((await call('GET', `/v1/transactions/cct_${'0'.repeat(26)}`, { expect: 404 })).error.code, 'resource_missing');
+  });
+
+  test('notices: list, one, again', async () => {
+    const { json: page } = await call('GET', '/v1/events?status=kept&limit=1', { expect: 200 });
+    const { id } = page.data[0];
+    await call('GET', `/v1/events/${id}`, { expect: 200 });
+    assert.equal((await call('POST', `/v1/events/${id}/resend`, { expect: 409 })).error.code, 'webhook_url_missing');
+    await call('PATCH', '/v1/shop', { body: { webhook_url: `${shop.origin}/notices` }, expect: 200 });
+    assert.equal((await call('POST', `/v1/events/${id}/resend`, { expect: 200 })).json.status, 'due');
+    await call('GET', `/v1/events?starting_after=ccevt_${'0'.repeat(26)}`, { expect: 422 });
+    await call('GET', `/v1/events/ccevt_${'0'.repeat(26)}`, { expect: 404 });
   });
 
   /** Whose key a route wants. */

@@ -44,12 +44,18 @@ ${note('plain', 'Everything is still as you left it. No money has moved.')}
 <p class="row"><a class="button" href="/cart">Back to the cart</a>${order?.status === 'pending' && order.sessions.length > 0 && html` <a class="button second" href="${order.sessions.at(-1).url}">Go back and pay</a>`}</p>`);
 }
 
-export function ordersPage(view, { orders }) {
+export function ordersPage(view, { orders, notices = [] }) {
   return layout(view, 'Orders', html`<h1>Orders</h1>
-<p class="lead">The shop's own books. An order becomes paid once: by the signed way home, or by asking the Worker's ledger.</p>
+<p class="lead">The shop's own books. An order becomes paid once: by the signed way home, by a signed notice of the Worker's, or by asking its ledger.</p>
 ${orders.length === 0
     ? html`<p class="soft">No orders yet.</p>`
     : html`<div class="scroll" role="region" aria-label="Orders" tabindex="0"><table><thead><tr><th scope="col">Order</th><th scope="col">Source</th><th scope="col">Status</th><th scope="col" class="number">Total</th><th scope="col">Placed</th><th scope="col"><span class="hidden">Action</span></th></tr></thead><tbody>
 ${orders.map((order) => html`<tr><th scope="row"><a href="/order/${order.id}?key=${order.key}">${order.id}</a></th><td>${order.source}</td><td>${statusPill(order)}${order.livemode ? '' : ' test'}</td><td class="number">${format(order.total, order.currency)}</td><td>${moment(order.created)}</td><td>${order.status === 'paid' ? '' : button(view, `/order/${order.id}/refresh`, html`Ask<span class="hidden"> the ledger about order ${order.id}</span>`, { className: 'second', fields: { key: order.key, back: 'orders' } })}</td></tr>`)}
+</tbody></table></div>`}
+<h2>Notices</h2>
+${notices.length === 0
+    ? html`<p class="soft">The Worker has told us nothing yet.</p>`
+    : html`<div class="scroll" role="region" aria-label="Notices" tabindex="0"><table><thead><tr><th scope="col">Came</th><th scope="col">Type</th><th scope="col">Order</th><th scope="col">About</th><th scope="col" class="number">Times</th></tr></thead><tbody>
+${notices.map((one) => html`<tr><td>${moment(one.at)}</td><td>${one.type}</td><td>${one.order ?? ''}</td><td class="small">${one.about ?? ''}</td><td class="number">${one.times}</td></tr>`)}
 </tbody></table></div>`}`);
 }

@@ -330,6 +330,9 @@ class WP_REST_Request {
 	public function get_header( $name ) {
 		return $this->headers[ strtolower( str_replace( '_', '-', $name ) ) ] ?? null;
 	}
+	public function get_body() {
+		return $this->body;
+	}
 	public function get_json_params() {
 		return str_starts_with( (string) $this->get_header( 'content-type' ), 'application/json' ) ? json_decode( $this->body, true ) : null;
 	}

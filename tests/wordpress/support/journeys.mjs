@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { startStripe } from '../../../sandbox/stripe/index.mjs';
 import { startWorker } from '../../support/worker.mjs';
+import { eventually } from '../../support/answers.mjs';
 import { browser, press } from './php.mjs';
 
 const products = { 20: { name: 'Mug', price: '20.00' }, 21: { name: 'Spoon', price: '3.33' } };
@@ -69,6 +70,20 @@ export function journeys(name, start, { skip = false, woo = false } = {}) {
     const completions = (order) => shop.log('payment_complete').filter((entry) => entry.order === String(order));
     const sentToStripe = () => stripe.requests.filter((r) => r.route === 'POST /v1/checkout/sessions').at(-1).params;
     const api = async (path) => (await worker.api('GET', path, { key: (await shop.option('cognitive_cart_shop')).api_key })).body;
+
+    /** Without the notices that would complete an order by themselves. */
+    async function untold(work) {
+      const { api_key: key } = await shop.option('cognitive_cart_shop');
+      const { body: { webhook_url: address } } = await worker.api('GET', '/v1/shop', { key });
+      assert.ok(address.startsWith(shop.url), 'the plugin registers its address for notices');
+      const set = (webhook_url) => worker.api('PATCH', '/v1/shop', { key, body: { webhook_url } });
+      await set(null);
+      try {
+        await work();
+      } finally {
+        await set(address);
+      }
+    }
 
     test('before connecting: no challenge, no checkout, nothing in the manifest', async () => {
       assert.equal((await fetch(`${shop.rest}/challenge`)).status, 404);
@@ -207,7 +222,7 @@ export function journeys(name, start, { skip = false, woo = false } = {}) {
       assert.deepEqual([data[0].source, data[0].agent, data[0].amount], ['agent', 'Claude', 2000]);
     });
 
-    test('the signature of the way home holds; altered it is refused; again it pays nothing twice', async () => {
+    test('the signature of the way home holds; altered it is refused; again it pays nothing twice', () => untold(async () => {
       const { body } = await shop.agent({ line_items: [{ product_id: 21, quantity: 2 }] });
       const paid = await stripe.pay(body.id, { card: '4242424242424242', email: 'buyer@example.com' });
       const { location } = await browser()(paid.location);
@@ -229,15 +244,42 @@ export function journeys(name, start, { skip = false, woo = false } = {}) {
       const again = await browser()(paid.location);
       assert.ok(thanked(await browser()(again.location)));
       assert.equal(completions(body.order_id).length, 1);
+    }));
+
+    test('a buyer who pays and never comes back: the notice completes the order, once', async () => {
+      const { body } = await shop.agent({ line_items: [{ product_id: 20, quantity: 1 }] });
+      await stripe.pay(body.id, { card: '4242424242424242', email: 'buyer@example.com' });
+      await stripe.webhooks.drained();
+      await eventually(() => completions(body.order_id).length === 1, 'no notice has completed it');
+      const { data: [event] } = await api('/v1/events?type=transaction.paid&limit=1');
+      assert.equal(event.data.object.order_id, String(body.order_id));
+      const { api_key: key } = await shop.option('cognitive_cart_shop');
+      const before = event.attempts.length;
+      await worker.api('POST', `/v1/events/${event.id}/resend`, { key });
+      await eventually(async () => {
+        const now = await api(`/v1/events/${event.id}`);
+        return now.status === 'delivered' && now.attempts.length > before;
+      }, 'it was not sent again');
+      assert.equal(completions(body.order_id).length, 1);
     });
 
-    test('a buyer who pays and never comes back: the look-up completes the order', async () => {
+    test('a forged notice completes nothing', async () => {
+      const { body } = await shop.agent({ line_items: [{ product_id: 20, quantity: 1 }] });
+      const [t, told] = [String(Math.floor(Date.now() / 1000)), JSON.stringify({ id: 'ccevt_1', type: 'transaction.paid', data: { object: { object: 'transaction', id: body.transaction, order_id: String(body.order_id), status: 'paid', amount: body.amount_total, currency: 'usd', livemode: false } } })];
+      for (const signature of ['', 'v1,', `v1,${Buffer.alloc(32).toString('base64')}`]) {
+        const answer = await fetch(`${shop.rest}/notices`, { method: 'POST', body: told, headers: { 'content-type': 'application/json', 'webhook-id': 'ccevt_1', 'webhook-timestamp': t, 'webhook-signature': signature } });
+        assert.equal(answer.status, 401);
+      }
+      assert.equal(completions(body.order_id).length, 0);
+    });
+
+    test('a buyer who pays and never comes back, and no notice comes: the look-up completes the order', () => untold(async () => {
       const { body } = await shop.agent({ line_items: [{ product_id: 20, quantity: 1 }] });
       await stripe.pay(body.id, { card: '4242424242424242', email: 'buyer@example.com' });
       await stripe.webhooks.drained();
       await shop.cron();
       assert.equal(completions(body.order_id).length, 1);
-    });
+    }));
 
     test('the answer to creating the session is lost at Stripe: one session, one transaction, one sale', async () => {
       const before = stripe.books().sessions.length;

@@ -1,0 +1,53 @@
+//! A notice to a shop: what it says, when it is tried again, how it looks from outside (contract, *To the shop*).
+
+use crate::ledger::stored;
+use serde_json::Value;
+
+/// Pauses between attempts, seconds: 1, 5, 30 minutes, 2 hours, then growing, so that the tenth and last lies 3 days behind the first.
+const PAUSES: [i64; 9] = [60, 300, 1800, 7200, 5 * 3600, 10 * 3600, 14 * 3600, 18 * 3600, 80_640];
+
+/// Where a notice stands: `kept` is one that had no address to go to, `dead` one that was given up.
+pub const STATUSES: [&str; 4] = ["due", "delivered", "dead", "kept"];
+
+record! {
+    /// A notice as D1 has it. Times are Unix seconds.
+    #[derive(Debug)]
+    pub struct NoticeRow {
+        pub id: String,
+        pub shop_id: String,
+        pub kind: String = "type",
+        pub object: String,
+        pub created: i64,
+        pub status: String,
+        pub due_at: Option<i64>,
+        pub delivered_at: Option<i64>,
+        pub attempts: i64,
+        pub attempt_log: String,
+    }
+}
+
+impl NoticeRow {
+    /// What is sent. The same bytes with every attempt: the parts do not change, and only the object is not of our own alphabet.
+    pub fn body(&self) -> String {
+        format!(r#"{{"id":"{}","type":"{}","created":{},"data":{{"object":{}}}}}"#, self.id, self.kind, self.created, self.object)
+    }
+
+    /// The `event` object of the API.
+    pub fn event(&self) -> Value {
+        object! { "object": "event",
+        "id": self.id,
+        "type": self.kind,
+        "created": self.created,
+        "data": object! { "object": stored(&self.object) },
+        "status": self.status,
+        "delivered_at": self.delivered_at,
+        "next_attempt_at": self.due_at,
+        "attempts": stored(&self.attempt_log) }
+    }
+}
+
+/// When a notice is due again after its attempt number `attempts` failed; `None`: it is given up.
+pub fn next_attempt(attempts: i64, now: i64) -> Option<i64> {
+    let index = usize::try_from(attempts.saturating_sub(1)).unwrap_or(0);
+    PAUSES.get(index).map(|pause| now.saturating_add(*pause))
+}
