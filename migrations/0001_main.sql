@@ -103,6 +103,8 @@ CREATE UNIQUE INDEX connections_one_active ON connections (shop_id, livemode) WH
 CREATE INDEX connections_by_shop ON connections (shop_id, livemode, connected_at);
 CREATE INDEX connections_by_status ON connections (status, livemode);
 CREATE INDEX connections_by_seal ON connections (token_seal) WHERE token_seal IS NOT NULL;
+-- Tokens that opened nothing any more and are still in KV.
+CREATE INDEX connections_stale_token ON connections (id) WHERE status = 'gone' AND token_seal IS NOT NULL;
 CREATE INDEX connections_by_account ON connections (account, livemode);
 
 -- Accounts that may have to be given back to their owner at Stripe.
@@ -188,6 +190,8 @@ CREATE INDEX transactions_by_payment_intent ON transactions (payment_intent) WHE
 CREATE INDEX transactions_unsettled ON transactions (status, livemode, expires_at)
   WHERE status IN ('open', 'processing', 'authorized');
 CREATE INDEX transactions_to_check ON transactions (check_at) WHERE check_at IS NOT NULL;
+-- Before an account is given back at Stripe, what is open on it is ended.
+CREATE INDEX transactions_open_by_account ON transactions (account, livemode) WHERE status = 'open';
 -- Two requests for one order at the same moment cannot both open a session that a buyer could pay.
 CREATE UNIQUE INDEX transactions_one_open_per_order ON transactions (shop_id, livemode, order_id)
   WHERE status = 'open' AND order_id IS NOT NULL;

@@ -221,6 +221,7 @@ fn read_cart(body: &Fields) -> Result<Order> {
     let currency = currency(&cart)?;
     cart.need("items")?;
     let items = items(&cart, "items", currency, true)?;
+    let extras = all_extras(&cart, currency)?;
     cart.need("total")?;
     let total = amount(&cart, "total", currency)?;
 
@@ -228,28 +229,36 @@ fn read_cart(body: &Fields) -> Result<Order> {
     order.cart_id = cart_id;
     order.order_id = cart.id("order_id", MAX_ID)?;
     order.order_key = optional(&cart, "order_key", 200)?;
-    read_extras(&cart, currency, &mut order)?;
+    order.with(extras);
     settle(order, total, "cart[total]")
 }
 
-/// What is paid for besides the items, and what is taken off.
-fn read_extras(fields: &Fields, currency: Currency, order: &mut Order) -> Result<()> {
-    order.shipping = extras(fields, "shipping", currency, MAX_LINES)?;
-    order.fees = extras(fields, "fees", currency, MAX_LINES)?;
-    order.taxes = extras(fields, "taxes", currency, MAX_LINES)?;
-    order.discounts = extras(fields, "discounts", currency, MAX_DISCOUNTS)?;
-    Ok(())
+/// What is paid for besides the items (shipping, fees, taxes), and what is taken off.
+fn all_extras(fields: &Fields, currency: Currency) -> Result<[Vec<Extra>; 4]> {
+    Ok([
+        extras(fields, "shipping", currency, MAX_LINES)?,
+        extras(fields, "fees", currency, MAX_LINES)?,
+        extras(fields, "taxes", currency, MAX_LINES)?,
+        extras(fields, "discounts", currency, MAX_DISCOUNTS)?,
+    ])
+}
+
+impl Order {
+    fn with(&mut self, extras: [Vec<Extra>; 4]) {
+        [self.shipping, self.fees, self.taxes, self.discounts] = extras;
+    }
 }
 
 /// The line-items body.
 fn read_line_items(body: &Fields) -> Result<Order> {
     let currency = currency(body)?;
     let items = items(body, "line_items", currency, false)?;
+    let extras = all_extras(body, currency)?;
     let total = amount(body, "amount_total", currency)?;
     let mut order = common(body, currency, items)?;
     order.order_id = body.id("order_id", MAX_ID)?;
     order.order_key = optional(body, "order_key", 200)?;
-    read_extras(body, currency, &mut order)?;
+    order.with(extras);
     settle(order, total, "amount_total")
 }
 

@@ -10,7 +10,7 @@ use crate::edge::{Edge, clock, js, log, outside};
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::id::{self, Mode};
-use crate::ledger::Row;
+use crate::ledger::{Row, Status};
 use crate::page;
 use crate::record::{Json, Member};
 use crate::store::connect::{ClaimRow, ConnectionRow, TicketRow, in_mode, token_key};
@@ -463,9 +463,11 @@ pub async fn delete(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let connections = edge.db.connections(&shop.id).await?;
     let mode = access::mode(edge, asked, &connections);
     let now = clock::now();
-    if let Some(connection) = in_mode(&connections, mode.live()).filter(|c| c.active()) {
+    // One that Stripe refused may come back by itself, which nobody wants who disconnects.
+    if let Some(connection) = in_mode(&connections, mode.live()).filter(|c| c.active() || c.may_revive()) {
         edge.pair(mode)?;
         let shared = edge.db.account_in_use(&connection.account, mode.live(), &connection.id, now).await?;
+        end_open(edge, &connection.account, mode, if shared { &shop.id } else { "" }).await?;
         if !shared {
             deauthorize(edge, &connection.account, mode).await?;
         }
@@ -478,6 +480,41 @@ pub async fn delete(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
         let _ = js::call(&js::binding(&edge.env, "KV"), "delete", &[token_key(&connection.id).into()]).await;
     }
     Ok(Reply::json(200, &connection_object(mode, None)))
+}
+
+/// Ends what is open on an account before it is given back, of one shop or (with none named) of all. A session left open could be
+/// paid afterwards, at an account that nobody here can look into: the buyer's money would be there and his order nowhere.
+async fn end_open(edge: &Edge, account: &str, mode: Mode, shop_id: &str) -> Result<()> {
+    const AT_ONCE: i64 = 40;
+    loop {
+        let open = edge.db.open_on_account(account, mode.live(), shop_id, AT_ONCE).await?;
+        for row in &open {
+            match super::checkout::end(edge, row).await {
+                Ok(after) if after.status != Status::Open => {}
+                // The account is lost already; what is open there is for the sweep to look after.
+                Err(problem) if problem.code == "connection_gone" => return Ok(()),
+                Ok(_) => {
+                    return Err(Problem::stripe_unavailable(
+                        "An open session could not be ended, so the account is still connected. Sending the same request again is safe.",
+                    ));
+                }
+                Err(problem) => return Err(problem),
+            }
+        }
+        if i64::try_from(open.len()).unwrap_or(AT_ONCE) < AT_ONCE {
+            return Ok(());
+        }
+    }
+}
+
+/// Erases tokens that open nothing any more: of connections that were replaced or ended at Stripe. Answers how many.
+pub async fn erase_stale_tokens(edge: &Edge, limit: i64) -> Result<u32> {
+    let stale = edge.db.stale_tokens(limit).await?;
+    for connection in &stale {
+        js::call(&js::binding(&edge.env, "KV"), "delete", &[token_key(connection).into()]).await.map_err(Problem::fault)?;
+        edge.db.token_gone(connection).await?;
+    }
+    Ok(u32::try_from(stale.len()).unwrap_or(u32::MAX))
 }
 
 /// Gives an account back at Stripe; "not connected" there counts as done.
@@ -522,7 +559,10 @@ pub async fn settle_deauthorizations(edge: &Edge, limit: i64) -> Result<u32> {
         let outcome = if edge.db.account_in_use(&due.account, mode.live(), "", now).await? {
             Ok(())
         } else {
-            deauthorize(edge, &due.account, mode).await
+            match end_open(edge, &due.account, mode, "").await {
+                Ok(()) => deauthorize(edge, &due.account, mode).await,
+                Err(problem) => Err(problem),
+            }
         };
         match outcome {
             Ok(()) => {

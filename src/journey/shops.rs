@@ -180,14 +180,13 @@ pub async fn verify(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     if holder.as_ref().is_some_and(|holder| holder.status == "suspended") {
         return Err(access::suspended());
     }
-    if holder.is_some() && !takes_over(&shop) {
+    if (holder.is_some() && !takes_over(&shop)) || !edge.db.activate_shop(&shop, takes_over(&shop), clock::now()).await? {
         return Err(Problem::value(
             "challenge_failed",
             "challenge_url",
             "This site is registered already. A new registration of it must prove itself at wp-json/cognitive-cart/v1/challenge or .well-known/cognitive-cart-challenge under site_url.",
         ));
     }
-    edge.db.activate_shop(&shop, clock::now()).await?;
     shop.status = "active".to_owned();
     Ok(Reply::json(200, &shop_object(&shop)))
 }

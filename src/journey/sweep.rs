@@ -35,6 +35,7 @@ pub async fn run(edge: &Edge) {
     note("erased", super::erase::run(edge, ERASURES).await);
     note("deauthorized", super::connect::settle_deauthorizations(edge, DEAUTHORIZATIONS).await);
     note("tokens_moved", move_tokens(edge).await);
+    note("tokens_erased", super::connect::erase_stale_tokens(edge, TOKENS).await);
     note("resealed", super::reseal::run(edge, RESEALED).await);
     // What this run itself owes does not wait for the next one.
     note("notices_at_once", notify::send_owed(edge).await);

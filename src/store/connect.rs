@@ -308,7 +308,9 @@ impl Db {
     pub fn connection_gone(&self, id: &str, reason: &str, now: i64) -> Pending<()> {
         let gone = sql!(
             self,
-            "UPDATE connections SET status = 'gone', gone_reason = ?2, gone_at = ?3 WHERE id = ?1 AND status = 'active'",
+            // Stripe's webhook may be faster than the answer that it is about: who disconnected himself is not told of a stranger's end.
+            "UPDATE connections SET status = 'gone', gone_reason = ?2, gone_at = ?3 WHERE id = ?1
+               AND (status = 'active' OR (?2 = 'disconnected' AND gone_reason IN ('deauthorized', 'account_invalid')))",
             id,
             reason,
             now
@@ -332,14 +334,15 @@ impl Db {
         super::done(self.batch_owing(vec![change, self.owe_connections("c.id = ?2", &[id.into()], now)]))
     }
 
-    /// Ends every connection of an account, as its owner wanted at Stripe; those made after the event are left alone.
+    /// Ends every connection of an account, as its owner wanted at Stripe; those made after the event are left alone. One that had
+    /// ended because Stripe refused the account ends for good: a later consent is another shop's.
     pub async fn account_deauthorized(&self, account: &str, live: bool, until: i64, now: i64) -> Result<usize> {
         let answers = self
             .batch_owing(vec![
                 sql!(
                     self,
                     "UPDATE connections SET status = 'gone', gone_reason = 'deauthorized', gone_at = ?4
-                 WHERE account = ?1 AND livemode = ?2 AND status = 'active' AND connected_at <= ?3",
+                 WHERE account = ?1 AND livemode = ?2 AND (status = 'active' OR gone_reason = 'account_invalid') AND connected_at <= ?3",
                     account,
                     live,
                     until,
@@ -363,12 +366,14 @@ impl Db {
         answers.at(0)?.changes()
     }
 
-    /// Whether an account has a connection made in this very second, for which the order of events cannot be told.
+    /// Whether an account has a connection or a claim made in this very second, for which the order of events cannot be told.
     pub async fn connected_in(&self, account: &str, live: bool, second: i64) -> Result<bool> {
         let rows = self
             .one(sql!(
                 self,
-                "SELECT id FROM connections WHERE account = ?1 AND livemode = ?2 AND status = 'active' AND connected_at = ?3 LIMIT 1",
+                "SELECT id FROM connections WHERE account = ?1 AND livemode = ?2 AND status = 'active' AND connected_at = ?3
+                 UNION ALL SELECT hash FROM connect_claims WHERE account = ?1 AND livemode = ?2 AND status = 'waiting' AND created = ?3
+                 LIMIT 1",
                 account,
                 live,
                 second

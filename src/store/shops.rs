@@ -114,14 +114,24 @@ impl Db {
         ))
     }
 
-    /// Makes a pending shop active and supersedes the one that held the site, which is told so, in one batch.
-    pub fn activate_shop(&self, shop: &ShopRow, now: i64) -> Pending<()> {
-        super::done(self.batch_owing(vec![
-            self.supersede(&shop.site_url, &shop.id),
-            self.owe_superseded(&shop.site_url, &shop.id, now),
-            self.silence_superseded(&shop.site_url, &shop.id),
-            sql!(self, "UPDATE shops SET status = 'active', verified_at = ?2 WHERE id = ?1 AND status = 'pending'", &shop.id, now),
-        ]))
+    /// Makes a pending shop active, in one batch; `false` when it may not. With `takes_over` it supersedes whoever holds the site;
+    /// without, nobody may hold it. Attack: of two registrations proved at the same moment, one by a visitor's upload, that one wins.
+    pub async fn activate_shop(&self, shop: &ShopRow, takes_over: bool, now: i64) -> Result<bool> {
+        let mut batch = Vec::new();
+        if takes_over {
+            batch.push(self.supersede(&shop.site_url, &shop.id));
+            batch.push(self.owe_superseded(&shop.site_url, &shop.id, now));
+            batch.push(self.silence_superseded(&shop.site_url, &shop.id));
+        }
+        let last = batch.len();
+        batch.push(sql!(
+            self,
+            "UPDATE shops SET status = 'active', verified_at = ?2 WHERE id = ?1 AND status = 'pending' AND NOT EXISTS (SELECT 1
+               FROM shops o WHERE o.site_url = shops.site_url AND o.status IN ('active', 'suspended') AND o.id <> shops.id)",
+            &shop.id,
+            now
+        ));
+        Ok(self.batch_owing(batch).await?.at(last)?.changes()? == 1)
     }
 
     /// Writes what a `PATCH /v1/shop` named, and nothing else: two at once, of which one throws the kill switch, must not undo each

@@ -304,6 +304,15 @@ impl Db {
         self.list(sql!(self, &text, shop_id))
     }
 
+    /// Open sessions on an account, of one shop or (with none named) of all.
+    pub fn open_on_account(&self, account: &str, live: bool, shop_id: &str, limit: i64) -> Pending<Vec<Row>> {
+        let text = format!(
+            "SELECT * FROM transactions WHERE account = ?1 AND livemode = ?2 AND status = 'open' AND checkout_session IS NOT NULL
+               AND (?3 = '' OR shop_id = ?3) LIMIT {limit}"
+        );
+        self.list(sql!(self, &text, account, live, shop_id))
+    }
+
     pub fn due_deauthorizations(&self, now: i64, limit: i64) -> Pending<Vec<DueDeauthorization>> {
         let text = format!("SELECT account, livemode, attempts FROM deauthorizations WHERE due_at <= ?1 ORDER BY due_at LIMIT {limit}");
         self.list(sql!(self, &text, now))

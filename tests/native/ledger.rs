@@ -325,7 +325,8 @@ fn an_intent_settles_only_the_row_that_it_was_made_for() {
 fn what_an_intent_says_in_every_status() {
     let held = json!({ "status": "requires_capture", "amount_received": 0, "amount_capturable": 2000 });
     for status in Status::ALL {
-        let at = |kind: &str, change: &Value| told_by(kind, json!({ "status": status.name() }), change.clone()).unwrap();
+        let at =
+            |kind: &str, change: &Value| told_by(kind, json!({ "status": status.name(), "capture": "manual" }), change.clone()).unwrap();
         let to = |news: IntentNews| match news {
             IntentNews::Decided(news) => news.to.map_or("?", Status::name),
             IntentNews::AskSession => "ask",
@@ -352,20 +353,48 @@ fn what_an_intent_says_in_every_status() {
 #[test]
 fn an_intent_does_not_decide_a_total_that_stripe_completes() {
     let open = json!({ "total_rule": "open" });
-    assert_eq!(told_by("payment_intent.succeeded", open.clone(), json!({ "amount": 2500 })), Ok(IntentNews::AskSession));
+    assert_eq!(
+        told_by("payment_intent.succeeded", open.clone(), json!({ "amount": 2500, "amount_received": 2500 })),
+        Ok(IntentNews::AskSession)
+    );
     // Once the session has told the total, the intent may.
     let known = json!({ "total_rule": "open", "payment_intent": "pi_1", "amount": 2500 });
-    assert!(matches!(told_by("payment_intent.succeeded", known, json!({ "amount": 2500 })), Ok(IntentNews::Decided(_))));
+    assert!(matches!(
+        told_by("payment_intent.succeeded", known, json!({ "amount": 2500, "amount_received": 2500 })),
+        Ok(IntentNews::Decided(_))
+    ));
 }
 
 #[test]
 fn a_part_that_was_captured_is_what_was_captured() {
     let Ok(IntentNews::Decided(news)) =
-        told_by("payment_intent.succeeded", json!({ "status": "authorized" }), json!({ "amount_received": 1500 }))
+        told_by("payment_intent.succeeded", json!({ "status": "authorized", "capture": "manual" }), json!({ "amount_received": 1500 }))
     else {
         panic!("an intent that succeeded decides");
     };
     assert_eq!((news.amount_captured, news.amount_capturable, news.amount), (Some(1500), Some(0), None));
+}
+
+#[test]
+fn what_is_not_captured_by_hand_is_paid_in_full_or_not_at_all() {
+    let none = json!({});
+    // A genuine event of another sum must not settle the order (CVE-2026-9189).
+    for received in [0, 1, 1999, 2001] {
+        assert_eq!(
+            told_by("payment_intent.succeeded", none.clone(), json!({ "amount_received": received })),
+            Err(Mismatch::Amount),
+            "{received}"
+        );
+    }
+    assert_eq!(
+        told_by("payment_intent.succeeded", json!({ "capture": "manual" }), json!({ "amount_received": 2001 })),
+        Err(Mismatch::Amount)
+    );
+    // The event's name is not enough: the intent itself says that it succeeded.
+    let failed = json!({ "status": "requires_payment_method", "amount_received": 0 });
+    assert_eq!(told_by("payment_intent.succeeded", none.clone(), failed), Ok(IntentNews::AskSession));
+    let held = json!({ "status": "requires_capture", "amount_received": 0, "amount_capturable": 2000 });
+    assert_eq!(told_by("payment_intent.amount_capturable_updated", none, held), Ok(IntentNews::AskSession));
 }
 
 // --- what callers see -----------------------------------------------------------------------------------------------
