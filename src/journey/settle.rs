@@ -52,7 +52,7 @@ pub async fn move_row(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -
 /// What the shop is owed for the move is in the same batch.
 pub fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Box<Row>)> {
     let Some(to) = news.to.filter(|to| to.follows().contains(&row.status)) else { return Ok((Vec::new(), Box::new(row.clone()))) };
-    let after = after(Box::new(row.clone()), news, to, now);
+    let after = after(Box::new(row.clone()), news, to, by, now);
     let check_at = ledger::next_check(to, 0, now, row.expires_at);
     let mut statements = vec![edge.db.advance(row, news, by, now, check_at)];
     if let Some(kind) = ledger::notice_of(to) {
@@ -61,8 +61,9 @@ pub fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result
     Ok((statements, after))
 }
 
-fn after(mut row: Box<Row>, news: &News, to: Status, now: i64) -> Box<Row> {
+fn after(mut row: Box<Row>, news: &News, to: Status, by: &str, now: i64) -> Box<Row> {
     row.status = to;
+    row.events = ledger::with_event(&row.events, object! { "type": to.name(), "created": now, "by": by });
     row.amount = news.amount.unwrap_or(row.amount);
     row.amount_tax = news.amount_tax.unwrap_or(row.amount_tax);
     row.amount_shipping = news.amount_shipping.unwrap_or(row.amount_shipping);
