@@ -9,6 +9,7 @@ import { CACHE, STATE } from './lib/paths.mjs';
 import { ensurePhp } from './lib/php.mjs';
 import { step } from './lib/progress.mjs';
 import { ensureRustTools, ensureTarget } from './lib/rust.mjs';
+import { ensureWordPress } from './lib/wordpress.mjs';
 
 /** What building and running the Worker needs. npm waits for the network and cargo for the cores: side by side. */
 export async function setup({ rust = true } = {}) {
@@ -21,12 +22,14 @@ export async function setup({ rust = true } = {}) {
   for (const { reason } of results) if (reason) throw reason;
 }
 
-/** What only the tests need. -> {chromium?, php?}; a missing one means that its tests are skipped, by name. */
+/** What only the tests need. -> {chromium?, php?, wordpress?}; a missing one means that its tests are skipped, by name. */
 export async function setupForTests({ browser = true, php = true } = {}) {
-  return {
+  const have = {
     chromium: browser ? await step('Chromium', 'the browser tests click through it', ensureChromium) : undefined,
     php: php ? await step('PHP', 'the WordPress example runs in it', ensurePhp) : undefined,
   };
+  const wordpress = have.php && await step('WordPress', 'the example runs in a real one too, with MariaDB', (note) => ensureWordPress(have.php, note));
+  return { ...have, wordpress: wordpress?.site };
 }
 
 /** For scripts that are started by hand: a message instead of a stack trace. */

@@ -18,7 +18,7 @@ const testFiles = (folder) => (existsSync(folder)
 
 async function cargo(args, count) {
   console.log(`\n$ cargo ${args.join(' ')}`);
-  const { code, out } = await run('cargo', args, { cwd: ROOT, env: { ...cargoEnv(), CARGO_TERM_COLOR: 'never' }, tee: true, mayFail: true });
+  const { code, out } = await run('cargo', args, { cwd: ROOT, env: { ...cargoEnv(), CARGO_TERM_COLOR: 'never', NODE_BIN: nodeBin() }, tee: true, mayFail: true });
   if (code === 127) console.log(out);
   const counts = count?.(out) ?? one(code === 0);
   // A test that did not even compile is not among the figures.

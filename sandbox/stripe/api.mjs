@@ -168,11 +168,14 @@ export class Api {
         }
       }
       if (rule?.how === 'slow') await sleep(rule.ms);
+      if (rule?.how === 'hold_before') await this.misbehaviour.hold();
       let answer = { status: 200, value: this.run({ found, params, scope, entry, key, secret }) };
+      if (rule?.how === 'bend') answer.value = this.bend(answer.value, rule.fields);
       if (rule?.how === '500_after') {
         answer = { status: 500, value: { error: { type: 'api_error', message: 'Something went wrong after the work was done (asked for in the sandbox).' } } };
       }
       lock?.keep({ ...answer, original: entry.id });
+      if (rule?.how === 'hold_after') await this.misbehaviour.hold();
       if (rule?.how === 'drop_after') return { drop: true };
       return json(answer.status, answer.value, headers);
     } catch (error) {
@@ -199,5 +202,12 @@ export class Api {
     } finally {
       world.cause = { id: null, idempotency_key: null };
     }
+  }
+
+  /** Another object than was asked for: it stays so, and the answer shows it. */
+  bend(value, fields) {
+    Object.assign(this.world.any(value.id).object, fields);
+    this.world.changed();
+    return { ...value, ...fields };
   }
 }

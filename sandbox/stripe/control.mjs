@@ -3,7 +3,7 @@ import { json } from './http.mjs';
 
 const CALLS = new Set([
   'createAccount', 'updateAccount', 'authorize', 'pay', 'confirm', 'settle', 'expire', 'deauthorize', 'cancelPayment', 'capture', 'refund', 'settleRefund', 'dispute', 'moveDispute',
-  'misbehave', 'clearMisbehaviour', 'send', 'patch', 'setRedirectUris', 'setWebhooks', 'advance', 'signature',
+  'misbehave', 'clearMisbehaviour', 'holding', 'release', 'send', 'patch', 'setRedirectUris', 'setWebhooks', 'advance', 'signature',
 ]);
 const WEBHOOKS = new Set(['pause', 'resume', 'drop', 'drained']);
 

@@ -208,8 +208,19 @@ export class LocalStripe {
     this.misbehaviour.add(rule);
   }
 
+  /** What is held goes on. */
   clearMisbehaviour() {
     this.misbehaviour.clear();
+  }
+
+  /** Resolves when `count` calls are held (hold_before, hold_after): what a test does then happens in the middle of them. */
+  async holding(count) {
+    return this.misbehaviour.holding(count);
+  }
+
+  /** Lets the held calls go on. → how many */
+  release() {
+    return this.misbehaviour.release();
   }
 
   /** Moves the stand-in's clock forward and does what time does. Signatures keep the real time. */

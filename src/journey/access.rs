@@ -10,6 +10,7 @@ use crate::sign;
 use crate::store::connect::ConnectionRow;
 use crate::store::shops::ShopRow;
 use crate::weburl::{self, WebUrl};
+use futures_util::future::LocalBoxFuture;
 
 fn token(incoming: &Incoming) -> Result<String> {
     let header = incoming
@@ -51,10 +52,12 @@ async fn refused(edge: &Edge, incoming: &Incoming, problem: Problem) -> Problem 
 }
 
 /// The shop of a key, pending ones too. One D1 round trip.
-pub async fn shop(edge: &Edge, incoming: &Incoming) -> Result<Box<ShopRow>> {
-    let found = edge.db.shop_of_key(&key_hash(incoming)?, clock::now()).await?;
-    let shop = known(edge, incoming, found).await?;
-    if shop.status == "suspended" { Err(suspended()) } else { Ok(shop) }
+pub fn shop<'a>(edge: &'a Edge, incoming: &'a Incoming) -> LocalBoxFuture<'a, Result<Box<ShopRow>>> {
+    Box::pin(async move {
+        let found = edge.db.shop_of_key(&key_hash(incoming)?, clock::now()).await?;
+        let shop = known(edge, incoming, found).await?;
+        if shop.status == "suspended" { Err(suspended()) } else { Ok(shop) }
+    })
 }
 
 /// The shop of a key, verified. One D1 round trip.
@@ -70,7 +73,7 @@ pub async fn known(edge: &Edge, incoming: &Incoming, found: Option<Box<ShopRow>>
     match found {
         Some(shop) if !shop.ended() => {
             *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
-            limit::count(&edge.env, edge.config, Counter::Key, &shop.id).await?;
+            limit::count(&edge.env, edge.config, Counter::Key, shop.id.clone()).await?;
             Ok(shop)
         }
         _ => Err(refused(edge, incoming, unknown_key()).await),

@@ -95,14 +95,16 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Re
 pub async fn strays(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     operator(edge, incoming).await?;
     let page = Page::read(incoming)?;
-    let rows = edge.db.strays(&page.cursor(), page.limit).await?;
-    let objects = |rows: Vec<_>| rows.iter().map(stray_object).collect();
-    page.reply("/v1/admin/strays", "stray", rows.map(objects))
-}
-
-fn stray_object(row: &crate::store::admin::StrayRow) -> Value {
-    object! { "object": "stray", "id": row.id, "kind": row.kind, "object_id": row.object_id, "transaction": row.transaction_id,
-    "account": row.account, "livemode": row.livemode != 0, "reason": row.reason, "created": row.created }
+    let mut rows = edge.db.strays(&page.cursor(), page.limit).await?;
+    for row in rows.iter_mut().flatten().filter_map(Value::as_object_mut) {
+        row.insert("object".to_owned(), "stray".json());
+        let live = row.get("livemode").and_then(Value::as_i64) == Some(1);
+        row.insert("livemode".to_owned(), live.json());
+        if let Some(transaction) = row.remove("transaction_id") {
+            row.insert("transaction".to_owned(), transaction);
+        }
+    }
+    page.reply("/v1/admin/strays", "stray", rows)
 }
 
 /// `GET /v1/admin/metrics`, in the Prometheus text format 0.0.4. All are gauges: they are counted when they are asked for.
@@ -111,19 +113,11 @@ pub async fn metrics(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let found = edge.db.figures(edge.config.seal_keys.first_id(), clock::now()).await?;
     let mut text = String::new();
     for (metric, figures) in METRICS.iter().zip(found) {
-        for part in ["# HELP ", metric.name, " ", metric.help, "\n# TYPE ", metric.name, " gauge\n"] {
-            text.push_str(part);
-        }
+        text.push_str(metric.head);
         for figure in figures {
-            text.push_str(metric.name);
-            if let Some(labels) = &figure.labels {
-                text.push('{');
-                text.push_str(labels);
-                text.push('}');
+            for part in [metric.name, &figure, "\n"] {
+                text.push_str(part);
             }
-            text.push(' ');
-            text.push_str(&figure.n.to_string());
-            text.push('\n');
         }
     }
     let headers = vec![("Content-Type", "text/plain; version=0.0.4; charset=utf-8".to_owned()), ("Cache-Control", "no-store".to_owned())];

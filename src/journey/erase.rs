@@ -9,7 +9,6 @@ use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, js, log};
 use crate::error::{Problem, Result};
 use crate::store::connect::token_key;
-use crate::store::erase::Erasure;
 
 /// Sessions that are ended in one go, and slices that are cleared.
 const SESSIONS: i64 = 20;
@@ -22,10 +21,9 @@ pub async fn delete_shop(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::shop(edge, incoming).await?;
     let now = clock::now();
     edge.db.delete_shop(&shop, now).await?;
-    let erasure = Erasure { shop_id: shop.id.clone(), created: now };
     let more = async {
         end_sessions(edge, &shop.id).await?;
-        go_on(edge, &erasure, now).await?;
+        go_on(edge, &shop.id, now).await?;
         connect::settle_deauthorizations(edge, 5).await
     };
     if let Err(problem) = more.await {
@@ -51,14 +49,14 @@ async fn end_sessions(edge: &Edge, shop_id: &str) -> Result<()> {
 pub async fn run(edge: &Edge, limit: i64) -> Result<u32> {
     let now = clock::now();
     let mut done = 0_u32;
-    for erasure in edge.db.due_erasures(now, limit).await? {
-        match go_on(edge, &erasure, now).await {
+    for shop_id in edge.db.due_erasures(now, limit).await? {
+        match go_on(edge, &shop_id, now).await {
             Ok(true) => done = done.saturating_add(1),
             Ok(false) => {}
             // One shop's trouble is its own.
             Err(problem) => {
-                log::line(object! { "level": "warn", "event": "erasure_failed", "shop": erasure.shop_id, "cause": problem.cause });
-                edge.db.erasure_later(&erasure.shop_id, now.saturating_add(60)).await?;
+                log::line(object! { "level": "warn", "event": "erasure_failed", "shop": shop_id, "cause": problem.cause });
+                edge.db.erasure_later(&shop_id, now.saturating_add(60)).await?;
             }
         }
     }
@@ -66,15 +64,14 @@ pub async fn run(edge: &Edge, limit: i64) -> Result<u32> {
 }
 
 /// Goes on with one shop; `true` when nothing is left to do. Every step may be repeated.
-async fn go_on(edge: &Edge, erasure: &Erasure, now: i64) -> Result<bool> {
-    let shop_id = &erasure.shop_id;
+async fn go_on(edge: &Edge, shop_id: &str, now: i64) -> Result<bool> {
     for connection in edge.db.tokens_of(shop_id).await? {
         js::call(&js::binding(&edge.env, "KV"), "delete", &[token_key(&connection).into()]).await.map_err(Problem::fault)?;
         edge.db.token_gone(&connection).await?;
     }
     for _ in 0..SLICES {
         if !edge.db.erase_slice(shop_id).await? {
-            let waits = now < erasure.created.saturating_add(PATIENCE) && edge.db.under_way(shop_id).await? > 0;
+            let waits = edge.db.under_way(shop_id, now.saturating_sub(PATIENCE)).await?;
             if waits {
                 edge.db.erasure_later(shop_id, now.saturating_add(60)).await?;
             } else {

@@ -6,11 +6,9 @@ use super::shops::shop_object;
 use crate::edge::http::{Body, Download, Incoming, Reply};
 use crate::edge::{Edge, clock, log};
 use crate::error::{Problem, Result};
-use crate::record::Json;
-use crate::store::connect::ConnectionRow;
+use crate::store::export::LISTS;
 use crate::store::shops::ShopRow;
 use crate::store::transactions::{Cursor, Filter};
-use serde_json::Value;
 
 /// Rows that are read at a time.
 const SLICE: i64 = 200;
@@ -40,62 +38,59 @@ pub async fn shop(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
 }
 
 async fn write(edge: &Edge, shop: &ShopRow, download: &Download) -> Result<()> {
-    let (keys, connections) = edge.db.keys_and_connections(&shop.id).await?;
-    let keys: Vec<Value> = keys.iter().map(|key| object! { "created": key.created, "expires_at": key.expires_at }).collect();
-    let connections: Vec<Value> = connections.iter().map(connection).collect();
-    let head = object! { "object": "shop.export", "created": clock::now(), "shop": shop_object(shop), "api_keys": keys, "connections": connections };
-    let mut text = head.to_string();
+    let mut text = object! { "object": "shop.export", "created": clock::now(), "shop": shop_object(shop) }.to_string();
     text.pop();
-    text.push_str(",\"transactions\":[");
-    let (filter, mut last, mut between) = (Filter::default(), None::<String>, "");
+    for list in &LISTS {
+        begin(&mut text, list.name);
+        // Above all ids: '~' follows every character that is in one.
+        let mut below = "~".to_owned();
+        loop {
+            let rows = edge.db.exported(list, &shop.id, &below).await?;
+            let Some(last) = rows.last() else { break };
+            below = last.id.clone();
+            rows.iter().for_each(|row| add(&mut text, &row.object));
+            send(download, &mut text).await?;
+        }
+        text.push(']');
+    }
+    begin(&mut text, "transactions");
+    let (filter, mut last) = (Filter::default(), None::<String>);
     loop {
         let cursor = last.as_deref().map_or(Cursor::Start, Cursor::After);
+        // One more than the slice tells that there is another; it is read again then.
         let rows = edge.db.transactions(&shop.id, &filter, &cursor, SLICE).await?;
         let mut rows = rows.ok_or_else(|| Problem::fault("the row where the export stood is gone"))?;
-        let wanted = usize::try_from(SLICE).unwrap_or(200);
-        let more = rows.len() > wanted;
-        rows.truncate(wanted);
-        for row in &rows {
-            text.push_str(between);
-            text.push_str(&row.transaction().to_string());
-            between = ",";
+        let more = usize::try_from(SLICE).is_ok_and(|slice| rows.len() > slice);
+        if more {
+            rows.pop();
         }
+        rows.iter().for_each(|row| add(&mut text, &row.transaction().to_string()));
         send(download, &mut text).await?;
         last = rows.pop().map(|row| row.id);
         if !more {
             break;
         }
     }
-    text.push_str("],\"notices\":[");
-    // Above all ids: '~' follows every character that is in one.
-    let (mut below, mut between) = ("~".to_owned(), "");
-    loop {
-        let notices = edge.db.notices_below(&shop.id, &below, SLICE).await?;
-        let Some(lowest) = notices.last() else { break };
-        below = lowest.id.clone();
-        for notice in &notices {
-            let object: Value = serde_json::from_str(&notice.object).unwrap_or_default();
-            let told = object! { "object": "event", "id": notice.id, "type": notice.kind, "created": notice.created,
-            "status": notice.status, "attempts": notice.attempts, "data": object! { "object": object } };
-            text.push_str(between);
-            text.push_str(&told.to_string());
-            between = ",";
-        }
-        send(download, &mut text).await?;
-    }
     text.push_str("]}");
     send(download, &mut text).await
+}
+
+fn begin(text: &mut String, list: &str) {
+    text.push_str(",\"");
+    text.push_str(list);
+    text.push_str("\":[");
+}
+
+/// Adds an element to the list at the end of the text. After a slice was sent the text is empty, and it cannot be the first.
+fn add(text: &mut String, element: &str) {
+    if !text.ends_with('[') {
+        text.push(',');
+    }
+    text.push_str(element);
 }
 
 async fn send(download: &Download, text: &mut String) -> Result<()> {
     download.write(text.as_bytes()).await.map_err(Problem::fault)?;
     text.clear();
     Ok(())
-}
-
-fn connection(row: &ConnectionRow) -> Value {
-    object! { "object": "connection", "id": row.id, "status": row.status, "account": row.account, "livemode": row.livemode != 0,
-    "scope": row.scope, "connected_at": row.connected_at, "gone_at": row.gone_at, "gone_reason": row.gone_reason,
-    "charges_enabled": row.charges_enabled.map(|flag| (flag != 0).json()).unwrap_or_default(),
-    "details_submitted": row.details_submitted.map(|flag| (flag != 0).json()).unwrap_or_default() }
 }

@@ -34,8 +34,6 @@ pub async fn run(edge: &Edge) {
     note("tokens_moved", move_tokens(edge).await);
     note("resealed", super::reseal::run(edge, RESEALED).await);
     note("rows_expired", edge.db.expire(clock::now()).await.map(|gone| u32::try_from(gone).unwrap_or(u32::MAX)));
-    // For whoever watches: a sweep that does not run writes no line either.
-    note("noted", edge.db.ran("sweep", clock::now()).await.map(|()| 1));
     log::line(
         object! { "level": "info", "event": "sweep", "d1": edge.counters.d1.get(), "stripe": edge.counters.stripe.get(), "figures": figures },
     );

@@ -5,128 +5,114 @@ use super::{Bind, Db, Pending, Rows, Statement};
 use crate::error::Result;
 use crate::store::shops::ShopRow;
 use crate::{id, seal, sql};
-
-record! {
-    #[derive(Debug)]
-    pub struct StrayRow {
-        pub id: String,
-        pub kind: String,
-        pub object_id: String,
-        pub transaction_id: String,
-        pub account: Option<String>,
-        pub livemode: i64,
-        pub reason: String,
-        pub created: i64,
-    }
-}
-
-record! {
-    /// One figure; `labels` as Prometheus writes them, without the braces.
-    #[derive(Debug)]
-    pub struct Figure {
-        pub labels: Option<String>,
-        pub n: i64,
-    }
-}
+use serde_json::Value;
 
 /// A family of figures. `{now}`, `{day}` (the first id of the last 24 hours) and `{from}`, `{below}` (the range of what the first
 /// seal key sealed) are filled in.
 pub struct Metric {
     pub name: &'static str,
-    pub help: &'static str,
+    /// What Prometheus is told about it first.
+    pub head: &'static str,
+    /// Gives one row for each figure, whose `id` is what stands behind the name: labels and the figure.
     sql: &'static str,
+}
+
+macro_rules! metric {
+    ($name:literal, $help:literal, $sql:expr) => {
+        Metric { name: $name, head: concat!("# HELP ", $name, " ", $help, "\n# TYPE ", $name, " gauge\n"), sql: $sql }
+    };
 }
 
 /// None of them looks through the ledger: each counts over an index that holds only what it counts, or over the ids of one day.
 pub const METRICS: [Metric; 16] = [
-    Metric {
-        name: "cognitivecart_shops",
-        help: "Shops by status.",
-        sql: "SELECT 'status=\"' || status || '\"' AS labels, count(*) AS n FROM shops GROUP BY status",
-    },
-    Metric {
-        name: "cognitivecart_connections",
-        help: "Stripe accounts connected, and connections that have ended.",
-        sql: "SELECT 'mode=\"' || iif(livemode, 'live', 'test') || '\",status=\"' || status || '\"' AS labels, count(*) AS n
-              FROM connections GROUP BY status, livemode",
-    },
-    Metric {
-        name: "cognitivecart_transactions_unsettled",
-        help: "Transactions that may still change by themselves.",
-        sql: "SELECT 'mode=\"' || iif(livemode, 'live', 'test') || '\",status=\"' || status || '\"' AS labels, count(*) AS n
-              FROM transactions WHERE status IN ('open', 'processing', 'authorized') GROUP BY status, livemode",
-    },
-    Metric {
-        name: "cognitivecart_transactions_last_day",
-        help: "Transactions begun in the last 24 hours, by what became of them.",
-        sql: "SELECT 'mode=\"' || iif(livemode, 'live', 'test') || '\",status=\"' || status || '\"' AS labels, count(*) AS n
-              FROM transactions WHERE id >= '{day}' GROUP BY status, livemode",
-    },
-    Metric {
-        name: "cognitivecart_transactions_overdue",
-        help: "Open transactions whose session ended an hour ago or more: Stripe should have been asked.",
-        sql: "SELECT count(*) AS n FROM transactions WHERE status IN ('open', 'processing', 'authorized') AND status = 'open'
-              AND expires_at < {now} - 3600",
-    },
-    Metric {
-        name: "cognitivecart_checks_due",
-        help: "Transactions about which Stripe is to be asked now.",
-        sql: "SELECT count(*) AS n FROM transactions WHERE check_at <= {now}",
-    },
-    Metric {
-        name: "cognitivecart_notices_due",
-        help: "Notices that are to be sent now.",
-        sql: "SELECT count(*) AS n FROM notices WHERE due_at <= {now}",
-    },
-    Metric {
-        name: "cognitivecart_notices_waiting",
-        help: "Notices that were not delivered yet and are tried again.",
-        sql: "SELECT count(*) AS n FROM notices WHERE due_at IS NOT NULL",
-    },
-    Metric {
-        name: "cognitivecart_notices_late_seconds",
-        help: "How long the first notice in the queue has been due.",
-        sql: "SELECT max(0, {now} - coalesce((SELECT min(due_at) FROM notices WHERE due_at IS NOT NULL), {now})) AS n",
-    },
-    Metric {
-        name: "cognitivecart_notices_dead",
-        help: "Notices of the last 7 days that were given up.",
-        sql: "SELECT count(*) AS n FROM notices WHERE status = 'dead' AND created > {now} - 604800",
-    },
+    metric!(
+        "cognitivecart_shops",
+        "Shops by status.",
+        "SELECT '{status=\"' || status || '\"} ' || count(*) AS id FROM shops GROUP BY status"
+    ),
+    metric!(
+        "cognitivecart_connections",
+        "Stripe accounts connected, and connections that have ended.",
+        "SELECT '{mode=\"' || iif(livemode, 'live', 'test') || '\",status=\"' || status || '\"} ' || count(*) AS id
+              FROM connections GROUP BY status, livemode"
+    ),
+    metric!(
+        "cognitivecart_transactions_unsettled",
+        "Transactions that may still change by themselves.",
+        "SELECT '{mode=\"' || iif(livemode, 'live', 'test') || '\",status=\"' || status || '\"} ' || count(*) AS id
+              FROM transactions WHERE status IN ('open', 'processing', 'authorized') GROUP BY status, livemode"
+    ),
+    metric!(
+        "cognitivecart_transactions_last_day",
+        "Transactions begun in the last 24 hours, by what became of them.",
+        "SELECT '{mode=\"' || iif(livemode, 'live', 'test') || '\",status=\"' || status || '\"} ' || count(*) AS id
+              FROM transactions WHERE id >= '{day}' GROUP BY status, livemode"
+    ),
+    metric!(
+        "cognitivecart_transactions_overdue",
+        "Open transactions whose session ended an hour ago or more: Stripe should have been asked.",
+        "SELECT ' ' || count(*) AS id FROM transactions WHERE status IN ('open', 'processing', 'authorized') AND status = 'open'
+              AND expires_at < {now} - 3600"
+    ),
+    metric!(
+        "cognitivecart_checks_due",
+        "Transactions about which Stripe is to be asked now.",
+        "SELECT ' ' || count(*) AS id FROM transactions WHERE check_at <= {now}"
+    ),
+    metric!(
+        "cognitivecart_notices_due",
+        "Notices that are to be sent now.",
+        "SELECT ' ' || count(*) AS id FROM notices WHERE due_at <= {now}"
+    ),
+    metric!(
+        "cognitivecart_notices_waiting",
+        "Notices that were not delivered yet and are tried again.",
+        "SELECT ' ' || count(*) AS id FROM notices WHERE due_at IS NOT NULL"
+    ),
+    metric!(
+        "cognitivecart_notices_late_seconds",
+        "How long the first notice in the queue has been due.",
+        "SELECT ' ' || max(0, {now} - coalesce((SELECT min(due_at) FROM notices WHERE due_at IS NOT NULL), {now})) AS id"
+    ),
+    metric!(
+        "cognitivecart_notices_dead",
+        "Notices of the last 7 days that were given up.",
+        "SELECT ' ' || count(*) AS id FROM notices WHERE status = 'dead' AND created > {now} - 604800"
+    ),
     // Strays are never deleted, so the last one's number is their count.
-    Metric {
-        name: "cognitivecart_strays",
-        help: "Events and Sessions that named a transaction and were not what was created, ever.",
-        sql: "SELECT coalesce(max(rowid), 0) AS n FROM strays",
-    },
-    Metric {
-        name: "cognitivecart_deauthorizations_owed",
-        help: "Accounts that are to be given back at Stripe.",
-        sql: "SELECT count(*) AS n FROM deauthorizations",
-    },
-    Metric {
-        name: "cognitivecart_erasures_unfinished",
-        help: "Deleted shops of which something may be left.",
-        sql: "SELECT count(*) AS n FROM erasures",
-    },
-    Metric {
-        name: "cognitivecart_sealed_under_old_key",
-        help: "Secrets that are not sealed under the first of SEAL_KEYS; at 0 the others may be removed.",
-        sql: "SELECT (SELECT count(*) FROM shops WHERE signing_secret > '' AND signing_secret < '{from}')
+    metric!(
+        "cognitivecart_strays",
+        "Events and Sessions that named a transaction and were not what was created, ever.",
+        "SELECT ' ' || coalesce(max(rowid), 0) AS id FROM strays"
+    ),
+    metric!(
+        "cognitivecart_deauthorizations_owed",
+        "Accounts that are to be given back at Stripe.",
+        "SELECT ' ' || count(*) AS id FROM deauthorizations"
+    ),
+    metric!(
+        "cognitivecart_erasures_unfinished",
+        "Deleted shops of which something may be left.",
+        "SELECT ' ' || count(*) AS id FROM erasures"
+    ),
+    metric!(
+        "cognitivecart_sealed_under_old_key",
+        "Secrets that are not sealed under the first of SEAL_KEYS; at 0 the others may be removed.",
+        "SELECT ' ' || ((SELECT count(*) FROM shops WHERE signing_secret > '' AND signing_secret < '{from}')
                 + (SELECT count(*) FROM shops WHERE signing_secret >= '{below}')
                 + (SELECT count(*) FROM shops WHERE previous_signing_secret < '{from}')
                 + (SELECT count(*) FROM shops WHERE previous_signing_secret >= '{below}')
                 + (SELECT count(*) FROM connect_claims WHERE sealed_token < '{from}')
                 + (SELECT count(*) FROM connect_claims WHERE sealed_token >= '{below}')
                 + (SELECT count(*) FROM connections WHERE token_seal < '{key}')
-                + (SELECT count(*) FROM connections WHERE token_seal > '{key}') AS n",
-    },
-    Metric {
-        name: "cognitivecart_sweep_last_run_timestamp_seconds",
-        help: "When the sweep last came to its end.",
-        sql: "SELECT coalesce((SELECT at FROM runs WHERE name = 'sweep'), 0) AS n",
-    },
-    Metric { name: "cognitivecart_time_seconds", help: "The Worker's clock.", sql: "SELECT {now} AS n" },
+                + (SELECT count(*) FROM connections WHERE token_seal > '{key}')) AS id"
+    ),
+    metric!(
+        "cognitivecart_sweep_last_run_timestamp_seconds",
+        "When the sweep last came to its end.",
+        "SELECT ' ' || coalesce((SELECT at FROM runs WHERE name = 'sweep'), 0) AS id"
+    ),
+    metric!("cognitivecart_time_seconds", "The Worker's clock.", "SELECT ' ' || {now} AS id"),
 ];
 
 impl Db {
@@ -168,8 +154,8 @@ impl Db {
     }
 
     /// By the order in which they were written down: several may be of one second.
-    pub async fn strays(&self, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<StrayRow>>> {
-        self.page("strays", "rowid", None, cursor, limit).await?.map(|rows| rows.all()).transpose()
+    pub async fn strays(&self, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<Value>>> {
+        Ok(self.page("strays", "rowid", None, cursor, limit).await?.map(|rows| rows.objects()))
     }
 
     /// Suspends a shop or lets it go on; answers the shop as it is then. One that is neither active nor suspended stays as it is.
@@ -198,7 +184,7 @@ impl Db {
     }
 
     /// The figures of [`METRICS`], in their order, at one moment.
-    pub async fn figures(&self, seal_key: &str, now: i64) -> Result<Vec<Vec<Figure>>> {
+    pub async fn figures(&self, seal_key: &str, now: i64) -> Result<Vec<Vec<String>>> {
         let (from, below) = seal::range(seal_key);
         let day = id::lowest_at("cct_", now.saturating_sub(24 * 3600));
         let filled = [("{now}", now.to_string()), ("{day}", day), ("{from}", from), ("{below}", below), ("{key}", seal_key.to_owned())];
@@ -213,16 +199,11 @@ impl Db {
             })
             .collect();
         let answers = self.batch(batch).await?;
-        (0..METRICS.len()).map(|at| answers.at(at)?.all()).collect()
+        (0..METRICS.len()).map(|at| Ok(answers.at(at)?.ids())).collect()
     }
 
     /// Notes that a job came to its end.
-    pub fn ran(&self, job: &str, now: i64) -> Pending<()> {
-        self.run(vec![sql!(
-            self,
-            "INSERT INTO runs (name, at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET at = excluded.at",
-            job,
-            now
-        )])
+    pub fn ran(&self, job: &str, now: i64) -> Statement {
+        sql!(self, "INSERT INTO runs (name, at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET at = excluded.at", job, now)
     }
 }

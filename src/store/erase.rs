@@ -11,15 +11,6 @@ pub const ERASED: &str = "EXISTS (SELECT 1 FROM shops WHERE shops.id = transacti
 /// Transactions that are cleared in one statement.
 const SLICE: i64 = 200;
 
-record! {
-    /// A deleted shop of which something may be left.
-    #[derive(Debug)]
-    pub struct Erasure {
-        pub shop_id: String,
-        pub created: i64,
-    }
-}
-
 impl Db {
     /// Ends a shop, atomically: from here on no key opens it, nothing can be sold or connected for it, and no personal data is
     /// written. What takes longer is owed in `erasures`, by the same batch. A pending shop, which has no books, goes altogether.
@@ -71,9 +62,10 @@ impl Db {
         ])
     }
 
-    pub fn due_erasures(&self, now: i64, limit: i64) -> Pending<Vec<Erasure>> {
-        let text = format!("SELECT shop_id, created FROM erasures WHERE due_at <= ?1 ORDER BY due_at LIMIT {limit}");
-        self.list(sql!(self, &text, now))
+    /// Shops of which something may be left, those that wait longest first.
+    pub async fn due_erasures(&self, now: i64, limit: i64) -> Result<Vec<String>> {
+        let text = format!("SELECT shop_id AS id FROM erasures WHERE due_at <= ?1 ORDER BY due_at LIMIT {limit}");
+        Ok(self.one(sql!(self, &text, now)).await?.ids())
     }
 
     /// Clears one slice; `false` when there was nothing left. Names, addresses, free text and addresses of pages go; ids, amounts,
@@ -114,11 +106,16 @@ impl Db {
         self.run(vec![sql!(self, "UPDATE connections SET token_seal = NULL WHERE id = ?1", connection_id)])
     }
 
-    /// How many payments of a shop are still under way.
-    pub async fn under_way(&self, shop_id: &str) -> Result<i64> {
-        self.one(sql!(self, "SELECT count(*) AS n FROM transactions WHERE shop_id = ?1 AND status IN ('open', 'processing')", shop_id))
-            .await?
-            .number()
+    /// Whether a payment of a shop that was deleted after `since` is still under way.
+    pub async fn under_way(&self, shop_id: &str, since: i64) -> Result<bool> {
+        let found = sql!(
+            self,
+            "SELECT id FROM transactions WHERE shop_id = ?1 AND status IN ('open', 'processing')
+               AND EXISTS (SELECT 1 FROM erasures WHERE shop_id = ?1 AND created > ?2) LIMIT 1",
+            shop_id,
+            since
+        );
+        Ok(self.one(found).await?.any())
     }
 
     pub fn erasure_later(&self, shop_id: &str, due_at: i64) -> Pending<()> {

@@ -1,49 +1,48 @@
 //! What a shop takes along beside its ledger.
 
-use super::connect::ConnectionRow;
-use super::{Db, Pending};
+use super::Db;
 use crate::error::Result;
 use crate::sql;
 
-record! {
-    /// A key, without what would let anybody look for it.
-    #[derive(Debug)]
-    pub struct KeyRow {
-        pub created: i64,
-        pub expires_at: Option<i64>,
-    }
+/// A list of the export: its name, and what reads a slice of it. Each row's `object` is sent as SQLite writes it.
+pub struct List {
+    pub name: &'static str,
+    sql: &'static str,
 }
+
+pub const LISTS: [List; 3] = [
+    // Without what would let anybody look for the key.
+    List {
+        name: "api_keys",
+        sql: "SELECT hash AS id, json_object('created', created, 'expires_at', expires_at) AS object FROM api_keys
+              WHERE shop_id = ?1 AND hash < ?2 ORDER BY hash DESC LIMIT 200",
+    },
+    List {
+        name: "connections",
+        sql: "SELECT id, json_object('object', 'connection', 'id', id, 'status', status, 'account', account,
+                'livemode', json(iif(livemode, 'true', 'false')), 'scope', scope, 'connected_at', connected_at,
+                'gone_at', gone_at, 'gone_reason', gone_reason) AS object
+              FROM connections WHERE shop_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT 200",
+    },
+    List {
+        name: "notices",
+        sql: "SELECT id, json_object('object', 'event', 'id', id, 'type', type, 'created', created, 'status', status,
+                'attempts', attempts, 'data', json_object('object', json(object))) AS object
+              FROM notices WHERE shop_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT 200",
+    },
+];
 
 record! {
     #[derive(Debug)]
-    pub struct KeptNotice {
+    pub struct Exported {
         pub id: String,
-        pub kind: String,
         pub object: String,
-        pub created: i64,
-        pub status: String,
-        pub attempts: i64,
     }
 }
 
 impl Db {
-    /// A shop's keys and connections; no shop has many.
-    pub async fn keys_and_connections(&self, shop_id: &str) -> Result<(Vec<KeyRow>, Vec<ConnectionRow>)> {
-        let answers = self
-            .batch(vec![
-                sql!(self, "SELECT created, expires_at FROM api_keys WHERE shop_id = ?1 ORDER BY created DESC LIMIT 1000", shop_id),
-                sql!(self, "SELECT * FROM connections WHERE shop_id = ?1 ORDER BY connected_at DESC LIMIT 1000", shop_id),
-            ])
-            .await?;
-        Ok((answers.at(0)?.all()?, answers.at(1)?.all()?))
-    }
-
-    /// A shop's notices below an id, newest first.
-    pub fn notices_below(&self, shop_id: &str, below: &str, limit: i64) -> Pending<Vec<KeptNotice>> {
-        let text = format!(
-            "SELECT id, type AS kind, object, created, status, attempts FROM notices WHERE shop_id = ?1 AND id < ?2
-             ORDER BY id DESC LIMIT {limit}"
-        );
-        self.list(sql!(self, &text, shop_id, below))
+    /// The next slice of a list, below an id; empty at its end.
+    pub async fn exported(&self, list: &List, shop_id: &str, below: &str) -> Result<Vec<Exported>> {
+        self.one(sql!(self, list.sql, shop_id, below)).await?.all()
     }
 }

@@ -133,7 +133,11 @@ impl Rows {
 
     /// All rows. A row that does not fit is an error, never a default.
     pub fn all<T: Record>(&self) -> Result<Vec<T>> {
-        self.rows.take().into_iter().map(|row| T::from_value(row).map_err(Problem::fault)).collect()
+        let mut all = Vec::with_capacity(self.count);
+        for row in self.rows.take() {
+            all.push(T::from_value(row).map_err(Problem::fault)?);
+        }
+        Ok(all)
     }
 
     /// The first row, in a box: a row is large, and every `await` would carry it along.
@@ -151,6 +155,11 @@ impl Rows {
     /// The column `id` of all rows.
     pub fn ids(&self) -> Vec<String> {
         self.rows.take().iter().filter_map(|row| row.get("id")?.as_str().map(str::to_owned)).collect()
+    }
+
+    /// All rows, as D1 gave them.
+    pub fn objects(&self) -> Vec<Value> {
+        self.rows.take()
     }
 
     /// Whether there is a row at all.

@@ -349,6 +349,8 @@ impl Db {
                     now.saturating_sub(KEPT)),
                 sql!(self, "DELETE FROM stripe_events WHERE id IN (SELECT id FROM stripe_events WHERE received <= ?1 LIMIT 500)",
                     now.saturating_sub(DAY.saturating_mul(40))),
+                // The last step of a run: whoever watches sees by it that the sweep runs.
+                self.ran("sweep", now),
             ])
             .await?;
         let mut gone = 0_usize;

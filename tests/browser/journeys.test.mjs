@@ -43,10 +43,13 @@ async function beginConnecting() {
 async function fillCart() {
   await page.goto(shop.url);
   await button(/Add|cart/i).first().click();
+  // A navigation of ours would cut off the one that the button began.
+  await page.getByRole('status').getByText('It is in your cart.').waitFor();
   await page.goto(`${shop.url}/cart`);
 }
 
 async function payByCard(number) {
+  await button(/^Pay /).waitFor(); // it stands behind the fields: what is not there by now will not come
   for (const [label, value] of [['Email', 'buyer@example.com'], ['Card number', number], ['Expiry (MM / YY)', '12 / 40'], ['CVC', '123'], ['Cardholder or account name', 'B. Uyer']]) {
     const field = page.getByLabel(label, { exact: true });
     if (await field.count()) await field.fill(value);
@@ -166,8 +169,8 @@ test('disconnects; nothing can be sold any more', skip, async () => {
   await connectivity();
   await testCard().getByText('Disconnect…').click();
   await button(/^Disconnect/, testCard()).click();
-  await browser.shot('disconnected');
   await testCard().locator('.pill', { hasText: /^Not connected$/ }).waitFor();
+  await browser.shot('disconnected');
   await fillCart();
   await button('Chat checkout').click();
   await page.locator('main').getByText(/connect/i).first().waitFor();

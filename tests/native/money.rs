@@ -22,6 +22,10 @@ impl Dice {
         low + (self.next() % (high - low + 1).unsigned_abs()) as i64
     }
 
+    pub fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.within(0, choices.len() as i64 - 1) as usize]
+    }
+
     /// Small numbers as often as large ones: a random number of digits.
     pub fn scaled(&mut self, high: i64) -> i64 {
         let digits = self.within(0, high.ilog10().into());

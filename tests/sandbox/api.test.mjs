@@ -201,6 +201,34 @@ describe('The API around its operations', () => {
     assert.equal(count(), before_ + 1);
   });
 
+  test('a call is held before or after the work until it is told to go on', async () => {
+    const before_ = count();
+    misbehave('hold_before');
+    const early = create({ key: 'm-4' });
+    await stripe.holding();
+    assert.equal(count(), before_);
+    assert.equal((await create({ key: 'm-4' })).body.error.code, 'idempotency_key_in_use');
+    assert.equal(stripe.release(), 1);
+    assert.equal((await early).status, 200);
+    misbehave('hold_after', { times: 2 });
+    const late = [create(), create()];
+    await stripe.holding(2);
+    assert.equal(count(), before_ + 3);
+    stripe.clearMisbehaviour();
+    assert.deepEqual((await Promise.all(late)).map(({ status }) => status), [200, 200], 'calling it off lets them go too');
+    assert.equal(stripe.release(), 0);
+  });
+
+  test('something else is made than was asked for, and stays so', async () => {
+    misbehave('bend', { fields: { amount_total: 1, url: null } });
+    const { body } = await create({ key: 'm-5' });
+    const read = (await call('GET', `/v1/checkout/sessions/${body.id}`, {}, { account: shop })).body;
+    const again = (await create({ key: 'm-5' })).body;
+    for (const seen of [body, read, again]) assert.deepEqual([seen.id, seen.amount_total, seen.url], [body.id, 1, null]);
+    assert.notEqual((await create()).body.url, null, 'once');
+    assert.throws(() => misbehave('bend'), /needs fields/);
+  });
+
   test('trouble hits what it names, by route, path or pattern, and can be called off', async () => {
     const made = await session(shop);
     stripe.misbehave({ on: 'GET /v1/checkout/sessions/{session}', how: '500' });

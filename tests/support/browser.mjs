@@ -24,7 +24,7 @@ export async function openBrowser({ width = 1100, height = 800, ...more } = {}) 
     args: [...QUIET, ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])],
   });
   const context = await browser.newContext({ viewport: { width, height }, ...more });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(30_000); // how long what must come may take on a busy machine; nothing waits for its own sake
   const problems = [];
   context.on('console', (message) => { if (message.type() === 'error') problems.push(message.text()); });
   context.on('weberror', (error) => problems.push(String(error.error())));

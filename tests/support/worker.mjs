@@ -6,7 +6,7 @@
 // wrangler, so bindings and flags are those of production.
 import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
@@ -46,9 +46,10 @@ function defaultVars(url, stripe) {
 /**
  * vars: overrides; `undefined` takes a variable away.
  * stripe: a running local Stripe: its addresses and keys are put in, its redirect URI and webhooks point back here.
+ * faults: with a database and a KV that can be told to fail (faulty.entry.js): w.fault([{on: 'DB.batch', nth: 2, how: 'lose'}]).
  * without: kinds of bindings that are left out. port: a fixed one, else any. host: 'localhost' or '127.0.0.1', as `url` shows it.
  */
-export async function startWorker({ vars = {}, stripe, port, host = 'localhost', buildDir = BUILD, onLog, without = [] } = {}) {
+export async function startWorker({ vars = {}, stripe, port, host = 'localhost', buildDir = BUILD, onLog, without = [], faults = false } = {}) {
   if (!existsSync(join(buildDir, 'index_bg.wasm'))) throw new Error('the Worker is not built: run `npm run build` first');
   const { options, statements } = await workerConfig();
   for (const kind of without) delete options[kind];
@@ -70,7 +71,7 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
     },
     workers: [{
       name: 'worker', ...options, modulesRoot: buildDir,
-      modules: [{ type: 'ESModule', path: join(buildDir, 'index.js') }, { type: 'CompiledWasm', path: join(buildDir, 'index_bg.wasm') }],
+      modules: [...(faults ? [faultyEntry(buildDir)] : []), { type: 'ESModule', path: join(buildDir, 'index.js') }, { type: 'CompiledWasm', path: join(buildDir, 'index_bg.wasm') }],
       bindings: Object.fromEntries(Object.entries({ ...options.bindings, ...current }).filter(([, value]) => value !== undefined)),
     }],
   });
@@ -88,6 +89,10 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
   }
 
   const w = {
+    /** Sets the rules by which bindings fail, and forgets what was called before. */
+    fault: (rules = []) => w.fetch('/__faults', { method: 'POST', body: JSON.stringify(rules) }),
+    /** The bindings' methods that were called since. */
+    faultCalls: async () => (await (await w.fetch('/__faults')).json()).calls,
     url,
     stripe,
     webhookSecrets: planted.webhook,
@@ -171,6 +176,10 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
   };
   return w;
 }
+
+const faultyEntry = (buildDir) => ({
+  type: 'ESModule', path: join(buildDir, 'faulty.entry.js'), contents: readFileSync(new URL('./faulty.entry.js', import.meta.url), 'utf8'),
+});
 
 function parse(text) {
   try {

@@ -539,12 +539,13 @@ describe('one order, one open session', () => {
   });
 
   test('two at the same moment: one wins, the other is told to wait', async () => {
-    stripe.misbehave({ on: ROUTE, how: 'slow', ms: 300 });
+    stripe.misbehave({ on: ROUTE, how: 'hold_before' });
     const running = create(agentBody(shop, { order_id: 'o6' }));
-    await eventually(async () => (await w.d1("SELECT id FROM transactions WHERE order_id = 'o6'")).length);
+    await stripe.holding();
     const second = await create(agentBody(shop, { order_id: 'o6' }));
     refused(second, 409, 'order_in_flight', 'order_id');
     assert.ok(Number(second.headers.get('retry-after')) >= 1);
+    stripe.release();
     const first = fine(await running, 201);
     const after = await made(agentBody(shop, { order_id: 'o6' }));
     assert.deepEqual([stripes(first.id).status, stripes(after.id).status], ['expired', 'open']);
@@ -579,10 +580,11 @@ describe('the kill switch', () => {
 
   test('thrown while a session is being made: the sweep ends it', async (t) => {
     const other = await newShop(t);
-    stripe.misbehave({ on: ROUTE, how: 'slow', ms: 300 });
+    stripe.misbehave({ on: ROUTE, how: 'hold_before' });
     const running = create(agentBody(other), other);
-    await eventually(async () => (await w.d1('SELECT id FROM transactions WHERE shop_id = ?', other.id)).length);
+    await stripe.holding();
     fine(await api('PATCH', '/v1/shop', { key: other.key, body: { checkout_enabled: false } }));
+    stripe.release();
     const late = fine(await running, 201);
     await w.scheduled();
     assert.equal(stripes(late.id).status, 'expired');

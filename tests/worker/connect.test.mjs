@@ -456,6 +456,22 @@ describe('the end of a connection', () => {
     assert.equal((await connectShop(w, stripe, shop, { account })).connection.connected, true, 'and it may be connected again');
   });
 
+  test('whose webhook comes before the answer of Stripe is still the shop\'s own doing', async (t) => {
+    const shop = await shopOf(t);
+    const { account } = await connectShop(w, stripe, shop);
+    await w.d1('UPDATE connections SET connected_at = connected_at - 5 WHERE account = ?', account);
+    stripe.misbehave({ on: 'POST /oauth/deauthorize', how: 'hold_after' });
+    t.after(() => stripe.clearMisbehaviour());
+    const ended = disconnect(shop);
+    await stripe.holding();
+    await stripe.webhooks.drained();
+    stripe.release();
+    fine(await ended);
+    const { connected, gone_at, gone_reason } = await connection(shop);
+    assert.deepEqual({ connected, gone_at, gone_reason }, { connected: false, gone_at: null, gone_reason: null });
+    refused(await api('POST', '/v1/checkout/sessions', { key: shop.key, idempotencyKey: 'k', body: chatBody(shop, { mode: 'test' }) }), 409, 'not_connected');
+  });
+
   test('"not connected" at Stripe counts as done', async (t) => {
     const shop = await shopOf(t);
     const { account } = await connectShop(w, stripe, shop);

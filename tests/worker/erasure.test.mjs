@@ -226,8 +226,19 @@ describe('what a request does not get done, the sweep does', () => {
   });
 });
 
-test('a session that was being made at that moment is not begun', async () => {
+test('a session that Stripe was making at that moment is ended, and the account given back after it', async () => {
   const shop = await connected();
-  await w.d1("UPDATE shops SET status = 'deleted' WHERE id = ?", shop.id);
-  refused(await api('POST', '/v1/checkout/sessions', { key: shop.key, idempotencyKey: 'late', body: chatBody(shop) }), 401, 'api_key_invalid');
+  stripe.misbehave({ on: 'POST /v1/checkout/sessions', how: 'slow', ms: 600 });
+  const before = stripe.requests.length;
+  const making = sale(shop).catch((error) => error);
+  await eventually(() => stripe.requests.slice(before).some(({ path }) => path === '/v1/checkout/sessions'));
+  fine(await leave(shop));
+  assert.ok(connectedAtStripe(shop.account));
+  const { transaction } = await making;
+  assert.equal((await row(transaction)).status, 'open');
+  await w.d1('UPDATE erasures SET due_at = 0');
+  await w.scheduled();
+  assert.equal((await row(transaction)).status, 'expired');
+  assert.deepEqual(await personal(), []);
+  assert.ok(!connectedAtStripe(shop.account));
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
-import { documented, eventually, fine, refused } from '../support/answers.mjs';
+import { documented, fine, refused } from '../support/answers.mjs';
 import { agentBody, chatBody, connectShop, registerShop } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
@@ -111,21 +111,24 @@ describe('the same key and another body', () => {
   });
 
   test('while the first one runs, too', async () => {
-    stripe.misbehave({ on: ROUTE, how: 'slow', ms: 400 });
-    const [running, other] = [post(chatBody(shop)), eventually(async () => (await attempt()).length).then(() => post(chatBody(shop, { amount: 999 })))];
-    refused(await other, 422, 'idempotency_conflict');
+    stripe.misbehave({ on: ROUTE, how: 'hold_before' });
+    const running = post(chatBody(shop));
+    await stripe.holding();
+    refused(await post(chatBody(shop, { amount: 999 })), 422, 'idempotency_conflict');
+    stripe.release();
     fine(await running, 201);
   });
 });
 
 describe('while the first one runs', () => {
   test('409 idempotency_in_flight with Retry-After, then the first answer', async () => {
-    stripe.misbehave({ on: ROUTE, how: 'slow', ms: 500 });
+    stripe.misbehave({ on: ROUTE, how: 'hold_before' });
     const running = post(chatBody(shop));
-    await eventually(async () => (await attempt()).length);
+    await stripe.holding();
     const second = await post(chatBody(shop));
     refused(second, 409, 'idempotency_in_flight');
     assert.ok(Number(second.headers.get('retry-after')) >= 1);
+    stripe.release();
     const first = await running;
     fine(first, 201);
     isReplay(await post(chatBody(shop)), first);
@@ -162,10 +165,12 @@ describe('while the first one runs', () => {
   });
 
   test('the lock that is taken is 60 s long', async () => {
-    stripe.misbehave({ on: ROUTE, how: 'slow', ms: 300 });
+    stripe.misbehave({ on: ROUTE, how: 'hold_before' });
     const running = post(chatBody(shop));
-    const [row] = await eventually(async () => { const rows = await attempt(); return rows.length && rows; });
+    await stripe.holding();
+    const [row] = await attempt();
     assert.ok(row.locked_until - row.created <= 60);
+    stripe.release();
     await running;
   });
 });

@@ -342,10 +342,15 @@ describe('the running Worker', () => {
     assert.equal((await call('GET', `/v1/transactions/cct_${'0'.repeat(26)}`, { expect: 404 })).error.code, 'resource_missing');
   });
 
+  /** Whose key a route wants. */
+  const keyFor = (path, operation) => (path.startsWith('/v1/admin') ? worker.vars.ADMIN_KEY : operation.security ? null : key);
+
   /** The documented path with the id of a session that is open: who names none gets a 404 before the body is looked at. */
   const withOpenSession = async () => {
     const { json } = await sell({ ...atHome(example('createCheckoutSession', 'agent')), mode: 'test', order_id: randomUUID() }, { expect: 201 });
-    return (path) => path.replace('{id}', path.startsWith('/v1/transactions') ? json.transaction : json.id);
+    const { json: own } = await call('GET', '/v1/shop');
+    const named = { '/v1/admin': own.id, '/v1/transactions': json.transaction };
+    return (path) => path.replace('{id}', Object.entries(named).find(([start]) => path.startsWith(start))?.[1] ?? json.id);
   };
 
   /** The two bodies of a checkout with everything in them that may be. */
@@ -380,7 +385,7 @@ describe('the running Worker', () => {
           const { kind, owner, member, param } = [...members(schema, body)][i];
           if (kind === 'unknown') owner[member] = 1;
           else delete owner[member];
-          const { status, error } = await call(method, concrete(path), { body, headers: { 'Idempotency-Key': randomUUID() }, as: path === '/v1/shops' ? null : key });
+          const { status, error } = await call(method, concrete(path), { body, headers: { 'Idempotency-Key': randomUUID() }, as: keyFor(path, operation) });
           // Without `cart` it is simply the other of the two bodies, and that one lacks its own first member.
           const other = kind === 'missing' && ['cart', 'line_items'].includes(param);
           const told = `${status} ${error?.code} ${other ? '' : error?.param}`;
@@ -396,7 +401,7 @@ describe('the running Worker', () => {
     const concrete = await withOpenSession();
     for (const { method, path: documented, operation } of operations.filter(({ operation, path }) => operation.requestBody && path !== '/stripe/webhooks')) {
       const path = concrete(documented);
-      const as = operation.security ? null : key;
+      const as = keyFor(documented, operation);
       const headers = { 'Idempotency-Key': randomUUID() };
       assert.equal((await call(method, path, { as, headers, body: '{', expect: 400 })).error.code, 'json_invalid');
       assert.equal((await call(method, path, { as, headers, body: '[]', expect: 400 })).error.code, 'json_invalid');
@@ -416,12 +421,32 @@ describe('the running Worker', () => {
     assert.ok(delivered.length > 0, 'no event was answered 200');
   });
 
+  test('the operator: shops, fees, suspension, strays, metrics', async () => {
+    const as = worker.vars.ADMIN_KEY;
+    const { json: list } = await call('GET', '/v1/admin/shops', { as, expect: 200 });
+    const [{ id }] = list.data;
+    await call('PATCH', `/v1/admin/shops/${id}`, { as, body: example('adminUpdateShop', 'fee'), expect: 200 });
+    await call('PATCH', `/v1/admin/shops/${id}`, { as, body: { fee_bps: null, fee_fixed: null }, expect: 200 });
+    assert.equal((await call('POST', `/v1/admin/shops/${id}/suspend`, { as, expect: 200 })).json.status, 'suspended');
+    for (const path of ['/v1/shop', '/v1/transactions', '/v1/shop/export']) assert.equal((await call('GET', path, { expect: 403 })).error.code, 'shop_suspended');
+    assert.equal((await call('POST', `/v1/admin/shops/${id}/resume`, { as, expect: 200 })).json.status, 'active');
+    await call('GET', '/v1/admin/strays', { as, expect: 200 });
+    await call('GET', '/v1/admin/metrics', { as, expect: 200 });
+  });
+
   test('the emergency brake and disconnecting', async () => {
     await call('PATCH', '/v1/shop', { body: example('updateShop', 'off'), expect: 200 });
     const body = { ...atHome(example('createCheckoutSession', 'agent')), mode: 'test', order_id: 'braked' };
     assert.equal((await sell(body, { expect: 403 })).error.code, 'checkout_disabled');
     await call('PATCH', '/v1/shop', { body: { checkout_enabled: true }, expect: 200 });
     assert.equal((await call('DELETE', '/v1/connection?mode=test', { expect: 200 })).json.connected, false);
+  });
+
+  test('leaving: everything in one download, then gone', async () => {
+    const { json } = await call('GET', '/v1/shop/export', { expect: 200 });
+    assert.ok(json.transactions.length > 2);
+    assert.equal((await call('DELETE', '/v1/shop', { expect: 200 })).json.deleted, true);
+    assert.equal((await call('GET', '/v1/shop', { expect: 401 })).error.code, 'api_key_invalid');
   });
 
   test('every documented success was seen here', () => {

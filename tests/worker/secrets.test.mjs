@@ -9,7 +9,7 @@ import { startWorker } from '../support/worker.mjs';
 const SHOWN_TO_THE_SHOP_ONCE = ['POST /v1/shops', 'POST /v1/shop/api_keys', 'POST /v1/shop/signing_secrets'];
 const BUYER = { email: 'secret-buyer@example.com', name: 'Secret Buyername', phone: '+15555550199' };
 
-let stripe, w, shop;
+let stripe, w, shop, leaver;
 /** Every answer of the Worker: {call: 'POST /v1/shops', headers: text, body: text}. */
 const answers = [];
 const secrets = { platform: [], shop: [], connect: [], tokens: [] };
@@ -35,9 +35,11 @@ after(async () => {
   await w?.close();
   await stripe?.close();
   await shop?.close();
+  await leaver?.close();
 });
 
 async function walk() {
+  const begin = w.vars;
   secrets.platform.push(...w.secrets);
   const own = (method, path, more) => w.api(method, path, { key: shop.key, ...more });
   shop = await registerShop(w, { name: 'Shop' });
@@ -115,6 +117,25 @@ async function walk() {
   for (const path of ['/', '/healthz', '/v1/shop']) await w.fetch(path);
   await w.logLine(({ event }) => event === 'misconfigured');
   await own('DELETE', '/v1/connection');
+  // The operator, with a key that is good and others that are not; then the shop takes everything and leaves.
+  await w.restart({ STRIPE_TEST_SECRET_KEY: begin.STRIPE_TEST_SECRET_KEY, ADMIN_KEY: begin.ADMIN_KEY, SEAL_KEYS: `k2:${'ab'.repeat(32)},${begin.SEAL_KEYS}` });
+  for (const key of [begin.ADMIN_KEY, shop.key, `${begin.ADMIN_KEY}x`]) {
+    for (const path of ['shops', 'strays', 'metrics']) await w.api('GET', `/v1/admin/${path}`, { key });
+    for (const word of ['suspend', 'resume']) await w.api('POST', `/v1/admin/shops/${shop.id}/${word}`, { key });
+    await w.api('PATCH', `/v1/admin/shops/${shop.id}`, { key, body: { fee_bps: 0 } });
+  }
+  await w.scheduled();
+  await own('GET', '/v1/shop/export');
+  leaver = await registerShop(w, { name: 'Leaver' });
+  const left = await connectShop(w, stripe, leaver);
+  secrets.shop.push(leaver.key, leaver.secret, leaver.secret.slice(6));
+  secrets.tokens.push(...tokensOf(stripe).filter((token) => !secrets.tokens.includes(token)));
+  secrets.leaver = [left.claim, left.verifier, leaver.key, leaver.secret];
+  const last = await createSession(w, leaver, chatBody(leaver, { customer: { email: BUYER.email } }));
+  await stripe.pay(last.id, BUYER);
+  await stripe.webhooks.drained();
+  for (const [method, path] of [['GET', '/v1/shop/export'], ['DELETE', '/v1/shop'], ['DELETE', '/v1/shop']]) await w.api(method, path, { key: leaver.key });
+  await w.scheduled();
 }
 
 /** The tokens and codes that the stand-in ever gave out, wherever it keeps them. */

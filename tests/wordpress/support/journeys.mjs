@@ -13,7 +13,9 @@ const cart = [
 ];
 
 export function journeys(name, start, { skip = false, woo = false } = {}) {
-  describe(name, { skip }, () => {
+  // As one test that is skipped: a skipped suite is in nobody's figures.
+  if (skip) return test(name, { skip }, () => {});
+  return describe(name, () => {
     let stripe, worker, shop, merchant;
     before(async () => {
       stripe = await startStripe({ port: 0, retryPauses: [] });

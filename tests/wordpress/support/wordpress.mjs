@@ -1,23 +1,18 @@
 // A real WordPress with the example in it: its own MariaDB on a socket, its own wp-content, all in one folder that goes at the end.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findWordPress } from '../../../scripts/lib/wordpress.mjs';
 import { browser, freePort, php, plugin, serve, shopAt } from './php.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
-/** Where get-wordpress.mjs puts it. */
-export const wordPressDir = join(homedir(), '.cache/cognitivecart-worker/wordpress/site');
-
-const runs = (command, ...args) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
-const mariadb = ['mariadbd', '/usr/sbin/mariadbd'].find((path) => runs(path, '--no-defaults', '--version'));
-const driver = () => runs(php, '-r', 'exit(extension_loaded("mysqli") ? 0 : 1);');
+const { site, mariadbd } = (await findWordPress(php)) ?? {};
 
 /** The name under which the tests of a real WordPress are left out; false where there is one. */
-export const noWordPress = existsSync(join(wordPressDir, 'wp-load.php')) && mariadb && driver()
-  ? false : 'there is no WordPress with MariaDB here (node tests/wordpress/support/get-wordpress.mjs gets both)';
+export const noWordPress = site ? false : 'there is no WordPress with MariaDB here (`npm run setup -- --tests` gets both, on Debian and as root)';
 
 /** -> the shop, as startShop() makes it. Login takes WordPress's own way. */
 export async function startWordPress({ workerUrl, config }) {
@@ -29,7 +24,7 @@ export async function startWordPress({ workerUrl, config }) {
   const small = ['--innodb-log-file-size=8M', '--innodb-buffer-pool-size=32M', '--innodb-flush-log-at-trx-commit=0'];
   const made = spawnSync('mariadb-install-db', ['--no-defaults', `--datadir=${dir}/db`, '--auth-root-authentication-method=normal', '--skip-test-db', ...small, ...asUser], { encoding: 'utf8' });
   if (made.status !== 0) throw new Error(`mariadb-install-db: ${made.stdout}${made.stderr}`);
-  const database = spawn(mariadb, ['--no-defaults', `--datadir=${dir}/db`, `--socket=${socket}`, '--skip-networking', ...small, ...asUser], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const database = spawn(mariadbd, ['--no-defaults', `--datadir=${dir}/db`, `--socket=${socket}`, '--skip-networking', ...small, ...asUser], { stdio: ['ignore', 'ignore', 'pipe'] });
   const stopDatabase = () => database.kill('SIGTERM');
   process.once('exit', stopDatabase);
   await new Promise((resolve, reject) => {
@@ -43,14 +38,14 @@ export async function startWordPress({ workerUrl, config }) {
   copyFileSync(plugin, join(dir, 'wp-content/mu-plugins/cognitive-cart-example.php'));
   copyFileSync(join(here, '../probe.php'), join(dir, 'wp-content/mu-plugins/probe.php'));
   // WordPress looks here when its own folder has no wp-config.php.
-  copyFileSync(join(here, 'wp-config.php'), join(wordPressDir, '../wp-config.php'));
-  const env = { ...process.env, PHP_CLI_SERVER_WORKERS: '6', PROBE: dir, WP_DIR: wordPressDir, WP_SOCKET: socket, WP_HOME: url, WP_WORKER_URL: workerUrl };
+  copyFileSync(join(here, 'wp-config.php'), join(site, '../wp-config.php'));
+  const env = { ...process.env, PHP_CLI_SERVER_WORKERS: '6', PROBE: dir, WP_DIR: site, WP_SOCKET: socket, WP_HOME: url, WP_WORKER_URL: workerUrl };
   // There is nobody to write mail to.
   const noMail = ['-d', 'sendmail_path=/bin/true'];
   const installed = spawnSync(php, [...noMail, join(here, 'wp-install.php')], { env, encoding: 'utf8' });
   if (installed.status !== 0) throw new Error(`wp-install.php: ${installed.stdout}${installed.stderr}`);
 
-  const server = await serve([...noMail, '-t', wordPressDir], port, join(here, 'wp-router.php'), env);
+  const server = await serve([...noMail, '-t', site], port, join(here, 'wp-router.php'), env);
   const logins = new Map();
   const shop = {
     ...shopAt(url, dir, config),

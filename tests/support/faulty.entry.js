@@ -1,0 +1,65 @@
+// Stands in front of the built Worker in the tests of crashes: the very same Worker, with a database and a KV that fail when told to.
+// A rule { binding, method, nth, how } holds for the nth call from when it was set:
+//   refuse    the call is not made, and fails          lose   the call is made, and its answer is lost (fails)
+//   die       the call is not made, and the isolate stops there          die_after   the call is made, then the isolate stops
+// What stops never goes on: whoever waits for an answer gets a 599 in its place.
+import { WorkerEntrypoint } from 'cloudflare:workers';
+import Worker from './index.js';
+
+let rules = [];
+let calls = [];
+let deaths = [];
+const forever = () => new Promise(() => {});
+
+function died(where) {
+  for (const tell of deaths.splice(0)) tell(where);
+  return forever();
+}
+
+function wrap(binding, name, methods) {
+  return new Proxy(binding, {
+    get(target, method) {
+      const found = Reflect.get(target, method);
+      if (typeof found !== 'function') return found;
+      if (!methods.includes(method)) return found.bind(target);
+      return async (...args) => {
+        const where = `${name}.${method}`;
+        calls.push(where);
+        const nth = calls.filter((call) => call === where).length;
+        const rule = rules.find((candidate) => candidate.on === where && candidate.nth === nth);
+        if (rule?.how === 'refuse') throw new Error(`${where} refused (asked for by the test)`);
+        if (rule?.how === 'die') return died(where);
+        const answer = await found.apply(target, args);
+        if (rule?.how === 'lose') throw new Error(`${where}: the answer was lost (asked for by the test)`);
+        if (rule?.how === 'die_after') return died(where);
+        return answer;
+      };
+    },
+  });
+}
+
+export default class extends WorkerEntrypoint {
+  inner() {
+    const env = { ...this.env, DB: wrap(this.env.DB, 'DB', ['batch']), KV: wrap(this.env.KV, 'KV', ['put', 'get', 'delete']) };
+    return new Worker(this.ctx, env);
+  }
+
+  async fetch(request) {
+    if (new URL(request.url).pathname === '/__faults') {
+      if (request.method === 'POST') {
+        rules = await request.json();
+        calls = [];
+      }
+      return Response.json({ calls });
+    }
+    const death = new Promise((resolve) => { deaths.push(resolve); });
+    const body = await request.arrayBuffer();
+    const copy = new Request(request.url, { method: request.method, headers: request.headers, redirect: 'manual', ...(body.byteLength > 0 && { body }) });
+    return Promise.race([this.inner().fetch(copy), death.then((where) => new Response(`died at ${where}`, { status: 599 }))]);
+  }
+
+  async scheduled(event) {
+    const death = new Promise((resolve) => { deaths.push(resolve); });
+    await Promise.race([this.inner().scheduled(event), death]);
+  }
+}
