@@ -5,7 +5,7 @@
 
 use crate::dispute::{self, Case};
 use crate::error::{Problem, Result};
-use crate::ledger::{Mismatch, Row, Status};
+use crate::ledger::{self, Mismatch, Row, Status};
 use crate::record::{Json, Member};
 use crate::refund::{self, Entry};
 use crate::stripe::{Dispute, Refund};
@@ -135,13 +135,10 @@ pub fn revise(row: &Row, told: &Told, by: &str, now: i64) -> Result<std::result:
         return Ok(Ok(None));
     }
     let mut after = known.onto(row);
-    if let Ok(Value::Array(mut events)) = serde_json::from_str(&row.events) {
-        for change in &news {
-            let (id, status) = change.split_once('/').unwrap_or_default();
-            let what = if kind == "transaction.refunded" { "refund." } else { "dispute." };
-            events.push(object! { "type": [what, status].concat(), "created": now, "by": by, "id": id });
-        }
-        after.events = events.json().to_string();
+    for change in &news {
+        let (id, status) = change.split_once('/').unwrap_or_default();
+        let what = if kind == "transaction.refunded" { "refund." } else { "dispute." };
+        after.events = ledger::with_event(&after.events, object! { "type": [what, status].concat(), "created": now, "by": by, "id": id });
     }
     let notice = (!news.is_empty()).then(|| (kind, [&row.id, "/", kind, "/", &news.join("+")].concat()));
     Ok(Ok(Some(Revised { check_at: refund::next_check(&known.refunds, now), row: after, notice })))

@@ -105,6 +105,5 @@ pub fn tell(cases: &mut Vec<Case>, dispute: &Dispute, told: i64) -> Told {
         }
         None => cases.push(case),
     }
-    cases.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
     Told::News(news)
 }

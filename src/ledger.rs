@@ -170,6 +170,17 @@ fn stored_or_null(text: &Option<String>) -> Value {
     text.as_deref().map_or(Value::Null, stored)
 }
 
+/// The list of a row's events with one more.
+pub fn with_event(events: &str, event: Value) -> String {
+    match stored(events) {
+        Value::Array(mut list) => {
+            list.push(event);
+            list.json().to_string()
+        }
+        _ => events.to_owned(),
+    }
+}
+
 impl Row {
     pub fn mode(&self) -> Mode {
         Mode::from_live(self.livemode != 0)

@@ -228,32 +228,28 @@ pub fn tell(row: &Row, entries: &mut Vec<Entry>, told: &Refund) -> std::result::
     if told.amount < 0 || told.amount > row.amount_captured {
         return Err(Mismatch::Amount);
     }
-    let known = by_id.or_else(|| entries.iter().position(ours)).and_then(|at| entries.get_mut(at));
-    if known.as_ref().is_some_and(|entry| entry.amount != told.amount) {
+    let place = by_id.or_else(|| entries.iter().position(ours));
+    let known = place.and_then(|place| entries.get(place));
+    if known.is_some_and(|entry| entry.amount != told.amount) {
         return Err(Mismatch::Amount);
     }
-    match known {
-        Some(entry) if rank(&told.status) <= rank(&entry.status) => return Ok(None),
-        Some(entry) => {
-            entry.id = Some(told.id.clone());
-            entry.status = told.status.clone();
-            entry.failure_reason = told.failure_reason.clone();
-            entry.created = told.created;
-            entry.form = None;
-        }
-        None => entries.push(Entry {
-            id: Some(told.id.clone()),
-            key: None,
-            amount: told.amount,
-            status: told.status.clone(),
-            reason: told.reason.clone(),
-            failure_reason: told.failure_reason.clone(),
-            fee_refunded: 0,
-            created: told.created,
-            ..Entry::default()
-        }),
+    if known.is_some_and(|entry| rank(&told.status) <= rank(&entry.status)) {
+        return Ok(None);
     }
+    let known = place.map(|place| entries.remove(place)).unwrap_or_default();
+    let entry = Entry {
+        id: Some(told.id.clone()),
+        amount: told.amount,
+        status: told.status.clone(),
+        reason: known.reason.or_else(|| told.reason.clone()),
+        failure_reason: told.failure_reason.clone(),
+        created: told.created,
+        key: known.key,
+        fee_refunded: known.fee_refunded,
+        ..Entry::default()
+    };
     // Newest first, and the same list whatever order the news came in.
-    entries.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
+    let place = entries.iter().position(|other| (other.created, &other.id) <= (entry.created, &entry.id)).unwrap_or(entries.len());
+    entries.insert(place, entry);
     Ok(Some([&told.id, "/", &told.status].concat()))
 }

@@ -2,7 +2,7 @@
 //!
 //! Two captures at once need no lock of ours: a PaymentIntent can be captured once, and Stripe refuses the second.
 
-use super::refund::{account_gone, asked};
+use super::refund::{Trouble, asked, not_done};
 use super::{aftermath, attempt, settle};
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, outside};
@@ -64,36 +64,9 @@ pub async fn capture(edge: &Edge, incoming: &mut Incoming, transaction: &str) ->
         return Err(attempt::in_flight());
     }
     // Call Stripe.
-    let outcome = match ask_stripe(edge, row, &intent, &form, &mut subject, &attempt).await {
-        Ok(outcome) => outcome,
-        Err(problem) => {
-            edge.db.run_repeatable(vec![edge.db.let_go(&attempt)]).await?;
-            return Err(problem);
-        }
-    };
-    let captured = match outcome {
-        Outcome::Ok(intent) => intent,
-        Outcome::Refused(error) if error.account_invalid() => {
-            edge.db.run(vec![edge.db.forget(&attempt)]).await?;
-            return Err(account_gone(edge, row).await?);
-        }
-        Outcome::Refused(error) => {
-            let problem = error.problem();
-            if problem.status != 422 {
-                edge.db.run_repeatable(vec![edge.db.let_go(&attempt)]).await?;
-                return Err(problem);
-            }
-            let body = problem.body(&edge.request_id).to_string();
-            edge.db.run_repeatable(vec![edge.db.keep_answer(&attempt, problem.status, &body)]).await?;
-            return Err(problem);
-        }
-        Outcome::Unavailable { why, .. } => {
-            edge.db.run_repeatable(vec![edge.db.let_go(&attempt)]).await?;
-            return Err(Problem::stripe_unavailable(
-                "Stripe did not answer. Send the same request with the same Idempotency-Key again: it can never capture twice.",
-            )
-            .because(why));
-        }
+    let captured = match ask_stripe(edge, row, &intent, &form, &mut subject, &attempt).await {
+        Ok(Outcome::Ok(intent)) => intent,
+        other => return Err(not_done(edge, row, &attempt, None, Trouble::of(other)).await?),
     };
     // Record the answer, then reply.
     let reply = record(edge, row, &captured, &attempt).await;

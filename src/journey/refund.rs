@@ -17,6 +17,7 @@ use crate::refund::{self, Entry};
 use crate::store::idempotency::{Attempt, AttemptRow};
 use crate::stripe::call::Outcome;
 use crate::stripe::{Refund, StripeError};
+use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
 /// A change that a shop asks for, as far as all of them begin alike: who asks, for which of its transactions, and under which key.
@@ -67,18 +68,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming, transaction: &str) -> 
     let told = if entry.reserved() {
         match ask_stripe(edge, &row, &entry).await {
             Ok(Outcome::Ok(refund)) => vec![refund],
-            Ok(Outcome::Refused(error)) => return Err(refused(edge, &row, &attempt, &key, &error).await?),
-            Ok(Outcome::Unavailable { why, .. }) => {
-                edge.db.run_repeatable(vec![edge.db.let_go(&attempt)]).await?;
-                return Err(Problem::stripe_unavailable(
-                    "Stripe did not answer. Send the same request with the same Idempotency-Key again: it can never refund twice.",
-                )
-                .because(why));
-            }
-            Err(problem) => {
-                edge.db.run_repeatable(vec![edge.db.let_go(&attempt)]).await?;
-                return Err(problem);
-            }
+            other => return Err(not_done(edge, &row, &attempt, Some(&key), Trouble::of(other)).await?),
         }
     } else {
         Vec::new()
@@ -208,33 +198,67 @@ async fn look_for(edge: &Edge, row: &Row, entry: &Entry) -> Result<Outcome<Optio
     })
 }
 
-/// What the shop is told of a refusal of Stripe's, and what of it is kept.
-async fn refused(edge: &Edge, row: &Row, attempt: &Attempt<'_>, key: &str, error: &StripeError) -> Result<Problem> {
-    if error.account_invalid() {
-        amend(edge, row, key, None).await?;
-        edge.db.run(vec![edge.db.forget(attempt)]).await?;
-        return account_gone(edge, row).await;
+/// Why a change was not made, or is not known to be.
+pub enum Trouble {
+    Ours(Problem),
+    Refused(StripeError),
+    Unavailable(String),
+}
+
+impl Trouble {
+    pub fn of<T>(outcome: Result<Outcome<T>>) -> Trouble {
+        match outcome {
+            Ok(Outcome::Refused(error)) => Trouble::Refused(error),
+            Ok(Outcome::Unavailable { why, .. }) => Trouble::Unavailable(why),
+            Ok(Outcome::Ok(_)) => Trouble::Unavailable(String::new()),
+            Err(problem) => Trouble::Ours(problem),
+        }
     }
-    let mut problem = error.problem();
-    if problem.status != 422 {
-        // The operator's doing or ours, to be mended: not an answer for this key to keep. The sweep looks what became of it.
-        edge.db.run_repeatable(vec![edge.db.let_go(attempt)]).await?;
-        return Ok(problem);
-    }
-    // Refunds in the Dashboard of which nobody has told us yet.
-    let too_large = error.code.as_deref() == Some("charge_already_refunded") || error.param.as_deref() == Some("amount");
-    if too_large {
-        let stripe_code = error.code.json();
-        problem = Problem::value("refund_too_large", "amount", problem.message.clone()).with("stripe_code", stripe_code);
-    }
-    amend(edge, row, key, None).await?;
-    let body = problem.body(&edge.request_id).to_string();
-    edge.db.run_repeatable(vec![edge.db.keep_answer(attempt, problem.status, &body)]).await?;
-    Ok(problem)
+}
+
+/// What the shop is told of that, and what of it is kept. `key` is the refund that was reserved.
+pub fn not_done<'a>(
+    edge: &'a Edge, row: &'a Row, attempt: &'a Attempt<'a>, key: Option<&'a str>, trouble: Trouble,
+) -> LocalBoxFuture<'a, Result<Problem>> {
+    Box::pin(async move {
+        let (mut problem, error) = match trouble {
+            Trouble::Ours(problem) => (problem, None),
+            Trouble::Unavailable(why) => (
+                Problem::stripe_unavailable(
+                    "Stripe did not answer. Send the same request with the same Idempotency-Key again: it can never happen twice.",
+                )
+                .because(why),
+                None,
+            ),
+            Trouble::Refused(error) => (error.problem(), Some(error)),
+        };
+        let gone = error.as_ref().is_some_and(StripeError::account_invalid);
+        let Some(error) = error.filter(|_| problem.status == 422 || gone) else {
+            // Nothing is known; or it is the operator's doing or ours, to be mended. The same key may ask again at once, and the
+            // sweep looks what became of it.
+            edge.db.run_repeatable(vec![edge.db.let_go(attempt)]).await?;
+            return Ok(problem);
+        };
+        if let Some(key) = key {
+            amend(edge, row, key, None).await?;
+        }
+        if gone {
+            edge.db.run(vec![edge.db.forget(attempt)]).await?;
+            return account_gone(edge, row).await;
+        }
+        // Refunds in the Dashboard of which nobody has told us yet.
+        let too_large = error.code.as_deref() == Some("charge_already_refunded") || error.param.as_deref() == Some("amount");
+        if key.is_some() && too_large {
+            problem = Problem::value("refund_too_large", "amount", problem.message.clone()).with("stripe_code", error.code.json());
+        }
+        let body = problem.body(&edge.request_id).to_string();
+        edge.db.run_repeatable(vec![edge.db.keep_answer(attempt, problem.status, &body)]).await?;
+        Ok(problem)
+    })
 }
 
 /// Stripe does not let us use the account of a row any more.
-pub async fn account_gone(edge: &Edge, row: &Row) -> Result<Problem> {
+async fn account_gone(edge: &Edge, row: &Row) -> Result<Problem> {
     let connections = edge.db.connections(&row.shop_id).await?;
     let of_row = connections.iter().find(|c| c.account == row.account && c.livemode == row.livemode);
     match of_row {

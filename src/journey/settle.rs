@@ -64,6 +64,7 @@ pub fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result
 
 fn after(mut row: Box<Row>, news: &News, to: Status, by: &str, now: i64) -> Box<Row> {
     row.status = to;
+    row.events = ledger::with_event(&row.events, object! { "type": to.name(), "created": now, "by": by });
     row.amount = news.amount.unwrap_or(row.amount);
     row.amount_tax = news.amount_tax.unwrap_or(row.amount_tax);
     row.amount_shipping = news.amount_shipping.unwrap_or(row.amount_shipping);

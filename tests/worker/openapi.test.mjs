@@ -303,6 +303,20 @@ describe('the running Worker', () => {
     }
   });
 
+  test('what is authorized is captured, and given back', async () => {
+    const { json: session } = await sell({ ...atHome(example('createCheckoutSession', 'chat')), mode: 'test', capture: 'manual', cart: { ...example('createCheckoutSession', 'chat').cart, order_id: 'held' } }, { expect: 201 });
+    const paid = await stripe.pay(session.id, { card: '4242424242424242' });
+    const { pathname, search } = new URL(paid.location);
+    await call('GET', pathname + search, { as: null, expect: 303 });
+    const change = (what, body, expect) => call('POST', `/v1/transactions/${session.transaction}/${what}`, { body, headers: { 'Idempotency-Key': randomUUID() }, expect });
+    assert.equal((await change('refunds', {}, 422)).error.code, 'charge_not_refundable');
+    assert.equal((await change('capture', { amount: 999_999 }, 422)).error.code, 'amount_too_large');
+    assert.equal((await change('capture', { amount: 1000 }, 200)).json.status, 'paid');
+    assert.equal((await change('capture', {}, 422)).error.code, 'payment_intent_unexpected_state');
+    assert.equal((await change('refunds', { amount: 400, reason: 'requested_by_customer' }, 201)).json.amount, 400);
+    assert.equal((await change('refunds', { amount: 601 }, 422)).error.code, 'refund_too_large');
+  });
+
   test('a session that is not paid: cancel, expire', async () => {
     const body = { ...atHome(example('createCheckoutSession', 'chat')), mode: 'test' };
     body.cart.order_id = 'left-open';
@@ -346,7 +360,8 @@ describe('the running Worker', () => {
   const withOpenSession = async () => {
     const { json } = await sell({ ...atHome(example('createCheckoutSession', 'agent')), mode: 'test', order_id: randomUUID() }, { expect: 201 });
     const { json: own } = await call('GET', '/v1/shop');
-    return (path) => path.replace('{id}', path.startsWith('/v1/admin') ? own.id : json.id);
+    const named = { '/v1/admin': own.id, '/v1/transactions': json.transaction };
+    return (path) => path.replace('{id}', Object.entries(named).find(([start]) => path.startsWith(start))?.[1] ?? json.id);
   };
 
   /** The two bodies of a checkout with everything in them that may be. */
