@@ -1,6 +1,6 @@
 // What happens because time passes: sessions run out, authorisations lapse, debits end by themselves if asked to.
 import { settle } from './checkout.mjs';
-import { lapse } from './payments.mjs';
+import { lapse } from './intents.mjs';
 import { expireDue } from './sessions.mjs';
 
 export function tick(world, settleAfterMs) {

@@ -1,6 +1,6 @@
 // One payment: refund it, capture it, cancel it, let the bank decide.
 import { format } from '../../money.mjs';
-import { lapse } from '../../payments.mjs';
+import { lapse } from '../../intents.mjs';
 import { html, message } from '../html.mjs';
 import { eventTable } from './events.mjs';
 import { act, frame, mode, pill, table, when } from './frame.mjs';
