@@ -2,7 +2,8 @@
 import { json } from './http.mjs';
 
 const CALLS = new Set([
-  'createAccount', 'updateAccount', 'authorize', 'pay', 'confirm', 'settle', 'expire', 'deauthorize', 'cancelPayment', 'capture', 'refund', 'settleRefund', 'dispute', 'moveDispute',
+  'createAccount', 'updateAccount', 'authorize', 'pay', 'confirm', 'settle', 'expire', 'deauthorize', 'cancelPayment', 'capture', 'refund',
+  'slowRefunds', 'settleRefund', 'failRefund', 'dispute', 'moveDispute',
   'misbehave', 'clearMisbehaviour', 'holding', 'release', 'send', 'patch', 'setRedirectUris', 'setWebhooks', 'advance', 'signature',
 ]);
 const WEBHOOKS = new Set(['pause', 'resume', 'drop', 'drained']);

@@ -27,7 +27,7 @@ const DEFAULTS = {
   retryPauses: [1_000, 3_000, 9_000, 27_000], // before the 2nd … 5th attempt; Stripe takes days where we take seconds
   webhookTimeoutMs: 10_000,
   completedWaitMs: 10_000, // how long a buyer waits for the shop's 2xx before going home
-  settleAfterMs: undefined, // debits end by themselves after this time; undefined = only when told
+  settleAfterMs: undefined, // debits and slow refunds end by themselves after this time; undefined = only when told
 };
 
 export class LocalStripe {
@@ -181,25 +181,46 @@ export class LocalStripe {
     return clone(captureIntent(this.world, this.intent(id), amount === undefined ? {} : { amount_to_capture: amount }));
   }
 
-  async refund(id, params = {}) {
-    const charge = this.world.record('charge', this.intent(id).object.latest_charge);
-    if (!charge) throw new Error(`there is no charge for ${id}`);
-    return clone(refundCharge(this.world, charge, params));
+  /** The charge of a payment that went well, by the id of session, PaymentIntent or charge. */
+  charge(id) {
+    const record = this.world.record('charge', kindOf(id) === 'charge' ? id : this.intent(id).object.latest_charge);
+    if (!record) throw new Error(`there is no charge for ${id}`);
+    return record;
   }
 
-  /** The bank decides about a refund that was made with `pending: true` (or takes a done one back): 'succeeded' or 'failed'. */
+  found(kind, id) {
+    const record = this.world.record(kind, id);
+    if (!record) throw new Error(`there is no ${kind} ${id}`);
+    return record;
+  }
+
+  /** As the merchant in their Dashboard: { amount, reason, refund_application_fee, reverse_transfer, metadata, pending }. */
+  async refund(id, params = {}) {
+    return clone(refundCharge(this.world, this.charge(id), params));
+  }
+
+  /** From now on refunds of this payment, however they are made, begin `pending`; `later` is what becomes of them. */
+  async slowRefunds(id, later = 'succeeded') {
+    this.charge(id).refunds = { pending: true, later };
+  }
+
+  /** The bank decides: a pending refund 'succeeded' or 'failed', a succeeded one 'failed'. Left out: as its card or slowRefunds said. */
   async settleRefund(id, status, reason) {
-    return clone(settleRefund(this.world, this.world.record('refund', id), status, reason));
+    return clone(settleRefund(this.world, this.found('refund', id), status, reason));
+  }
+
+  async failRefund(id, reason) {
+    return this.settleRefund(id, 'failed', reason);
   }
 
   /** The buyer disputes a payment: { amount, reason, inquiry }. */
   async dispute(id, fields = {}) {
-    return clone(openDispute(this.world, this.world.record('charge', this.intent(id).object.latest_charge), fields));
+    return clone(openDispute(this.world, this.charge(id), fields));
   }
 
-  /** 'under_review', 'won', 'lost' or 'warning_closed'. */
+  /** 'under_review', 'won', 'lost'; of an inquiry 'warning_under_review', 'warning_closed', or 'needs_response' (it becomes a dispute). */
   async moveDispute(id, status) {
-    return clone(moveDispute(this.world, this.world.record('dispute', id), status));
+    return clone(moveDispute(this.world, this.found('dispute', id), status));
   }
 
   // -- trouble ---------------------------------------------------------------------------------------------------

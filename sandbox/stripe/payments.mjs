@@ -134,7 +134,7 @@ function makeCharge(world, record, method, billing, fields) {
     transfer_group: intent.transfer_group,
     ...fields,
   };
-  const kept = world.add('charge', charge, { owner, livemode });
+  const kept = world.add('charge', charge, { owner, livemode, ...(method.refunds && { refunds: method.refunds }) });
   intent.latest_charge = charge.id;
   intent.payment_method = charge.payment_method;
   return kept;
