@@ -16,6 +16,7 @@ import { refundCharge, settleRefund } from './refunds.mjs';
 import { endSession } from './sessions.mjs';
 import { moveDispute, openDispute } from './disputes.mjs';
 import { signature } from './signature.mjs';
+import { bend, thin } from './thin.mjs';
 import { Webhooks } from './webhooks.mjs';
 import { World, clone, makeKeys } from './world.mjs';
 
@@ -102,6 +103,11 @@ export class LocalStripe {
 
   setWebhooks(endpoints) {
     this.webhooks.setEndpoints(endpoints);
+  }
+
+  /** One more endpoint, e.g. { url, secret, connect: true, event_payload: 'thin', events: ['charge.refunded'] }. */
+  addWebhook(endpoint) {
+    this.webhooks.addEndpoint(endpoint);
   }
 
   /** A merchant who can be chosen on the OAuth page. */
@@ -232,6 +238,12 @@ export class LocalStripe {
   /** What is held goes on. */
   clearMisbehaviour() {
     this.misbehaviour.clear();
+    this.webhooks.misdelivery.clear();
+  }
+
+  /** Events go astray: { on: 'charge.refunded' | 'refund.*' | RegExp, how: 'lose' | 'twice' | 'late' | 'behind' | 'unheard', times, ms }. */
+  misdeliver(rule) {
+    this.webhooks.misdelivery.add(rule);
   }
 
   /** Resolves when `count` calls are held (hold_before, hold_after): what a test does then happens in the middle of them. */
@@ -250,11 +262,15 @@ export class LocalStripe {
     tick(this.world, this.options.settleAfterMs);
   }
 
-  /** Deliver by hand: an event id, or an event with whatever members a test has bent. → statuses */
+  /** Deliver by hand: an event id, or an event with whatever members a test has bent: { url, secret, times, headers, thin }. → statuses */
   async send(event, options) {
-    const whole = typeof event === 'string' ? this.world.record('event', event)?.object : event;
-    if (!whole) throw new Error(`there is no event ${event}`);
+    const whole = typeof event === 'string' ? this.found('event', event).object : event;
     return this.webhooks.send(clone(whole), options);
+  }
+
+  /** An event's thin twin, with members laid over it: thin(id, { related_object: { url: 'https://elsewhere.example/' } }). Deliver it with send. */
+  thin(event, members) {
+    return bend(thin(typeof event === 'string' ? this.found('event', event).object : event), members);
   }
 
   signature(payload, secret, t) {
