@@ -17,6 +17,7 @@ function looks(stripe, name) {
   switch (name) {
     case 'health': return { status: 'ok', url: stripe.url };
     case 'books': return stripe.books();
+    case 'payments': return stripe.payments();
     case 'requests': return stripe.requests.map(withoutSecrets);
     case 'deliveries': return stripe.webhooks.deliveries.map(({ event, ...rest }) => ({ ...rest, event: event.id }));
     case 'misbehaviour': return stripe.misbehaviour.rules.map(readable);

@@ -1,6 +1,7 @@
 // The local Stripe: `startStripe()` for npm start and for the tests. See README.md.
 import { Api } from './api.mjs';
 import { showAccount, updateAccount } from './accounts.mjs';
+import { books, payments } from './books.mjs';
 import { answerBank, attempt, defaultBuyer, settle } from './checkout.mjs';
 import { startClock, tick } from './clock.mjs';
 import { control } from './control.mjs';
@@ -281,19 +282,12 @@ export class LocalStripe {
 
   /** Plain copies of everything; `account` is the owner, since Stripe's objects do not name it. */
   books() {
-    const all = (kind, more = () => ({})) => [...this.world.table(kind).values()].map((record) => ({ account: record.owner, ...clone(record.object), ...more(record) }));
-    return {
-      sessions: all('checkout.session', (record) => ({ line_items: clone(record.lines) })),
-      payment_intents: all('payment_intent'),
-      charges: all('charge'),
-      refunds: all('refund'),
-      disputes: all('dispute'),
-      application_fees: all('application_fee', (record) => ({ account: record.object.account })),
-      transfers: all('transfer'),
-      events: [...this.world.table('event').values()].map((record) => clone(record.object)),
-      accounts: [...this.world.table('account').values()].map((record) => showAccount(record.object)),
-      connections: [...this.world.connections.values()].map(({ account, livemode, scope, since }) => ({ account, livemode, scope, since })),
-    };
+    return books(this.world);
+  }
+
+  /** One row for each PaymentIntent with all that became of its money; or only those of one cc_transaction. See books.mjs. */
+  payments(transaction) {
+    return payments(this.world).filter((row) => transaction === undefined || row.cc_transaction === transaction);
   }
 
   /** Bends an object without telling anybody, e.g. to play a wrong payment. */
