@@ -2,8 +2,8 @@
 export const FAULTS = {
   lose: 'never sent',
   twice: 'sent twice at the same moment',
-  late: 'sent after a while (`ms`)',
-  behind: 'sent after the next event to the same endpoint (after `ms` if none comes)',
+  late: 'sent after a while',
+  behind: 'sent after the next event to the same endpoint',
   unheard: 'sent, but the answer is lost on the way: sent again after the usual pause',
 };
 
@@ -12,7 +12,10 @@ export class Misdelivery {
     this.rules = [];
   }
 
-  /** `on`: a type ('charge.refunded', 'refund.*') or a RegExp; nothing = every event. `times` = Infinity: until called off. */
+  /**
+   * `on`: a type ('charge.refunded', 'refund.*') or a RegExp; nothing = every event. `times` = Infinity: until called off.
+   * `ms`: how late is late, and how long `behind` waits for another event at most.
+   */
   add({ on, how, times = 1, ms = 2_000 }) {
     if (!Object.hasOwn(FAULTS, how)) throw new Error(`misdeliver: how is one of ${Object.keys(FAULTS).join(', ')}`);
     const rule = { on, how, left: times, ms };
