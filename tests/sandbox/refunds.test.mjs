@@ -120,6 +120,30 @@ describe('Refunds', () => {
     assert.equal((await charge(intent)).refunds.data.length, 5);
   });
 
+  test('found from the other end: the session by its payment, and everything below it in one call', async () => {
+    const intent = await paid();
+    await refund(intent, { amount: 70 });
+    const { body } = await call('GET', '/v1/checkout/sessions', { payment_intent: intent.id, expand: ['data.payment_intent.latest_charge.refunds'] }, { account: shop });
+    assert.equal(body.data.length, 1);
+    const { latest_charge: seen } = body.data[0].payment_intent;
+    assert.deepEqual([body.data[0].payment_intent.id, seen.amount_refunded, seen.refunds.data.map(({ amount }) => amount)], [intent.id, 70, [70]]);
+    assert.equal((await call('GET', '/v1/checkout/sessions', { payment_intent: intent.id }, { account: await merchant() })).body.data.length, 0);
+  });
+
+  test('trouble while a refund is made: done or not, the key finds it, and the books have it once', async () => {
+    const intent = await paid();
+    const given = () => stripe.payments().find((row) => row.payment_intent === intent.id).amount_refunded;
+    for (const [how, status, done, again] of [['500', 500, 0, 200], ['429', 429, 0, 200], ['500_after', 500, 100, 500], ['drop_before', null, 0, 200], ['drop_after', null, 100, 200]]) {
+      const before_ = given();
+      stripe.misbehave({ on: 'POST /v1/refunds', how });
+      const first = await refund(intent, { amount: 100 }, { key: `trouble-${how}` }).catch(() => ({ status: null }));
+      assert.deepEqual([first.status, given() - before_], [status, done], how);
+      const second = await refund(intent, { amount: 100 }, { key: `trouble-${how}` });
+      assert.deepEqual([second.status, second.headers.get('idempotent-replayed')], [again, done ? 'true' : null], how);
+      assert.equal(given() - before_, 100, how);
+    }
+  });
+
   // -- refunds that end later than they begin ------------------------------------------------------------------------
 
   test('Stripe\'s card for slow refunds: pending, then what the bank says', async () => {
