@@ -88,7 +88,7 @@ export function refundCharge(world, chargeRecord, { pending, ...params } = {}) {
 
 /**
  * What the bank makes of a refund in the end: of a pending one 'succeeded' or 'failed', of a succeeded one 'failed'.
- * A failed one's money is the merchant's again; fee and transfer stay as they are, since Stripe leaves both to the platform.
+ * A failed one's money is the merchant's again. That fee and transfer stay as they are is our reading (README).
  */
 export function settleRefund(world, record, status = record.later, failure_reason = 'expired_or_canceled_card') {
   const refund = record.object;
