@@ -33,15 +33,31 @@ export function showAccount(account) {
   };
 }
 
+/** What differs between two looks at an object, as an event's `previous_attributes` show it: the old values. */
+function changedFrom(before, after) {
+  const was = {};
+  for (const [name, value] of Object.entries(before)) {
+    if (JSON.stringify(value) === JSON.stringify(after[name])) continue;
+    was[name] = typeof value === 'object' && value !== null && !Array.isArray(value) ? changedFrom(value, after[name] ?? {}) : value;
+  }
+  return was;
+}
+
+const CHANGEABLE = ['name', 'email', 'country', 'url', 'default_currency', 'charges_enabled', 'details_submitted', 'payouts_enabled'];
+
+/** Onboarding goes on, or Stripe puts a stop to it: charges_enabled, details_submitted, … Told wherever the account is connected. */
 export function updateAccount(world, id, fields) {
   const record = world.record('account', id);
   if (!record) throw new Error(`no such account: ${id}`);
+  for (const name of Object.keys(fields)) if (!CHANGEABLE.includes(name)) throw new Error(`updateAccount: ${name} is none of ${CHANGEABLE.join(', ')}`);
+  const before = showAccount(record.object);
   Object.assign(record.object, fields);
+  const after = showAccount(record.object);
   world.changed();
   for (const livemode of [false, true]) {
-    if (world.connection(id, livemode)) world.emit('account.updated', showAccount(record.object), { owner: id, livemode });
+    if (world.connection(id, livemode)) world.emit('account.updated', after, { owner: id, livemode }, changedFrom(before, after));
   }
-  return showAccount(record.object);
+  return after;
 }
 
 export const operations = {

@@ -10,15 +10,15 @@ import { decodeForm, decodeQuery, mediaType } from './form.mjs';
 import { json } from './http.mjs';
 import { claim } from './idempotency.mjs';
 import { newId } from './ids.mjs';
+import * as intents from './intents.mjs';
 import * as oauth from './oauth.mjs';
 import { parameters } from './parameters.mjs';
-import * as payments from './payments.mjs';
 import * as refunds from './refunds.mjs';
 import * as sessions from './sessions.mjs';
 import { API_VERSION } from './world.mjs';
 
 /** Every operation that is served: a new family of objects is a new file here. */
-const operations = Object.assign({}, ...[accounts, disputes, events, oauth, payments, refunds, sessions].map((file) => file.operations));
+const operations = Object.assign({}, ...[accounts, disputes, events, intents, oauth, refunds, sessions].map((file) => file.operations));
 
 export const VERSIONS = new Set([API_VERSION]);
 

@@ -1,6 +1,7 @@
-// What happens because time passes: sessions run out, authorisations lapse, debits end by themselves if asked to.
+// What happens because time passes: sessions run out, authorisations lapse, debits and refunds end by themselves if asked to.
 import { settle } from './checkout.mjs';
-import { lapse } from './payments.mjs';
+import { lapse } from './intents.mjs';
+import { settleRefund } from './refunds.mjs';
 import { expireDue } from './sessions.mjs';
 
 export function tick(world, settleAfterMs) {
@@ -12,6 +13,10 @@ export function tick(world, settleAfterMs) {
     if (world.now() >= started + settleAfterMs / 1000) settle(world, record);
   }
   for (const record of world.table('payment_intent').values()) lapse(world, record);
+  if (settleAfterMs === undefined) return;
+  for (const record of world.table('refund').values()) {
+    if (record.later && world.now() >= record.object.created + settleAfterMs / 1000) settleRefund(world, record);
+  }
 }
 
 /** Looks once a second; never keeps the process alive. */

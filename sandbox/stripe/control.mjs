@@ -2,21 +2,26 @@
 import { json } from './http.mjs';
 
 const CALLS = new Set([
-  'createAccount', 'updateAccount', 'authorize', 'pay', 'confirm', 'settle', 'expire', 'deauthorize', 'cancelPayment', 'capture', 'refund', 'settleRefund', 'dispute', 'moveDispute',
-  'misbehave', 'clearMisbehaviour', 'holding', 'release', 'send', 'patch', 'setRedirectUris', 'setWebhooks', 'advance', 'signature',
+  'createAccount', 'updateAccount', 'authorize', 'pay', 'confirm', 'settle', 'expire', 'deauthorize', 'cancelPayment', 'capture', 'refund',
+  'slowRefunds', 'settleRefund', 'failRefund', 'dispute', 'moveDispute',
+  'misbehave', 'clearMisbehaviour', 'holding', 'release', 'misdeliver', 'send', 'thin', 'patch', 'setRedirectUris', 'setWebhooks', 'addWebhook', 'advance', 'signature',
 ]);
-const WEBHOOKS = new Set(['pause', 'resume', 'drop', 'drained']);
+const WEBHOOKS = new Set(['pause', 'resume', 'deliver', 'drop', 'drained']);
 
 /** Requests without what opens doors: the control is for looking, and people paste what they see. */
 const withoutSecrets = (request) => ({ ...request, headers: { ...request.headers, ...(request.headers.authorization && { authorization: '***' }) } });
+
+const readable = (rule) => ({ ...rule, on: rule.on && String(rule.on) });
 
 function looks(stripe, name) {
   switch (name) {
     case 'health': return { status: 'ok', url: stripe.url };
     case 'books': return stripe.books();
+    case 'payments': return stripe.payments();
     case 'requests': return stripe.requests.map(withoutSecrets);
     case 'deliveries': return stripe.webhooks.deliveries.map(({ event, ...rest }) => ({ ...rest, event: event.id }));
-    case 'misbehaviour': return stripe.misbehaviour.rules.map((rule) => ({ ...rule, on: rule.on && String(rule.on) }));
+    case 'misbehaviour': return stripe.misbehaviour.rules.map(readable);
+    case 'misdelivery': return stripe.webhooks.misdelivery.rules.map(readable);
     default: return undefined;
   }
 }
@@ -46,7 +51,7 @@ export async function control(stripe, request, url, body) {
   try {
     const [group, call] = name.split('/');
     let result;
-    if (group === 'webhooks' && WEBHOOKS.has(call)) result = await stripe.webhooks[call]();
+    if (group === 'webhooks' && WEBHOOKS.has(call)) result = await stripe.webhooks[call](...args);
     else if (CALLS.has(name)) result = await stripe[name](...revive(args));
     else return json(404, { error: { message: `There is no ${name} here.` } });
     return json(200, { result: result ?? null });

@@ -1,21 +1,23 @@
 // The local Stripe: `startStripe()` for npm start and for the tests. See README.md.
 import { Api } from './api.mjs';
 import { showAccount, updateAccount } from './accounts.mjs';
+import { books, payments } from './books.mjs';
 import { answerBank, attempt, defaultBuyer, settle } from './checkout.mjs';
 import { startClock, tick } from './clock.mjs';
 import { control } from './control.mjs';
 import { decodeQuery } from './form.mjs';
 import { closeServers, isLocalHost, json, openServers, readBody, send as reply } from './http.mjs';
 import { kindOf } from './ids.mjs';
+import { cancelByHand, captureIntent } from './intents.mjs';
 import { Misbehaviour } from './misbehave.mjs';
 import { approve, deny, newMerchant, readAuthorize } from './oauth.mjs';
 import { pages } from './pages/index.mjs';
-import { cancelByHand, captureIntent } from './payments.mjs';
 import { keepState, readState } from './persist.mjs';
 import { refundCharge, settleRefund } from './refunds.mjs';
 import { endSession } from './sessions.mjs';
 import { moveDispute, openDispute } from './disputes.mjs';
 import { signature } from './signature.mjs';
+import { bend, thin } from './thin.mjs';
 import { Webhooks } from './webhooks.mjs';
 import { World, clone, makeKeys } from './world.mjs';
 
@@ -27,7 +29,7 @@ const DEFAULTS = {
   retryPauses: [1_000, 3_000, 9_000, 27_000], // before the 2nd … 5th attempt; Stripe takes days where we take seconds
   webhookTimeoutMs: 10_000,
   completedWaitMs: 10_000, // how long a buyer waits for the shop's 2xx before going home
-  settleAfterMs: undefined, // debits end by themselves after this time; undefined = only when told
+  settleAfterMs: undefined, // debits and slow refunds end by themselves after this time; undefined = only when told
 };
 
 export class LocalStripe {
@@ -102,6 +104,11 @@ export class LocalStripe {
 
   setWebhooks(endpoints) {
     this.webhooks.setEndpoints(endpoints);
+  }
+
+  /** One more endpoint, e.g. { url, secret, connect: true, event_payload: 'thin', events: ['charge.refunded'] }. */
+  addWebhook(endpoint) {
+    this.webhooks.addEndpoint(endpoint);
   }
 
   /** A merchant who can be chosen on the OAuth page. */
@@ -181,25 +188,46 @@ export class LocalStripe {
     return clone(captureIntent(this.world, this.intent(id), amount === undefined ? {} : { amount_to_capture: amount }));
   }
 
-  async refund(id, params = {}) {
-    const charge = this.world.record('charge', this.intent(id).object.latest_charge);
-    if (!charge) throw new Error(`there is no charge for ${id}`);
-    return clone(refundCharge(this.world, charge, params));
+  /** The charge of a payment that went well, by the id of session, PaymentIntent or charge. */
+  charge(id) {
+    const record = this.world.record('charge', kindOf(id) === 'charge' ? id : this.intent(id).object.latest_charge);
+    if (!record) throw new Error(`there is no charge for ${id}`);
+    return record;
   }
 
-  /** The bank decides about a refund that was made with `pending: true` (or takes a done one back): 'succeeded' or 'failed'. */
+  found(kind, id) {
+    const record = this.world.record(kind, id);
+    if (!record) throw new Error(`there is no ${kind} ${id}`);
+    return record;
+  }
+
+  /** As the merchant in their Dashboard: { amount, reason, refund_application_fee, reverse_transfer, metadata, pending }. */
+  async refund(id, params = {}) {
+    return clone(refundCharge(this.world, this.charge(id), params));
+  }
+
+  /** From now on refunds of this payment, however they are made, begin `pending`; `later` is what becomes of them. */
+  async slowRefunds(id, later = 'succeeded') {
+    this.charge(id).refunds = { pending: true, later };
+  }
+
+  /** The bank decides: a pending refund 'succeeded' or 'failed', a succeeded one 'failed'. Left out: as its card or slowRefunds said. */
   async settleRefund(id, status, reason) {
-    return clone(settleRefund(this.world, this.world.record('refund', id), status, reason));
+    return clone(settleRefund(this.world, this.found('refund', id), status, reason));
+  }
+
+  async failRefund(id, reason) {
+    return this.settleRefund(id, 'failed', reason);
   }
 
   /** The buyer disputes a payment: { amount, reason, inquiry }. */
   async dispute(id, fields = {}) {
-    return clone(openDispute(this.world, this.world.record('charge', this.intent(id).object.latest_charge), fields));
+    return clone(openDispute(this.world, this.charge(id), fields));
   }
 
-  /** 'under_review', 'won', 'lost' or 'warning_closed'. */
+  /** 'under_review', 'won', 'lost'; of an inquiry 'warning_under_review', 'warning_closed', or 'needs_response' (it becomes a dispute). */
   async moveDispute(id, status) {
-    return clone(moveDispute(this.world, this.world.record('dispute', id), status));
+    return clone(moveDispute(this.world, this.found('dispute', id), status));
   }
 
   // -- trouble ---------------------------------------------------------------------------------------------------
@@ -211,6 +239,12 @@ export class LocalStripe {
   /** What is held goes on. */
   clearMisbehaviour() {
     this.misbehaviour.clear();
+    this.webhooks.misdelivery.clear();
+  }
+
+  /** Events go astray: { on: 'charge.refunded' | 'refund.*' | RegExp, how: 'lose' | 'twice' | 'late' | 'behind' | 'unheard', times, ms }. */
+  misdeliver(rule) {
+    this.webhooks.misdelivery.add(rule);
   }
 
   /** Resolves when `count` calls are held (hold_before, hold_after): what a test does then happens in the middle of them. */
@@ -229,11 +263,15 @@ export class LocalStripe {
     tick(this.world, this.options.settleAfterMs);
   }
 
-  /** Deliver by hand: an event id, or an event with whatever members a test has bent. → statuses */
+  /** Deliver by hand: an event id, or an event with whatever members a test has bent: { url, secret, times, headers, thin }. → statuses */
   async send(event, options) {
-    const whole = typeof event === 'string' ? this.world.record('event', event)?.object : event;
-    if (!whole) throw new Error(`there is no event ${event}`);
+    const whole = typeof event === 'string' ? this.found('event', event).object : event;
     return this.webhooks.send(clone(whole), options);
+  }
+
+  /** An event's thin twin, with members laid over it: thin(id, { related_object: { url: 'https://elsewhere.example/' } }). Deliver it with send. */
+  thin(event, members) {
+    return bend(thin(typeof event === 'string' ? this.found('event', event).object : event), members);
   }
 
   signature(payload, secret, t) {
@@ -244,19 +282,12 @@ export class LocalStripe {
 
   /** Plain copies of everything; `account` is the owner, since Stripe's objects do not name it. */
   books() {
-    const all = (kind, more = () => ({})) => [...this.world.table(kind).values()].map((record) => ({ account: record.owner, ...clone(record.object), ...more(record) }));
-    return {
-      sessions: all('checkout.session', (record) => ({ line_items: clone(record.lines) })),
-      payment_intents: all('payment_intent'),
-      charges: all('charge'),
-      refunds: all('refund'),
-      disputes: all('dispute'),
-      application_fees: all('application_fee', (record) => ({ account: record.object.account })),
-      transfers: all('transfer'),
-      events: [...this.world.table('event').values()].map((record) => clone(record.object)),
-      accounts: [...this.world.table('account').values()].map((record) => showAccount(record.object)),
-      connections: [...this.world.connections.values()].map(({ account, livemode, scope, since }) => ({ account, livemode, scope, since })),
-    };
+    return books(this.world);
+  }
+
+  /** One row for each PaymentIntent with all that became of its money; or only those of one cc_transaction. See books.mjs. */
+  payments(transaction) {
+    return payments(this.world).filter((row) => transaction === undefined || row.cc_transaction === transaction);
   }
 
   /** Bends an object without telling anybody, e.g. to play a wrong payment. */

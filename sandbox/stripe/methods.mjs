@@ -8,6 +8,9 @@ export const CARDS = {
   '4000000000000069': { brand: 'visa', outcome: 'declined', code: 'expired_card', decline_code: 'expired_card', what: 'has expired', message: 'Your card has expired.' },
   '4000000000000127': { brand: 'visa', outcome: 'declined', code: 'incorrect_cvc', decline_code: 'incorrect_cvc', what: 'fails the CVC check', message: 'Your card\'s security code is incorrect.' },
   '4000000000000119': { brand: 'visa', outcome: 'declined', code: 'processing_error', decline_code: 'processing_error', what: 'fails while processing', message: 'An error occurred while processing your card. Try again in a little while.' },
+  // Stripe's own numbers for refunds that end later than they begin.
+  '4000000000007726': { brand: 'visa', outcome: 'succeeds', what: 'succeeds; refunds wait for the bank, then succeed', refunds: { pending: true, later: 'succeeded' } },
+  '4000000000005126': { brand: 'visa', outcome: 'succeeds', what: 'succeeds; refunds succeed, then fail', refunds: { pending: false, later: 'failed' } },
   '4000002500003155': { brand: 'visa', outcome: 'confirm', what: 'asks for a confirmation by the bank (3D Secure)' },
 };
 

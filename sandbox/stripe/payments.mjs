@@ -1,23 +1,13 @@
-// PaymentIntents and their charges: the state machine, and the operations on it.
-import { StripeError, invalid } from './errors.mjs';
+// PaymentIntents and their charges: how they are made and what a payment makes of them. What is done to them by hand is in intents.mjs.
+import { invalid } from './errors.mjs';
 import { newId, random } from './ids.mjs';
-import { page, within } from './lists.mjs';
 import { bankDebit } from './methods.mjs';
-import { clone } from './world.mjs';
 
 const WEEK = 7 * 24 * 60 * 60;
 
 export function checkFee(fee, amount, param) {
   if (fee < 0) throw invalid('Invalid non-negative integer', { param, code: 'parameter_invalid_integer' });
   if (fee > amount) throw invalid(`The application fee (${fee}) cannot be more than the amount (${amount}).`, { param });
-}
-
-/** What the operation needs is not what the intent is: refused, and kept under the key, since the work had begun. */
-function wrongState(intent, what) {
-  return new StripeError(400, {
-    executed: true, code: 'payment_intent_unexpected_state', payment_intent: clone(intent),
-    message: `This PaymentIntent cannot be ${what}: its status is ${intent.status}.`,
-  });
 }
 
 // -- making --------------------------------------------------------------------------------------------------------
@@ -144,7 +134,7 @@ function makeCharge(world, record, method, billing, fields) {
     transfer_group: intent.transfer_group,
     ...fields,
   };
-  const kept = world.add('charge', charge, { owner, livemode });
+  const kept = world.add('charge', charge, { owner, livemode, ...(method.refunds && { refunds: method.refunds }) });
   intent.latest_charge = charge.id;
   intent.payment_method = charge.payment_method;
   return kept;
@@ -153,7 +143,7 @@ function makeCharge(world, record, method, billing, fields) {
 // -- moving --------------------------------------------------------------------------------------------------------
 
 /** Money has arrived (or is captured): fee, transfer, figures. */
-function collect(world, record, charge, amount) {
+export function collect(world, record, charge, amount) {
   const { object: intent, owner, livemode } = record;
   intent.status = 'succeeded';
   intent.amount_received = amount;
@@ -166,7 +156,7 @@ function collect(world, record, charge, amount) {
   const destination = intent.transfer_data?.destination;
   if (destination) {
     const transfer = {
-      id: newId('transfer'), object: 'transfer', amount: intent.transfer_data.amount ?? amount, amount_reversed: 0, created: world.now(),
+      id: newId('transfer'), object: 'transfer', amount: Math.min(intent.transfer_data.amount ?? amount, amount), amount_reversed: 0, created: world.now(),
       currency: intent.currency, destination, livemode, metadata: {}, reversed: false, source_transaction: charge.object.id,
     };
     world.add('transfer', transfer, { owner, livemode });
@@ -257,98 +247,3 @@ export function endDebit(world, record, result) {
   world.emit('charge.failed', charge.object, charge);
   world.emit('payment_intent.payment_failed', record.object, record);
 }
-
-export function cancelIntent(world, record, reason = null) {
-  const intent = record.object;
-  const charge = intent.status === 'requires_capture' ? world.record('charge', intent.latest_charge) : null;
-  Object.assign(intent, { status: 'canceled', canceled_at: world.now(), cancellation_reason: reason, amount_capturable: 0, next_action: null });
-  if (charge) {
-    // What was only reserved is released; Stripe shows it on the charge as refunded although nothing was captured.
-    Object.assign(charge.object, { refunded: true, amount_refunded: charge.object.amount });
-    world.emit('charge.refunded', charge.object, charge);
-  }
-  world.emit('payment_intent.canceled', intent, record);
-  return intent;
-}
-
-/** An authorisation that nobody captured lapses; called by the clock's tick. */
-export function lapse(world, record) {
-  if (record.object.status !== 'requires_capture') return;
-  const before = world.record('charge', record.object.latest_charge)?.object.payment_method_details.card?.capture_before;
-  if (before && before <= world.now()) cancelIntent(world, record, 'automatic');
-}
-
-/** Capture and cancel, for the API and for the Dashboard alike. */
-export function captureIntent(world, record, params = {}) {
-  const intent = record.object;
-  if (intent.status !== 'requires_capture') throw wrongState(intent, 'captured');
-  const amount = params.amount_to_capture ?? intent.amount_capturable;
-  if (amount < 1) throw invalid('Invalid positive integer', { param: 'amount_to_capture', code: 'parameter_invalid_integer' });
-  if (amount > intent.amount_capturable) {
-    throw invalid(`${amount} is more than can be captured (${intent.amount_capturable}).`, { param: 'amount_to_capture', code: 'amount_too_large' });
-  }
-  const fee = params.application_fee_amount;
-  if (fee !== undefined) {
-    if (!intent.application && !intent.transfer_data) throw invalid('There is no connected account to take a fee from.', { param: 'application_fee_amount' });
-    checkFee(fee, amount, 'application_fee_amount');
-    intent.application_fee_amount = fee;
-  } else if (intent.application_fee_amount !== null) {
-    intent.application_fee_amount = Math.min(intent.application_fee_amount, amount);
-  }
-  if (params.transfer_data?.amount !== undefined && intent.transfer_data) intent.transfer_data.amount = params.transfer_data.amount;
-  if (params.metadata !== undefined) mergeMetadata(intent, params.metadata);
-  if (params.statement_descriptor) intent.statement_descriptor = params.statement_descriptor;
-  const charge = world.record('charge', intent.latest_charge);
-  collect(world, record, charge, amount);
-  const session = record.session && world.record('checkout.session', record.session);
-  if (session) session.object.payment_status = 'paid';
-  world.emit('charge.captured', charge.object, charge);
-  world.emit('payment_intent.succeeded', intent, record);
-  return intent;
-}
-
-export function cancelByHand(world, record, reason) {
-  const intent = record.object;
-  const session = record.session && world.record('checkout.session', record.session);
-  if (session?.object.status === 'open') {
-    throw new StripeError(400, {
-      executed: true, code: 'payment_intent_unexpected_state', payment_intent: clone(intent),
-      message: 'This PaymentIntent belongs to an open Checkout Session: expire the session instead.',
-    });
-  }
-  if (!/^requires_/.test(intent.status)) throw wrongState(intent, 'canceled');
-  return cancelIntent(world, record, reason ?? null);
-}
-
-export function mergeMetadata(object, metadata) {
-  if (metadata === '') {
-    object.metadata = {};
-    return;
-  }
-  for (const [name, value] of Object.entries(metadata)) {
-    if (value === '') delete object.metadata[name];
-    else object.metadata[name] = value;
-  }
-}
-
-// -- operations ----------------------------------------------------------------------------------------------------
-
-const own = (context) => context.world.find('payment_intent', context.path.intent, context.scope, 'intent');
-
-export const operations = {
-  'GET /v1/payment_intents': ({ world, params, scope }) => {
-    const items = world.list('payment_intent', scope).map((record) => record.object).filter((intent) => within(intent.created, params.created));
-    return clone(page(items, params, '/v1/payment_intents', 'payment_intent'));
-  },
-  'GET /v1/payment_intents/{intent}': (context) => {
-    const intent = own(context).object;
-    const secret = context.params.client_secret;
-    if (secret !== undefined && secret !== intent.client_secret) {
-      throw invalid('This client_secret is not the one of the PaymentIntent.', { param: 'client_secret', code: 'payment_intent_invalid_parameter' });
-    }
-    return clone(intent);
-  },
-  'POST /v1/payment_intents/{intent}/capture': (context) => clone(captureIntent(context.world, own(context), context.params)),
-  'POST /v1/payment_intents/{intent}/cancel': (context) => clone(cancelByHand(context.world, own(context), context.params.cancellation_reason)),
-  'GET /v1/charges/{charge}': ({ world, path, scope }) => clone(world.find('charge', path.charge, scope, 'charge').object),
-};

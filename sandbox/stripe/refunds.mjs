@@ -1,8 +1,9 @@
 // Refunds: never more than is left, the application fee back in proportion, the transfer reversed on request.
+import { isChargedBack } from './disputes.mjs';
 import { StripeError, invalid, missing } from './errors.mjs';
 import { newId } from './ids.mjs';
 import { page, within } from './lists.mjs';
-import { share } from './money.mjs';
+import { format, share } from './money.mjs';
 import { clone } from './world.mjs';
 
 function refundFee(world, charge, refund) {
@@ -28,55 +29,74 @@ function reverseTransfer(world, charge, refund) {
   refund.object.transfer_reversal = newId('transfer_reversal');
 }
 
-/** For the API, the Dashboard and the tests alike. */
-export function refundCharge(world, chargeRecord, params = {}) {
-  const charge = chargeRecord.object;
+const refusal = (message, more = {}) => new StripeError(400, { executed: true, message, ...more });
+
+/** Refuses what Stripe refuses, in its words. → the amount */
+function checkRefund(world, charge, params) {
+  if (!charge.captured) throw refusal('This payment has no captured charge that could be refunded; cancel it instead.');
+  if (isChargedBack(world, charge)) throw refusal(`Charge ${charge.id} has been charged back; cannot issue a refund.`, { code: 'charge_disputed' });
   const left = charge.amount_captured - charge.amount_refunded;
-  if (!charge.captured) {
-    throw new StripeError(400, { executed: true, message: 'This payment has no captured charge that could be refunded; cancel it instead.' });
-  }
-  if (left <= 0) {
-    throw new StripeError(400, { executed: true, code: 'charge_already_refunded', message: `Charge ${charge.id} has already been refunded.` });
-  }
+  if (left <= 0) throw refusal(`Charge ${charge.id} has already been refunded.`, { code: 'charge_already_refunded' });
   const amount = params.amount ?? left;
   if (amount < 1) throw invalid('Invalid positive integer', { param: 'amount', code: 'parameter_invalid_integer' });
   if (amount > left) {
-    throw new StripeError(400, { executed: true, param: 'amount', message: `The refund (${amount}) is more than what is left of the charge (${left}).` });
+    const than = charge.amount_refunded > 0 ? 'unrefunded amount on charge' : 'charge amount';
+    throw refusal(`Refund amount (${format(amount, charge.currency)}) is greater than ${than} (${format(left, charge.currency)})`, { param: 'amount' });
   }
   if (params.refund_application_fee && !charge.application_fee) {
-    throw invalid('There is no application fee to give back.', { param: 'refund_application_fee' });
+    throw invalid(`Attempting to refund_application_fee on ${charge.id}, but it has no application fee`, { param: 'refund_application_fee' });
   }
   if (params.reverse_transfer && !charge.transfer) {
-    throw invalid('There is no transfer to reverse.', { param: 'reverse_transfer' });
+    throw invalid(`Cannot reverse transfer on charge ${charge.id}: it has no associated transfer`, { param: 'reverse_transfer' });
   }
-  const { owner, livemode } = chargeRecord;
+  return amount;
+}
+
+/** The bank's reference, which Stripe learns of a little after it has sent the refund. */
+function referTo(world, record) {
+  const { card } = record.object.destination_details;
+  if (!card) return;
+  const was = card.reference_status;
+  Object.assign(card, { reference: String(Math.floor(1e10 * Math.random())), reference_status: 'available' });
+  world.emit('refund.updated', record.object, record, { destination_details: { card: { reference_status: was } } });
+}
+
+/** For the API, the Dashboard and the tests alike; `pending` is the stand-in's own. */
+export function refundCharge(world, chargeRecord, { pending, ...params } = {}) {
+  const charge = chargeRecord.object;
+  const amount = checkRefund(world, charge, params);
+  const { owner, livemode, refunds: fate } = chargeRecord;
+  const waits = pending ?? fate?.pending ?? false;
+  const kind = charge.payment_method_details.type;
   charge.amount_refunded += amount;
   charge.refunded = charge.amount_refunded === charge.amount_captured;
-  const kind = charge.payment_method_details.type;
+  // The payment's metadata is not copied: a refund says whose it is by `charge` and `payment_intent` only.
   const record = world.add('refund', {
     id: newId('refund'), object: 'refund', amount, balance_transaction: null, charge: charge.id, created: world.now(), currency: charge.currency,
     destination_details: { type: kind, ...(kind === 'card' && { card: { reference_status: 'pending', reference_type: 'acquirer_reference_number', type: 'refund' } }) },
     metadata: Object.fromEntries(Object.entries(params.metadata || {}).filter(([, value]) => value !== '')),
-    payment_intent: charge.payment_intent, reason: params.reason ?? null, receipt_number: null, source_transfer_reversal: null,
-    status: params.pending ? 'pending' : 'succeeded', transfer_reversal: null,
-  }, { owner, livemode });
+    payment_intent: charge.payment_intent, ...(waits && { pending_reason: 'processing' }), reason: params.reason ?? null, receipt_number: null,
+    source_transfer_reversal: null, status: waits ? 'pending' : 'succeeded', transfer_reversal: null,
+  }, { owner, livemode, later: fate?.later ?? (waits ? 'succeeded' : undefined) });
   if (params.refund_application_fee) refundFee(world, charge, record);
   if (params.reverse_transfer) reverseTransfer(world, charge, record);
   world.emit('refund.created', record.object, record);
-  if (kind === 'card' && !params.pending) {
-    const was = record.object.destination_details.card.reference_status;
-    Object.assign(record.object.destination_details.card, { reference: String(Math.floor(1e10 * Math.random())), reference_status: 'available' });
-    world.emit('refund.updated', record.object, record, { destination_details: { card: { reference_status: was } } });
-  }
+  if (!waits) referTo(world, record);
   world.emit('charge.refunded', charge, chargeRecord);
   return record.object;
 }
 
-/** What the bank makes of a refund in the end. One that fails goes back: the money is the merchant's again. */
-export function settleRefund(world, record, status, failure_reason = 'expired_or_canceled_card') {
+/**
+ * What the bank makes of a refund in the end: of a pending one 'succeeded' or 'failed', of a succeeded one 'failed'.
+ * A failed one's money is the merchant's again. That fee and transfer stay as they are is our reading (README).
+ */
+export function settleRefund(world, record, status = record.later, failure_reason = 'expired_or_canceled_card') {
   const refund = record.object;
-  if (status === 'failed' ? refund.status === 'failed' : refund.status !== 'pending') throw new Error(`the refund is ${refund.status} already`);
-  const was = refund.status;
+  if (!['succeeded', 'failed'].includes(status)) throw new Error(`settleRefund: 'succeeded' or 'failed', not ${status}`);
+  if (refund.status === 'failed' || (refund.status === 'succeeded' && status === 'succeeded')) throw new Error(`the refund is ${refund.status} already`);
+  const was = { status: refund.status, ...(refund.pending_reason && { pending_reason: refund.pending_reason }) };
+  delete record.later;
+  delete refund.pending_reason;
   refund.status = status;
   if (status === 'failed') {
     refund.failure_reason = failure_reason;
@@ -84,8 +104,8 @@ export function settleRefund(world, record, status, failure_reason = 'expired_or
     charge.object.amount_refunded -= refund.amount;
     charge.object.refunded = false;
   }
-  world.emit('refund.updated', refund, record, { status: was });
-  if (status === 'failed') world.emit('refund.failed', refund, record, { status: was });
+  world.emit('refund.updated', refund, record, was);
+  if (status === 'failed') world.emit('refund.failed', refund, record, was);
   return refund;
 }
 
@@ -96,7 +116,7 @@ function create({ world, params, scope }) {
     const intent = world.find('payment_intent', params.payment_intent, scope, 'payment_intent').object;
     if (params.charge && params.charge !== intent.latest_charge) throw invalid('The charge is not of this PaymentIntent.', { param: 'charge' });
     id = intent.latest_charge;
-    if (!id) throw new StripeError(400, { executed: true, message: `PaymentIntent ${intent.id} has no charge that could be refunded.` });
+    if (!id) throw refusal(`PaymentIntent ${intent.id} has no charge that could be refunded.`);
   }
   return clone(refundCharge(world, world.find('charge', id, scope, 'charge'), params));
 }

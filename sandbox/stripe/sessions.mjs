@@ -1,10 +1,11 @@
 // Checkout Sessions: made from the form, shown to the API, ended by time or by hand.
 import { StripeError, invalid, missing } from './errors.mjs';
 import { newId } from './ids.mjs';
+import { cancelIntent } from './intents.mjs';
 import { page, within } from './lists.mjs';
 import { MAXIMUM_CARD, MINIMUM, format, isWhole, lineTotal, parseDecimal, printDecimal, scale, step, tax } from './money.mjs';
 import { bankDebit } from './methods.mjs';
-import { cancelIntent, checkFee } from './payments.mjs';
+import { checkFee } from './payments.mjs';
 import { clone } from './world.mjs';
 
 const HALF_HOUR = 30 * 60;

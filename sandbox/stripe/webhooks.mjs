@@ -1,62 +1,35 @@
 // Sends events to the endpoints: signed, in no promised order, again after growing pauses until a 2xx comes.
-import http from 'node:http';
-import https from 'node:https';
+import { Misdelivery } from './misdeliver.mjs';
+import { post } from './post.mjs';
 import { signature } from './signature.mjs';
+import { thin } from './thin.mjs';
 
 const KEEP = 5_000;
-const MAX_BODY = 64 * 1024; // what is read of an answer; the rest is thrown away
 
-/** One POST. → { status, body } or { status: 0, error } when no answer came. Never rejects, never follows redirects. */
-export function post(url, payload, headers, { timeoutMs, signal }) {
-  return new Promise((resolve) => {
-    let target;
-    try {
-      target = new URL(url);
-    } catch {
-      resolve({ status: 0, error: 'not a URL' });
-      return;
-    }
-    const { request } = target.protocol === 'https:' ? https : http;
-    const call = request(target, {
-      method: 'POST', agent: false, signal,
-      headers: { 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': Buffer.byteLength(payload), 'User-Agent': 'Stripe/1.0 (local stand-in)', ...headers },
-    });
-    // The deadline is for the whole exchange: an endpoint that sends a byte now and then is late too.
-    const timer = setTimeout(() => call.destroy(new Error('timed out')), timeoutMs);
-    const done = (result) => {
-      clearTimeout(timer);
-      resolve(result);
-    };
-    call.on('error', (error) => done({ status: 0, error: error.code ?? error.message }));
-    call.on('response', (response) => {
-      const chunks = [];
-      let size = 0;
-      response.on('data', (chunk) => {
-        size += chunk.length;
-        if (size <= MAX_BODY) chunks.push(chunk);
-      });
-      response.on('end', () => done({ status: response.statusCode, body: Buffer.concat(chunks).toString('utf8').slice(0, 500) }));
-      response.on('error', (error) => done({ status: 0, error: error.message }));
-    });
-    call.end(payload);
-  });
+function payloadFor(event, endpoint) {
+  const isSnapshot = event.object === 'event';
+  if (isSnapshot && endpoint.thin) return JSON.stringify(thin(event), null, 2);
+  return JSON.stringify(isSnapshot ? { ...event, pending_webhooks: Math.max(1, event.pending_webhooks ?? 1) } : event, null, 2);
 }
 
-/** A thin event names its object and does not show it: the receiver fetches it (v2 event destinations, `event_payload: thin`). */
-export function thin(event) {
-  const { object } = event.data;
-  const collection = { 'checkout.session': 'checkout/sessions' }[object.object] ?? `${object.object}s`;
-  return {
-    id: event.id, object: 'v2.core.event', type: `v1.${event.type}`, livemode: event.livemode,
-    created: new Date(event.created * 1000).toISOString(), ...(event.context && { context: event.context }),
-    reason: event.request.id ? { type: 'request', request: event.request } : null,
-    related_object: { id: object.id, type: object.object, url: `/v1/${collection}/${object.id}` },
+/** As Stripe words it (`event_payload: 'thin'`) or short (`thin: true`); `connect` = events of connected accounts (`@accounts`). */
+const endpointOf = ({ url, secret, connect = false, livemode, events, thin: isThin, event_payload: payload }) =>
+  ({ url, secret, connect, livemode, events, thin: isThin ?? payload === 'thin' });
+
+/** A small generator of numbers that are the same for the same seed: a shuffle that failed can be had again. */
+function shuffle(list, seed) {
+  let state = seed;
+  const next = (below) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state % below;
   };
+  const cards = [...list];
+  for (let i = cards.length - 1; i > 0; i -= 1) {
+    const j = next(i + 1);
+    [cards[i], cards[j]] = [cards[j], cards[i]];
+  }
+  return cards;
 }
-
-const payloadFor = (event, endpoint) => JSON.stringify(
-  endpoint.thin && event.object === 'event' ? thin(event) : { ...event, pending_webhooks: Math.max(1, event.pending_webhooks ?? 1) }, null, 2,
-);
 
 export class Webhooks {
   /** @param pauses milliseconds before the second, third, … attempt: their number bounds the attempts. */
@@ -67,12 +40,17 @@ export class Webhooks {
     this.jobs = new Set();
     this.paused = false;
     this.waiters = [];
+    this.misdelivery = new Misdelivery();
     this.stop = new AbortController();
     world.listeners.event.push((record) => this.enqueue(record));
   }
 
   setEndpoints(endpoints) {
-    this.endpoints = endpoints.map(({ url, secret, connect = false, livemode, events, thin = false }) => ({ url, secret, connect, livemode, events, thin }));
+    this.endpoints = endpoints.map(endpointOf);
+  }
+
+  addEndpoint(endpoint) {
+    this.endpoints.push(endpointOf(endpoint));
   }
 
   /** Who gets it: connected accounts' events go to Connect endpoints, the platform's own to the others. */
@@ -81,36 +59,54 @@ export class Webhooks {
     if (connect && !this.world.connection(owner, livemode)) return [];
     return this.endpoints.filter((endpoint) => endpoint.connect === connect
       && (endpoint.livemode === undefined || endpoint.livemode === livemode)
-      && (!endpoint.events || endpoint.events.includes(event.type)));
+      && (!endpoint.events || endpoint.events.some((type) => type === event.type || type === `v1.${event.type}`)));
   }
 
   enqueue(record) {
-    for (const endpoint of this.recipients(record)) {
+    const endpoints = this.recipients(record);
+    const fault = endpoints.length > 0 ? this.misdelivery.take(record.object.type) : undefined;
+    for (const endpoint of endpoints) {
       record.object.pending_webhooks += 1;
-      this.start({ record, event: record.object, endpoint, attempt: 0, counted: true });
+      if (fault?.how === 'lose') continue; // pending_webhooks keeps telling
+      this.start({ record, event: record.object, endpoint, attempt: 0, counted: true, unheard: fault?.how === 'unheard' }, fault);
+      if (fault?.how === 'twice') this.start({ record, event: record.object, endpoint, attempt: 0, counted: false });
     }
   }
 
-  start(job) {
+  start(job, fault) {
     job.first = new Promise((resolve) => { job.tellFirst = resolve; });
     this.jobs.add(job);
-    if (!this.paused) this.run(job);
+    if (fault?.how === 'late' || fault?.how === 'behind') {
+      job.behind = fault.how === 'behind';
+      job.timer = setTimeout(() => { if (!this.paused) this.run(job); }, fault.ms).unref();
+    } else if (!this.paused) this.run(job);
   }
 
+  /** What was to come after another event to this endpoint comes now. */
+  followUp(endpoint, ahead) {
+    if (this.paused) return;
+    for (const job of this.jobs) if (job.behind && job !== ahead && job.endpoint.url === endpoint.url) this.run(job);
+  }
+
+  /** One attempt. → the status of the answer */
   async run(job) {
-    if (job.running || this.stop.signal.aborted) return;
+    if (job.running || this.stop.signal.aborted) return undefined;
     job.running = true;
+    job.behind = false;
     clearTimeout(job.timer);
     job.attempt += 1;
     const payload = payloadFor(job.event, job.endpoint);
     const headers = { 'Stripe-Signature': signature(payload, job.endpoint.secret) };
-    const result = await post(job.endpoint.url, payload, headers, { timeoutMs: this.timeoutMs, signal: this.stop.signal });
-    if (this.stop.signal.aborted) return;
+    let result = await post(job.endpoint.url, payload, headers, { timeoutMs: this.timeoutMs, signal: this.stop.signal });
+    if (this.stop.signal.aborted) return undefined;
+    if (job.unheard) result = { status: 0, error: 'the answer was lost (asked for in the sandbox)' };
+    job.unheard = false;
     job.running = false;
     const ok = result.status >= 200 && result.status < 300;
     this.note(job, result);
     job.tellFirst(ok);
-    if (!this.jobs.has(job)) return; // dropped meanwhile
+    this.followUp(job.endpoint, job);
+    if (!this.jobs.has(job)) return result.status; // dropped meanwhile
     if (ok) {
       if (job.counted) job.event.pending_webhooks = Math.max(0, job.event.pending_webhooks - 1);
       this.end(job);
@@ -120,6 +116,7 @@ export class Webhooks {
       job.timer = setTimeout(() => { if (!this.paused) this.run(job); }, this.pauses[job.attempt - 1]);
       job.timer.unref();
     }
+    return result.status;
   }
 
   note(job, { status, error, body }) {
@@ -148,6 +145,24 @@ export class Webhooks {
     for (const job of this.jobs) this.run(job);
   }
 
+  /**
+   * After pause(): sends what waits, one by one, each when the last was answered, then goes on as usual.
+   * `order`: 'made' (default), 'reversed', 'shuffled' (the same for the same `seed`); `copies` of each. → [{ type, status }]
+   */
+  async deliver({ order = 'made', copies = 1, seed = 1 } = {}) {
+    const jobs = [...this.jobs].filter((job) => job.attempt === 0 && !job.running);
+    const orders = { made: () => jobs, reversed: () => jobs.reverse(), shuffled: () => shuffle(jobs, seed) };
+    if (!Object.hasOwn(orders, order)) throw new Error(`deliver: order is one of ${Object.keys(orders).join(', ')}`);
+    const told = [];
+    for (const job of orders[order]()) {
+      if (!this.jobs.has(job)) continue; // thrown away meanwhile
+      for (let i = 1; i < copies; i += 1) told.push({ type: job.event.type, status: (await this.send(job.event, job.endpoint))[0] });
+      told.push({ type: job.event.type, status: await this.run(job) });
+    }
+    this.resume();
+    return told;
+  }
+
   /** Throws away what is waiting, as if the network had lost it. → how many. */
   drop() {
     const lost = [...this.jobs];
@@ -172,15 +187,23 @@ export class Webhooks {
     clearTimeout(timer);
   }
 
-  /** By hand: one event (or any object) to one address or to whoever would get it, `times` times, once each. → statuses */
-  async send(event, { url, secret, times = 1, headers } = {}) {
-    const record = this.world.record('event', event.id);
-    const targets = url ? [{ url, secret }] : this.recipients(record ?? { owner: event.account ?? this.world.keys.platform, livemode: event.livemode, object: event });
+  /** Who would get this event; a thin one goes to thin endpoints only. */
+  hearers(event) {
+    const made = this.world.record('event', event.id);
+    const record = made ?? { owner: event.account ?? event.context ?? this.world.keys.platform, livemode: event.livemode, object: event };
+    return this.recipients(record).filter((endpoint) => event.object === 'event' || endpoint.thin);
+  }
+
+  /**
+   * By hand: one event (or any object) to one address or to whoever would get it, `times` times, once each. → statuses
+   * `thin`: a snapshot goes as its thin twin.
+   */
+  async send(event, { url, secret, times = 1, headers, thin: isThin } = {}) {
     const statuses = [];
     for (let i = 0; i < times; i += 1) {
-      for (const endpoint of targets) {
-        const payload = endpoint.thin ? payloadFor(event, endpoint) : JSON.stringify(event, null, 2);
-        const key = endpoint.secret ?? this.endpoints.find((known) => known.url === endpoint.url)?.secret ?? '';
+      for (const endpoint of url ? [{ url, secret }] : this.hearers(event)) {
+        const payload = isThin ?? endpoint.thin ? payloadFor(event, { thin: true }) : JSON.stringify(event, null, 2);
+        const key = secret ?? endpoint.secret ?? this.endpoints.find((known) => known.url === endpoint.url)?.secret ?? '';
         const result = await post(endpoint.url, payload, { 'Stripe-Signature': signature(payload, key), ...headers }, { timeoutMs: this.timeoutMs, signal: this.stop.signal });
         this.note({ event, endpoint, attempt: 1 }, result);
         statuses.push(result.status);

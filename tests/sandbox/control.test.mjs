@@ -160,6 +160,14 @@ test('objects fit Stripe\'s description of them', { skip: !existsSync(contracts)
     const held = await session(shop, { payment_intent_data: { capture_method: 'manual' } });
     await stripe.pay(held.id);
     await stripe.refund(made.id, { amount: 100, refund_application_fee: true });
+    await stripe.refund(made.id, { amount: 100, pending: true });
+    await stripe.failRefund((await stripe.refund(made.id, { amount: 100 })).id);
+    await stripe.moveDispute((await stripe.dispute(made.id, { inquiry: true })).id, 'needs_response');
+    await stripe.settle(debit.id);
+    await stripe.dispute(debit.id);
+    const lapsed = await session(shop, { payment_intent_data: { capture_method: 'manual' } });
+    await stripe.pay(lapsed.id);
+    await stripe.cancelPayment(lapsed.id, 'abandoned');
     const bad = {};
     const compare = (name, objects) => {
       assert.ok(objects.length > 0, name);
@@ -172,6 +180,7 @@ test('objects fit Stripe\'s description of them', { skip: !existsSync(contracts)
     compare('checkout.session', (await read('/v1/checkout/sessions')).data);
     compare('payment_intent', (await read('/v1/payment_intents')).data);
     compare('refund', (await read('/v1/refunds')).data);
+    compare('dispute', (await read('/v1/disputes')).data);
     compare('item', (await read(`/v1/checkout/sessions/${made.id}/line_items`)).data);
     compare('charge', await Promise.all(stripe.books().charges.map(({ id }) => read(`/v1/charges/${id}`))));
     compare('application_fee', [await read(`/v1/application_fees/${stripe.books().application_fees[0].id}`, null)]);

@@ -1,18 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { listener, start } from './support.mjs';
+import { start } from './support.mjs';
 
-describe('Disputes, slow refunds, thin events', () => {
-  let stripe, call, merchant, session, shop, hook;
+describe('Disputes', () => {
+  let stripe, call, merchant, session, shop;
   before(async () => {
     ({ stripe, call, merchant, session } = await start());
     shop = await merchant();
-    hook = await listener();
   });
-  after(async () => {
-    await hook.close();
-    await stripe.close();
-  });
+  after(() => stripe.close());
 
   const paid = async () => {
     const made = await session(shop, { payment_intent_data: { metadata: { cc_transaction: 'cct_1' } } });
@@ -45,29 +41,55 @@ describe('Disputes, slow refunds, thin events', () => {
     assert.deepEqual(told(dispute.id), ['charge.dispute.created warning_needs_response', 'charge.dispute.closed warning_closed']);
   });
 
-  test('a refund may take its time, and one that fails gives the money back to the merchant', async () => {
+  test('a bank that asks first may come for the money later; an inquiry that was closed is over', async () => {
     const intent = await paid();
-    const refund = await stripe.refund(intent.id, { amount: 400, pending: true });
-    assert.equal(refund.status, 'pending');
-    const failed = await stripe.settleRefund(refund.id, 'failed');
-    assert.deepEqual([failed.status, failed.failure_reason], ['failed', 'expired_or_canceled_card']);
-    const charge = (await call('GET', `/v1/charges/${intent.latest_charge}`, {}, { account: shop })).body;
-    assert.deepEqual([charge.amount_refunded, charge.refunded], [0, false]);
-    assert.deepEqual(told(refund.id), ['refund.created pending', 'refund.updated failed', 'refund.failed failed']);
-    await assert.rejects(stripe.settleRefund(refund.id, 'succeeded'), /failed already/);
+    const { id } = await stripe.dispute(intent.id, { inquiry: true });
+    await assert.rejects(stripe.moveDispute(id, 'won'), /goes to warning_under_review, warning_closed, needs_response, not to won/);
+    await stripe.moveDispute(id, 'warning_under_review');
+    const grown = await stripe.moveDispute(id, 'needs_response');
+    assert.deepEqual([grown.is_charge_refundable, grown.evidence_details.has_evidence], [false, true]);
+    await stripe.moveDispute(id, 'lost');
+    assert.deepEqual(told(id), [
+      'charge.dispute.created warning_needs_response', 'charge.dispute.updated warning_under_review', 'charge.dispute.updated needs_response',
+      'charge.dispute.funds_withdrawn needs_response', 'charge.dispute.closed lost',
+    ]);
+    const other = await paid();
+    const asked = await stripe.dispute(other.id, { inquiry: true });
+    await assert.rejects(stripe.dispute(other.id), /disputed already/, 'one at a time');
+    await stripe.moveDispute(asked.id, 'warning_closed');
+    assert.equal((await stripe.dispute(other.id)).status, 'needs_response', 'but one after the other');
   });
 
-  test('a thin endpoint hears the type and the address of the object, not the object', async () => {
-    stripe.setWebhooks([{ url: hook.url, secret: 'whsec_thin', connect: true, thin: true, events: ['checkout.session.completed'] }]);
-    const made = await session(shop);
+  test('what a bank holds cannot be refunded as well; what it only asks about, or gave back, can', async () => {
+    const refund = (intent) => call('POST', '/v1/refunds', { payment_intent: intent.id, amount: 100 }, { account: shop });
+    const intent = await paid();
+    const { id } = await stripe.dispute(intent.id);
+    const { status, body } = await refund(intent);
+    assert.deepEqual([status, body.error.code, body.error.message], [400, 'charge_disputed', `Charge ${intent.latest_charge} has been charged back; cannot issue a refund.`]);
+    await stripe.moveDispute(id, 'won');
+    assert.equal((await refund(intent)).status, 200);
+    const asked = await paid();
+    await stripe.dispute(asked.id, { inquiry: true });
+    assert.equal((await refund(asked)).status, 200);
+    const lost = await paid();
+    await stripe.moveDispute((await stripe.dispute(lost.id)).id, 'lost');
+    assert.equal((await refund(lost)).body.error.code, 'charge_disputed');
+    const seen = (await call('GET', `/v1/charges/${lost.latest_charge}`, {}, { account: shop })).body;
+    assert.deepEqual([seen.disputed, seen.amount_refunded, seen.refunded], [true, 0, false], 'a lost dispute is no refund');
+  });
+
+  test('a dispute is about what is left, or about a part; the platform hears of those over destination charges', async () => {
+    const intent = await paid();
+    await stripe.refund(intent.id, { amount: 300 });
+    assert.equal((await stripe.dispute(intent.id)).amount, 700);
+    assert.equal((await stripe.dispute((await paid()).id, { amount: 200 })).amount, 200);
+    await assert.rejects(stripe.dispute((await paid()).id, { amount: 1001 }), /1 to 1000/);
+    const made = await session(undefined, { payment_intent_data: { on_behalf_of: shop, transfer_data: { destination: shop } } });
     await stripe.pay(made.id);
-    await stripe.webhooks.drained();
-    const { event, body, headers } = hook.heard.at(-1);
-    assert.deepEqual([event.object, event.type, event.context, event.related_object, event.data], [
-      'v2.core.event', 'v1.checkout.session.completed', shop, { id: made.id, type: 'checkout.session', url: `/v1/checkout/sessions/${made.id}` }, undefined,
-    ]);
-    assert.match(event.created, /^\d{4}-\d\d-\d\dT/);
-    const [t] = headers['stripe-signature'].split(',');
-    assert.equal(headers['stripe-signature'], stripe.signature(body, 'whsec_thin', Number(t.slice(2))));
+    const { id, charge } = await stripe.dispute(made.id);
+    assert.equal(stripe.books().events.at(-1).account, undefined);
+    assert.equal((await call('GET', `/v1/disputes/${id}`, { expand: ['charge'] })).body.charge.id, charge);
+    assert.equal((await call('GET', `/v1/disputes/${id}`, {}, { account: shop })).status, 404);
+    await assert.rejects(stripe.moveDispute('du_none', 'won'), /there is no dispute/);
   });
 });

@@ -39,7 +39,11 @@ describe('Pages', () => {
 
   test('every field has a label and every reference leads somewhere', async () => {
     const made = await session(shop, { phone_number_collection: { enabled: true }, shipping_address_collection: { allowed_countries: ['US'] }, billing_address_collection: 'required' });
-    for (const path of [pageOf(made), '/dashboard', '/dashboard/trouble', authorizeUrl()]) {
+    stripe.webhooks.pause();
+    const disputed = await paid();
+    await stripe.refund(disputed, { amount: 1 });
+    await stripe.dispute(disputed);
+    for (const path of [pageOf(made), '/dashboard', '/dashboard/trouble', `/dashboard/accounts/${shop}`, `/dashboard/payments/${disputed}`, authorizeUrl()]) {
       const { text } = await open(path);
       const ids = [...text.matchAll(/ id="([^"]+)"/g)].map((match) => match[1]);
       assert.equal(new Set(ids).size, ids.length, `${path}: ids are unique`);
@@ -52,6 +56,7 @@ describe('Pages', () => {
       assert.equal((text.match(/<h1/g) ?? []).length, 1, `${path}: one heading`);
       assert.ok(text.includes('<html lang="en">') && text.includes('<main'), path);
     }
+    stripe.webhooks.resume();
   });
 
   test('a payment by form goes home to the shop', async () => {
@@ -198,12 +203,54 @@ describe('Pages', () => {
     for (const id of [one, held, other, debit]) assert.ok(text.includes(id));
   });
 
+  test('refunds that wait, disputes and what became of the fee are shown, and a person decides them', async () => {
+    const one = await paid({ application_fee_amount: 100 });
+    const back = `/dashboard/payments/${one}`;
+    const page = async () => (await open(back)).text;
+    await deed({ do: 'refund', id: one, amount: '400', fee: '1', pending: '1', back });
+    assert.match(await page(), /Application fee given back[\s\S]*\$0\.40/);
+    assert.match(await page(), /Succeeds/);
+    const [{ id: refund }] = stripe.books().refunds.filter((entry) => entry.payment_intent === one);
+    assert.equal(await deed({ do: 'settleRefund', refund, status: 'failed' }), 'The refund has failed.');
+    assert.match(await page(), /expired_or_canceled_card/);
+    assert.equal(await deed({ do: 'dispute', id: one, inquiry: '1' }), 'The bank asks about this payment.');
+    assert.match(await page(), /Becomes a dispute/);
+    const [{ id: dispute }] = stripe.books().disputes.filter((entry) => entry.payment_intent === one);
+    assert.equal(await deed({ do: 'moveDispute', dispute, status: 'needs_response' }), 'The dispute is needs_response.');
+    assert.match(await deed({ do: 'moveDispute', dispute, status: 'warning_closed' }), /^That did not work/);
+    const merchantPage = (await open(`/dashboard/accounts/${shop}`)).text;
+    assert.match(merchantPage, /dispute needs response/);
+    assert.match(merchantPage, /\$0\.40 back/);
+    assert.equal(await deed({ do: 'moveDispute', dispute, status: 'lost' }), 'The dispute is lost.');
+    assert.ok(!(await page()).includes('value="moveDispute"'), 'nothing is left to decide');
+  });
+
+  test('a person lets time pass, details go missing, and events go astray', async () => {
+    const other = await merchant({ name: 'Elsewhere' });
+    assert.equal(await deed({ do: 'details', id: other }), 'The details are missing, and charges are off.');
+    assert.match((await open(`/dashboard/accounts/${other}`)).text, /details missing/);
+    const { data: { object } } = stripe.books().events.findLast(({ type }) => type === 'account.updated');
+    assert.deepEqual([object.id, object.details_submitted, object.charges_enabled], [other, false, false]);
+    assert.equal(await deed({ do: 'details', id: other }), 'The details are in, and charges are on.');
+    await deed({ do: 'misdeliver', on: 'refund.*', how: 'late', times: '1', ms: '5' });
+    assert.match((await open('/dashboard/trouble')).text, /sent after a while/);
+    await deed({ do: 'clear' });
+    assert.match((await open('/dashboard/trouble')).text, /None goes astray/);
+    await deed({ do: 'pause' });
+    assert.match((await open('/dashboard/trouble')).text, /Send one by one/);
+    assert.equal(await deed({ do: 'deliver', order: 'reversed' }), 'Nothing was waiting.');
+    const held = await paid({ capture_method: 'manual' });
+    assert.match(await deed({ do: 'advance', seconds: String(7 * 86_400 + 60) }), /^It is now \d{4}-/);
+    assert.deepEqual([intent(held).status, intent(held).cancellation_reason], ['canceled', 'expired']);
+  });
+
   test('events, resending, requests, trouble, disconnecting', async () => {
     await paid();
     const [event] = stripe.books().events.slice(-1);
     assert.match((await open('/dashboard/events')).text, new RegExp(event.id));
     assert.match((await open(`/dashboard/events/${event.id}`)).text, /&quot;checkout\.session\.completed&quot;/);
     assert.equal(await deed({ do: 'resend', id: event.id }), 'Nobody listens for this event.');
+    assert.equal(await deed({ do: 'resend', id: event.id, thin: '1' }), 'Nobody listens for this event.');
     const requests = await open('/dashboard/requests');
     assert.match(requests.text, /POST \/v1\/checkout\/sessions/);
     assert.ok(!requests.text.includes(stripe.keys.test.secret), 'no key on a page');

@@ -177,7 +177,7 @@ describe('Checkout Sessions', () => {
       assert.equal(fresh.stripe.books().sessions[0].status, 'expired');
       assert.ok(fresh.stripe.books().events.some((event) => event.type === 'checkout.session.expired' && event.data.object.id === open.id));
       fresh.stripe.advance(8 * 86400);
-      assert.deepEqual(fresh.stripe.books().payment_intents.map((intent) => [intent.status, intent.cancellation_reason]), [['canceled', 'automatic']]);
+      assert.deepEqual(fresh.stripe.books().payment_intents.map((intent) => [intent.status, intent.cancellation_reason]), [['canceled', 'expired']]);
     } finally {
       await fresh.stripe.close();
     }

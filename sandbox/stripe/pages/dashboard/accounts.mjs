@@ -1,5 +1,6 @@
 // The merchants, and one merchant: connections, payments, open checkouts.
 import { format } from '../../money.mjs';
+import { payments as rowsOf } from '../../books.mjs';
 import { field } from '../fields.mjs';
 import { html, message } from '../html.mjs';
 import { act, frame, mode, pill, table, when } from './frame.mjs';
@@ -28,9 +29,16 @@ export function account(stripe, id, note) {
   const record = world.record('account', id);
   if (!record) return message({ status: 404, title: 'There is no such account', text: id });
   const mine = (kind) => [...world.table(kind).values()].filter((entry) => entry.owner === id).reverse().slice(0, 100);
+  const rows = new Map(rowsOf(world).map((row) => [row.payment_intent, row]));
   const payments = mine('payment_intent').map(({ object: intent, livemode }) => {
     const charge = world.record('charge', intent.latest_charge)?.object;
-    return [html`<a href="/dashboard/payments/${intent.id}">${format(intent.amount, intent.currency)}</a>`, pill(status(intent, charge)), charge?.billing_details.email, pill(mode(livemode)), when(intent.created), html`<code>${intent.id}</code>`];
+    const { amount_refunded: refunded, application_fee_amount: fee, application_fee_refunded: back, dispute } = rows.get(intent.id);
+    const money = (amount) => (amount ? format(amount, intent.currency) : '');
+    return [
+      html`<a href="/dashboard/payments/${intent.id}">${format(intent.amount, intent.currency)}</a><br><span class="muted">${intent.id}</span>`, html`${pill(status(intent, charge))}${dispute && html` ${pill(`dispute_${dispute.status}`)}`}`,
+      money(refunded), html`${money(fee)}${back > 0 && html`<br><span class="muted">${money(back)} back</span>`}`,
+      charge?.billing_details.email, pill(mode(livemode)), when(intent.created),
+    ];
   });
   const open = mine('checkout.session').filter(({ object }) => object.status === 'open').map(({ object: session }) => [
     html`<a href="/checkout/c/pay/${session.id}">${format(session.amount_total, session.currency)}</a>`, when(session.expires_at), html`<code>${session.id.slice(0, 24)}…</code>`,
@@ -38,15 +46,16 @@ export function account(stripe, id, note) {
   ]);
   const { object } = record;
   return frame(object.name, note, html`
-<p class="muted">${object.email} · ${object.country} · <code>${id}</code> ${!object.charges_enabled && pill('charges_disabled')}</p>
+<p class="muted">${object.email} · ${object.country} · <code>${id}</code> ${!object.charges_enabled && pill('charges_disabled')} ${!object.details_submitted && pill('details_missing')}</p>
 <h2>Connections</h2>
 ${[false, true].map((live) => (world.connection(id, live)
     ? html`<div class="line">${pill(mode(live))} CognitiveCart is connected. ${act('disconnect', 'Disconnect', { id, live: live ? '1' : '', back: `/dashboard/accounts/${id}` })}</div>`
     : ''))}
 ${![false, true].some((live) => world.connection(id, live)) && html`<p class="muted">${id === world.keys.platform ? 'This is the platform itself.' : 'Not connected to CognitiveCart.'}</p>`}
 ${id !== world.keys.platform && act('charges', object.charges_enabled ? 'Switch charges off' : 'Switch charges on', { id, back: `/dashboard/accounts/${id}` })}
+${id !== world.keys.platform && act('details', object.details_submitted ? 'Ask for the details again' : 'Hand the details in', { id, back: `/dashboard/accounts/${id}` })}
 <h2>Payments</h2>
-${table(['Amount', 'Status', 'Buyer', 'Mode', 'Made (UTC)', 'Id'], payments, 'No payments yet.')}
+${table(['Amount', 'Status', 'Refunded', 'Fee', 'Buyer', 'Mode', 'Made (UTC)'], payments, 'No payments yet.')}
 <h2>Open checkouts</h2>
 ${table(['Total', 'Expires (UTC)', 'Id', ''], open, 'None.')}`, [['/dashboard', 'Accounts']]);
 }

@@ -18,6 +18,11 @@ const deeds = {
     await stripe.updateAccount(form.id, { charges_enabled: !now, payouts_enabled: !now });
     return `Charges are ${now ? 'off' : 'on'}.`;
   },
+  details: async (stripe, form) => {
+    const now = stripe.world.record('account', form.id)?.object.details_submitted;
+    await stripe.updateAccount(form.id, { details_submitted: !now, charges_enabled: !now, payouts_enabled: !now });
+    return `The details are ${now ? 'missing, and charges are off' : 'in, and charges are on'}.`;
+  },
   expire: async (stripe, form) => {
     await stripe.expire(form.id);
     return 'Expired.';
@@ -28,7 +33,7 @@ const deeds = {
   },
   dispute: async (stripe, form) => {
     await stripe.dispute(form.id, { inquiry: form.inquiry === '1' });
-    return 'The buyer disputes this payment.';
+    return form.inquiry === '1' ? 'The bank asks about this payment.' : 'The buyer disputes this payment.';
   },
   moveDispute: async (stripe, form) => {
     const { status } = await stripe.moveDispute(form.dispute, form.status);
@@ -52,12 +57,24 @@ const deeds = {
     return form.result === 'succeed' ? 'The bank has paid.' : 'The bank has returned it.';
   },
   resend: async (stripe, form) => {
-    const statuses = await stripe.send(form.id);
+    const statuses = await stripe.send(form.id, form.thin ? { thin: true } : {});
     return statuses.length > 0 ? `Sent again: ${statuses.map((answer) => answer || 'no answer').join(', ')}.` : 'Nobody listens for this event.';
   },
   misbehave: async (stripe, form) => {
     stripe.misbehave({ on: form.on || undefined, how: form.how, times: Math.min(number(form.times, 1), 1000), ms: Math.min(number(form.ms, 11_000), 120_000) });
     return 'Switched on.';
+  },
+  misdeliver: async (stripe, form) => {
+    stripe.misdeliver({ on: form.on || undefined, how: form.how, times: Math.min(number(form.times, 1), 1000), ms: Math.min(number(form.ms, 2_000), 120_000) });
+    return 'Switched on.';
+  },
+  deliver: async (stripe, form) => {
+    const told = await stripe.webhooks.deliver({ order: form.order, copies: form.copies === '2' ? 2 : 1 });
+    return told.length > 0 ? `Sent: ${told.map(({ type, status }) => `${type} ${status || 'no answer'}`).join(', ')}.` : 'Nothing was waiting.';
+  },
+  advance: async (stripe, form) => {
+    stripe.advance(Math.min(number(form.seconds, 0), 366 * 24 * 60 * 60));
+    return `It is now ${new Date(stripe.world.now() * 1000).toISOString().slice(0, 16).replace('T', ' ')} here.`;
   },
   clear: async (stripe) => {
     stripe.clearMisbehaviour();

@@ -14,7 +14,7 @@ export function eventTable(stripe, records) {
   }), 'No events yet.');
 }
 
-export const events = (stripe, note) => frame('Events', note, html`<p>${stripe.webhooks.endpoints.length === 0 ? 'No endpoint is set.' : html`Sent to ${stripe.webhooks.endpoints.map((endpoint) => html`<code>${endpoint.url}</code> (${endpoint.connect ? 'connected accounts' : 'platform'}) `)}`}</p>
+export const events = (stripe, note) => frame('Events', note, html`<p>${stripe.webhooks.endpoints.length === 0 ? 'No endpoint is set.' : html`Sent to ${stripe.webhooks.endpoints.map((endpoint) => html`<code>${endpoint.url}</code> (${endpoint.connect ? 'connected accounts' : 'platform'}${endpoint.thin && ', thin'}) `)}`}</p>
 ${eventTable(stripe, [...stripe.world.table('event').values()].reverse())}`, [['/dashboard', 'Accounts']]);
 
 export function event(stripe, id, note) {
@@ -23,7 +23,7 @@ export function event(stripe, id, note) {
   const attempts = stripe.webhooks.deliveries.filter((delivery) => delivery.id === id)
     .map((delivery) => [delivery.attempt, html`<code>${delivery.url}</code>`, pill(delivery.status || delivery.error), html`<code class="clip">${delivery.body}</code>`, when(delivery.at / 1000)]);
   return frame(record.object.type, note, html`
-<div class="line"><code>${id}</code> ${act('resend', 'Resend', { id, back: `/dashboard/events/${id}` }, { kind: 'primary' })}</div>
+<div class="line"><code>${id}</code> ${act('resend', 'Resend', { id, back: `/dashboard/events/${id}` }, { kind: 'primary' })} ${act('resend', 'Resend as a thin event', { id, thin: '1', back: `/dashboard/events/${id}` })}</div>
 <h2>Attempts</h2>
 ${table(['#', 'To', 'Answer', 'Body', 'At (UTC)'], attempts, 'None: nobody listens, or it waits for its turn.')}
 <h2>What is sent</h2>
