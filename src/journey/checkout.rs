@@ -283,7 +283,7 @@ fn acceptable(edge: &Edge, shop: &ShopRow, order: &Order) -> Result<()> {
     if shop.automatic_tax != 0 && !order.taxes.is_empty() {
         return Err(Problem::value(
             "parameter_invalid",
-            "cart[taxes]",
+            if order.cart_id.is_some() { "cart[taxes]" } else { "taxes" },
             "This shop lets Stripe compute the tax (automatic_tax); a cart must not bring its own taxes then.",
         ));
     }

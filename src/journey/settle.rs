@@ -77,10 +77,6 @@ fn after(mut row: Box<Row>, news: &News, to: Status, by: &str, now: i64) -> Box<
     row.shipping_details = render(&news.shipping_details, row.shipping_details.take());
     row.billing_details = render(&news.billing_details, row.billing_details.take());
     row.capture_before = news.capture_before.or(row.capture_before);
-    if let Value::Array(mut events) = ledger::stored(&row.events) {
-        events.push(object! { "type": to.name(), "created": now, "by": by });
-        row.events = events.json().to_string();
-    }
     if to == Status::Paid {
         row.paid_at = row.paid_at.or(Some(now));
     }

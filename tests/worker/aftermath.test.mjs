@@ -75,7 +75,7 @@ test('a buyer who came back is asked for first, however much is due', async () =
   await w.scheduled('* * * * *');
   assert.equal((await row(body.transaction)).status, 'paid');
   const asked = await w.d1("SELECT count(*) AS n FROM transactions WHERE id LIKE 'cct_copy%' AND check_at <> 2");
-  assert.ok(asked[0].n <= 10, 'one shop takes only its share of a run');
+  assert.ok(asked[0].n > 0 && asked[0].n < 200, 'a run is bounded, and what is left of it goes to who has more');
 });
 
 test("the goods' subtotal is the same before and after the payment", async () => {

@@ -215,7 +215,7 @@ describe('refusals', () => {
     ['a fraction', item({ amount_total: 19.99 }), 400, 'parameter_invalid_integer', 'cart[items][0][amount_total]'],
     ['a negative price', item({ amount_total: -1 }), 422, 'parameter_invalid_integer', 'cart[items][0][amount_total]'],
     ['a price as text', item({ amount_total: '2000' }), 400, 'parameter_invalid_integer', 'cart[items][0][amount_total]'],
-    ['a price beyond 2^53', item({ amount_total: 1e300 }), 422, 'parameter_invalid_integer', 'cart[items][0][amount_total]'],
+    ['a price beyond 2^53', item({ amount_total: 1e300 }), 422, 'amount_too_large', 'cart[items][0][amount_total]'],
     ['a product_id that is an object', item({ product_id: {} }), 400, 'parameter_invalid_string', 'cart[items][0][product_id]'],
     ['a relative image', item({ image_url: '/tea.png' }), 422, 'url_invalid', 'cart[items][0][image_url]'],
     ['a tax code of no one\'s', item({ tax_code: 'standard' }), 422, 'parameter_invalid', 'cart[items][0][tax_code]'],
@@ -387,7 +387,7 @@ describe('what the buyer may choose or is asked for', () => {
   test('automatic tax: Stripe adds it, and it is recorded', async (t) => {
     const taxed = await newShop(t);
     fine(await api('PATCH', '/v1/shop', { key: taxed.key, body: { automatic_tax: true } }));
-    refused(await create(chatBody(taxed, { cart: { taxes: [{ label: 'VAT', amount: 100 }], total: 2100 } }), taxed), 422, 'parameter_invalid', 'taxes');
+    refused(await create(chatBody(taxed, { cart: { taxes: [{ label: 'VAT', amount: 100 }], total: 2100 } }), taxed), 422, 'parameter_invalid', 'cart[taxes]');
     const session = await made(chatBody(taxed, { collect: { billing: true } }), taxed);
     const { params } = request(session.transaction);
     assert.deepEqual(params.automatic_tax, { enabled: 'true' });

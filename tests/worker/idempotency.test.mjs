@@ -41,10 +41,13 @@ function isReplay(answer, first) {
 }
 
 describe('the header', () => {
-  test('is required', async () => refused(await post(chatBody(shop), { idempotencyKey: null }), 400, 'idempotency_key_required'));
+  test('is required, and not empty', async () => {
+    refused(await post(chatBody(shop), { idempotencyKey: null }), 400, 'idempotency_key_required');
+    refused(await post(chatBody(shop), { idempotencyKey: null, headers: { 'idempotency-key': '' } }), 400, 'idempotency_key_required');
+  });
 
   test('has 1 to 255 printable characters', async () => {
-    for (const bad of ['', 'x'.repeat(256), 'caf\u00e9', 'tab\there']) {
+    for (const bad of ['x'.repeat(256), 'caf\u00e9', 'tab\there']) {
       refused(await post(chatBody(shop), { idempotencyKey: null, headers: { 'idempotency-key': bad } }), 400, 'idempotency_key_invalid');
     }
     fine(await post(chatBody(shop), { idempotencyKey: `${'x'.repeat(240)} ~!"#$${count}` }), 201);
