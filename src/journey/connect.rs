@@ -507,14 +507,10 @@ async fn end_open(edge: &Edge, account: &str, mode: Mode, shop_id: &str) -> Resu
     }
 }
 
-/// Erases tokens that open nothing any more: of connections that were replaced or ended at Stripe. Answers how many.
-pub async fn erase_stale_tokens(edge: &Edge, limit: i64) -> Result<u32> {
-    let stale = edge.db.stale_tokens(limit).await?;
-    for connection in &stale {
-        js::call(&js::binding(&edge.env, "KV"), "delete", &[token_key(connection).into()]).await.map_err(Problem::fault)?;
-        edge.db.token_gone(connection).await?;
-    }
-    Ok(u32::try_from(stale.len()).unwrap_or(u32::MAX))
+/// Takes the token of a connection out of KV, where it opens nothing any more: replaced, or ended at Stripe.
+pub async fn erase_token(edge: &Edge, connection_id: &str) -> Result<()> {
+    js::call(&js::binding(&edge.env, "KV"), "delete", &[token_key(connection_id).into()]).await.map_err(Problem::fault)?;
+    edge.db.token_gone(connection_id).await
 }
 
 /// Gives an account back at Stripe; "not connected" there counts as done.

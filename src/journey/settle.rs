@@ -4,7 +4,6 @@
 use crate::edge::{Edge, clock, log};
 use crate::error::Result;
 use crate::ledger::{self, Mismatch, News, Row, Status};
-use crate::record::Json;
 use crate::store::Statement;
 use crate::stripe::session::Session;
 use serde_json::Value;

@@ -34,8 +34,13 @@ pub async fn run(edge: &Edge) {
     note("asked", ask_due(edge).await);
     note("erased", super::erase::run(edge, ERASURES).await);
     note("deauthorized", super::connect::settle_deauthorizations(edge, DEAUTHORIZATIONS).await);
-    note("tokens_moved", move_tokens(edge).await);
-    note("tokens_erased", super::connect::erase_stale_tokens(edge, TOKENS).await);
+    match tend_tokens(edge).await {
+        Ok((moved, erased)) => {
+            note("tokens_moved", Ok(moved));
+            note("tokens_erased", Ok(erased));
+        }
+        Err(problem) => note("tokens_moved", Err(problem)),
+    }
     note("resealed", super::reseal::run(edge, RESEALED).await);
     // What this run itself owes does not wait for the next one.
     note("notices_at_once", notify::send_owed(edge).await);
@@ -159,11 +164,15 @@ pub async fn expire_open_of(edge: &Edge, shop_id: &str) -> Result<u32> {
     Ok(ended)
 }
 
-async fn move_tokens(edge: &Edge) -> Result<u32> {
-    let waiting = edge.db.tokens_waiting(TOKENS).await?;
-    let count = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
-    for token in waiting {
+/// Moves tokens that still wait in a claim's row to KV, and takes those out of it that open nothing any more.
+async fn tend_tokens(edge: &Edge) -> Result<(u32, u32)> {
+    let (waiting, stale) = edge.db.tokens_to_tend(TOKENS).await?;
+    for token in &waiting {
         super::connect::move_token(edge, &token.hash, &token.connection_id, &token.sealed_token).await;
     }
-    Ok(count)
+    for connection in &stale {
+        super::connect::erase_token(edge, connection).await?;
+    }
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Ok((count(waiting.len()), count(stale.len())))
 }

@@ -102,14 +102,6 @@ impl Db {
         Ok(self.one(sql!(self, "SELECT id FROM connections WHERE shop_id = ?1 AND token_seal IS NOT NULL LIMIT 50", shop_id)).await?.ids())
     }
 
-    /// Connections that have ended for good and still have a token in KV.
-    pub async fn stale_tokens(&self, limit: i64) -> Result<Vec<String>> {
-        let text = format!(
-            "SELECT id FROM connections WHERE status = 'gone' AND token_seal IS NOT NULL AND gone_reason <> 'account_invalid' LIMIT {limit}"
-        );
-        Ok(self.one(sql!(self, &text)).await?.ids())
-    }
-
     pub fn token_gone(&self, connection_id: &str) -> Pending<()> {
         self.run(vec![sql!(self, "UPDATE connections SET token_seal = NULL WHERE id = ?1", connection_id)])
     }

@@ -318,11 +318,16 @@ impl Db {
         self.list(sql!(self, &text, now))
     }
 
-    pub fn tokens_waiting(&self, limit: i64) -> Pending<Vec<WaitingToken>> {
-        let text = format!(
+    /// Tokens that wait in a claim's row, and connections that have ended for good and still have theirs in KV.
+    pub async fn tokens_to_tend(&self, limit: i64) -> Result<(Vec<WaitingToken>, Vec<String>)> {
+        let waiting = format!(
             "SELECT hash, connection_id, sealed_token FROM connect_claims WHERE status = 'confirmed' AND sealed_token IS NOT NULL ORDER BY created LIMIT {limit}"
         );
-        self.list(sql!(self, &text))
+        let stale = format!(
+            "SELECT id FROM connections WHERE status = 'gone' AND token_seal IS NOT NULL AND gone_reason <> 'account_invalid' LIMIT {limit}"
+        );
+        let answers = self.batch(vec![sql!(self, &waiting), sql!(self, &stale)]).await?;
+        Ok((answers.at(0)?.all()?, answers.at(1)?.ids()))
     }
 
     /// Everything whose time is over, in one batch; slices, so that no run takes long. Answers how many rows went.
