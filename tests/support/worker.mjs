@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
 import { BUILD } from '../../scripts/lib/paths.mjs';
 import { workerConfig } from './migrations.mjs';
+import { Watch } from './secrets.mjs';
 
 /** Nothing listens there: a test without a local Stripe fails at once and never reaches the real one. */
 const NOWHERE = 'http://127.0.0.1:9';
@@ -58,6 +59,9 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
   const planted = defaultVars(url, stripe);
   let current = { ...planted.vars, ...vars };
 
+  const watch = new Watch();
+  watch.plantVars(current);
+  const said = [];
   const records = [];
   const arrived = new EventEmitter();
   arrived.setMaxListeners(0);
@@ -66,6 +70,7 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
     handleStructuredLogs: ({ level, message }) => {
       const record = { level, text: String(message), line: parse(message) };
       records.push(record);
+      said.push(record.text);
       onLog?.(record);
       arrived.emit('record', record);
     },
@@ -100,7 +105,15 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
     get vars() { return { ...current }; },
 
     /** Like fetch, for a path of the Worker; redirects are not followed, since they are what a test looks at. */
-    fetch: (path, init = {}) => fetch(new URL(path, url), { redirect: 'manual', ...init }),
+    async fetch(path, init = {}) {
+      const address = new URL(path, url);
+      const answer = await fetch(address, { redirect: 'manual', ...init });
+      watch.see(init.method ?? 'GET', address, init, answer);
+      return answer;
+    },
+
+    /** Where tests note what they learned by other ways than `fetch`: secrets, raw answers. */
+    watch,
 
     /** A call of the API. `body`: an object is sent as JSON, a string as it is (with the media type of JSON too). */
     async api(method, path, { key, body, idempotencyKey, headers = {} } = {}) {
@@ -168,11 +181,18 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
     /** Starts anew with other variables (added to those before); database, KV and address stay. */
     async restart(more = {}) {
       current = { ...current, ...more };
+      watch.plantVars(current);
       await runtime.setOptions(settings());
       await runtime.ready;
     },
 
-    close: () => runtime.dispose(),
+    /** Fails when a secret was said anywhere, or the runtime was in trouble. */
+    async close() {
+      await runtime.dispose();
+      if (stripe) watch.plantStripe(stripe.world);
+      const { found } = await watch.findings(said.join('\n'));
+      if (found.length) throw new Error(`what the Worker said is not fit to be said:\n  ${found.slice(0, 20).join('\n  ')}`);
+    },
   };
   return w;
 }
