@@ -663,6 +663,7 @@ fn what_is_let_in_is_the_same_to_new_url() {
     let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
     assert!(said.status.success(), "{out}{err}");
     assert!(out.starts_with(&format!("{let_in} compared")), "{out}");
+}
 
 /// A shop's return address is written anew, kept, and read again when the merchant comes back: had it grown beyond the limit, he
 /// would meet an error page instead, after his account was connected.
