@@ -1,11 +1,12 @@
 // Sends requests made from src/openapi.json, good ones and bent ones, and holds every answer against it.
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { requestFor, seeded } from './generate.mjs';
-import { operations, violations, wrongWith } from './schema.mjs';
+import { operations, resolve, violations, wrongWith } from './schema.mjs';
 import { chatBody, connectShop, createSession, registerShop } from './shop.mjs';
 import { startWorker } from './worker.mjs';
 
 const ERROR = { $ref: '#/components/schemas/Error' };
+const known = new WeakMap();
 const unavailable = ['stripe_unavailable', 'not_configured'];
 
 /**
@@ -16,7 +17,7 @@ export async function runSchema({ seed, perOperation, until = 0 }) {
   const stripe = await startStripe({ retryPauses: [] });
   let w;
   const shops = [];
-  const result = { seed, requests: 0, statuses: {}, wrong: [], fivexx: 0, operations: operations.length };
+  const result = { seed, requests: 0, statuses: {}, wrong: [], fivexx: 0, reconnected: 0, operations: operations.length };
   try {
     w = await startWorker({ stripe });
     const rng = seeded(seed);
@@ -52,7 +53,7 @@ export async function runSchema({ seed, perOperation, until = 0 }) {
         const ids = [...await idsOf(w, shop.id), account];
         const idFor = ({ schema, name }, path) => {
           if (path.startsWith('/v1/admin/shops')) return [other.id];
-          const prefix = /\^([a-z]+_)/.exec(schema?.pattern ?? schema?.$ref?.includes('TransactionId') ? schema.pattern ?? '^cct_' : '')?.[1];
+          const prefix = prefixOf(schema);
           const fit = prefix ? ids.filter((id) => id.startsWith(prefix)) : name === 'session_id' ? ids.filter((id) => id.startsWith('cs_')) : ids;
           return fit.length ? fit : [`${prefix ?? 'x_'}${'0'.repeat(26)}`];
         };
@@ -72,7 +73,7 @@ export async function runSchema({ seed, perOperation, until = 0 }) {
       const method = request.method === 'GET' && rng.oneIn(15) ? 'HEAD' : request.method;
       const headers = { ...(key !== undefined && { Authorization: `Bearer ${key}` }), ...request.headers };
       if (one.path === '/stripe/webhooks' && request.body && rng.oneIn(2)) headers['Stripe-Signature'] = stripe.signature(request.body, w.webhookSecrets.connect);
-      const response = await w.fetch(request.path, { method, headers, body: request.body });
+      const response = await fetchAgain(request.path, { method, headers, body: request.body });
       const body = await response.text();
       result.requests += 1;
       result.statuses[response.status] = (result.statuses[response.status] ?? 0) + 1;
@@ -97,6 +98,15 @@ export async function runSchema({ seed, perOperation, until = 0 }) {
       if (new URL(response.url).pathname.includes('//') || !request.plain) return;
       for (const why of wrongWith(method, request.path, { status: response.status, headers: response.headers, body })) wrong(why);
     }
+    /** Who is refused before his body was read finds the connection closed, and says so only with his next request. */
+    async function fetchAgain(path, init) {
+      try {
+        return await w.fetch(path, init);
+      } catch {
+        result.reconnected += 1;
+        return w.fetch(path, init);
+      }
+    }
     await stripe.webhooks.drained();
     return result;
   } finally {
@@ -106,20 +116,25 @@ export async function runSchema({ seed, perOperation, until = 0 }) {
   }
 }
 
+/** How the ids of a schema begin: `cct_`, or undefined. */
+export const prefixOf = (schema) => /^\^([a-z]+_)/.exec(resolve(schema)?.pattern ?? '')?.[1];
+
 /** Every id in what D1 has of a shop. */
 export async function idsOf(w, shopId) {
   const ids = new Set();
-  for (const table of await tables(w)) {
-    const rows = table.columns.includes('shop_id') ? await w.d1(`SELECT * FROM ${table.name} WHERE shop_id = ?`, shopId) : [];
-    for (const value of rows.flatMap(Object.values)) {
-      for (const [id] of String(value).matchAll(/\b(?:cs|cct|ccevt|pi|re|ch|acct|agt|ord|dp|du)_[A-Za-z0-9_]+/g)) ids.add(id);
-    }
+  const owned = (await tables(w)).filter(({ columns }) => columns.includes('shop_id'));
+  const rows = await w.d1Batch(owned.map(({ name }) => `SELECT * FROM ${name} WHERE shop_id = '${shopId}'`));
+  for (const value of rows.flat().flatMap(Object.values)) {
+    for (const [id] of String(value).matchAll(/\b(?:cs|cct|ccevt|pi|re|ch|acct|agt|ord|dp|du)_[A-Za-z0-9_]+/g)) ids.add(id);
   }
   return [...ids];
 }
 
 /** The tables of the Worker. -> [{name, columns}] */
 export async function tables(w) {
+  if (known.has(w)) return known.get(w);
   const names = await w.d1("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' ORDER BY name");
-  return Promise.all(names.map(async ({ name }) => ({ name, columns: (await w.d1(`SELECT name FROM pragma_table_info('${name}')`)).map((column) => column.name) })));
+  const columns = await w.d1Batch(names.map(({ name }) => `SELECT name FROM pragma_table_info('${name}')`));
+  known.set(w, names.map(({ name }, at) => ({ name, columns: columns[at].map((column) => column.name) })));
+  return known.get(w);
 }

