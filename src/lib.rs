@@ -14,6 +14,7 @@
 //! | [`notice`] | what a shop is told, and when it is told again |
 //! | [`sign`], [`seal`], [`id`] | signatures, sealing, ids |
 //! | [`weburl`] | addresses that answers may go to |
+//! | [`text`] | cookies, queries, cells of a spreadsheet |
 //! | [`limit`] | how often one caller may ask |
 //! | [`stripe`] | builds calls to Stripe and reads the answers; never sends |
 //! | `journey` | connect, checkout, complete, event, ledger, shops, erase, admin, sweep |
@@ -43,6 +44,7 @@ pub mod route;
 pub mod seal;
 pub mod sign;
 pub mod stripe;
+pub mod text;
 pub mod weburl;
 
 mod edge;

@@ -21,6 +21,8 @@ const SESSION_ID_LENGTH: usize = 255;
 /// Why an address is refused.
 pub type Reason = &'static str;
 
+const TOO_LONG: Reason = "it is longer than 2048 characters";
+
 /// An address that was taken apart and found harmless.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebUrl {
@@ -39,7 +41,7 @@ impl WebUrl {
     /// Takes `raw` apart. `allow_local` adds `http://localhost` and `http://127.0.0.1`, any port, and nothing else.
     pub fn parse(raw: &str, allow_local: bool) -> Result<Self, Reason> {
         if raw.len() > MAX_LENGTH {
-            return Err("it is longer than 2048 characters");
+            return Err(TOO_LONG);
         }
         if raw.contains('\\') {
             return Err("it must not contain a backslash");
@@ -69,7 +71,7 @@ impl WebUrl {
         check_characters(query.unwrap_or_default(), b"/:@?")?;
         check_characters(fragment.unwrap_or_default(), b"/:@?")?;
 
-        Ok(WebUrl {
+        let url = WebUrl {
             scheme: if secure { "https" } else { "http" },
             host,
             port: port.filter(|port| *port != if secure { 443 } else { 80 }),
@@ -77,7 +79,9 @@ impl WebUrl {
             // The one character of the grammar that browsers write differently.
             query: query.map(|query| query.replace('\'', "%27")),
             fragment: fragment.map(str::to_owned),
-        })
+        };
+        // What is written anew may be longer, and is read again later: an address that is kept must stay one.
+        if url.to_string().len() > MAX_LENGTH { Err(TOO_LONG) } else { Ok(url) }
     }
 
     /// `https://shop.example` or `https://shop.example:8443`

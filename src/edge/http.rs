@@ -2,6 +2,7 @@
 
 use super::js;
 use crate::error::{Problem, Result};
+use crate::text;
 use serde_json::Value;
 use worker::js_sys::{self, Array, Function, Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
@@ -43,13 +44,12 @@ impl Incoming {
 
     /// The first value of a query parameter, decoded.
     pub fn param(&self, name: &str) -> Option<String> {
-        form_urlencoded::parse(self.query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        text::param(&self.query, name)
     }
 
-    /// The value of a cookie of ours: base64url, so there is nothing to unquote and nothing to decode.
+    /// The value of a cookie of ours.
     pub fn cookie(&self, name: &str) -> Option<String> {
-        let header = self.header("Cookie")?;
-        header.split(';').find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+        text::cookie(&self.header("Cookie")?, name).map(str::to_owned)
     }
 
     /// The bytes of the body, at most [`MAX_BODY`]: by its announced length first, then by its real one.

@@ -8,6 +8,7 @@ use crate::error::{Problem, Result};
 use crate::id::{self, Mode};
 use crate::ledger::{Row, Status};
 use crate::store::transactions::{Cursor, Filter};
+use crate::text::csv_cell;
 use serde_json::Value;
 
 /// Rows that the download reads at a time.
@@ -122,19 +123,6 @@ const COLUMNS: [&str; 20] = [
     "customer_email",
 ];
 
-/// A cell that a spreadsheet would run as a formula gets an apostrophe: a buyer chooses his own name and e-mail.
-pub fn defused(cell: &str) -> String {
-    match cell.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n') => format!("'{cell}"),
-        _ => cell.to_owned(),
-    }
-}
-
-/// One cell as RFC 4180 writes it. (The `csv` crate's writer is 20 KB of the binary.)
-fn cell(text: &str) -> String {
-    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
-}
-
 fn csv_row(row: &Row) -> String {
     let object = row.transaction();
     let mut line = String::new();
@@ -145,7 +133,7 @@ fn csv_row(row: &Row) -> String {
         }
         match value {
             None | Some(Value::Null) => {}
-            Some(Value::String(text)) => line.push_str(&cell(&defused(text))),
+            Some(Value::String(text)) => line.push_str(&csv_cell(text)),
             Some(other) => line.push_str(&other.to_string()),
         }
     }

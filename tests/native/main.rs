@@ -3,6 +3,7 @@
 mod aftermath;
 mod cart;
 mod config;
+mod fuzz;
 mod ledger;
 mod limit;
 mod money;
@@ -11,4 +12,5 @@ mod pages;
 mod route;
 mod sign;
 mod stripe;
+mod targets;
 mod weburl;

@@ -664,3 +664,16 @@ fn what_is_let_in_is_the_same_to_new_url() {
     assert!(said.status.success(), "{out}{err}");
     assert!(out.starts_with(&format!("{let_in} compared")), "{out}");
 }
+
+/// A shop's return address is written anew, kept, and read again when the merchant comes back: had it grown beyond the limit, he
+/// would meet an error page instead, after his account was connected.
+#[test]
+fn an_address_that_grows_when_it_is_written_anew_is_measured_as_written() {
+    let marks = |n: usize| format!("https://shop.example/?{}", "'".repeat(n));
+    let longest = (MAX_LENGTH - marks(0).len()) / 3;
+    let kept = WebUrl::parse(&marks(longest), false).unwrap().to_string();
+    assert!(WebUrl::parse(&kept, false).is_ok());
+    assert!(WebUrl::parse(&marks(longest + 1), false).unwrap_err().contains("2048"));
+    // The slash that a bare host gets counts too.
+    assert!(WebUrl::parse(&format!("https://shop.example?{}", "a".repeat(MAX_LENGTH - 21)), false).is_err());
+}

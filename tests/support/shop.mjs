@@ -66,8 +66,8 @@ export function browserLike(w) {
   return {
     jar,
     async go(url, { method = 'GET', form, headers = {} } = {}) {
-      const answer = await fetch(new URL(url, w.url), {
-        method, redirect: 'manual',
+      const answer = await w.fetch(url, {
+        method,
         headers: { ...(jar.size && { cookie: [...jar].map(([name, value]) => `${name}=${value}`).join('; ') }), ...headers },
         body: form && new URLSearchParams(form),
       });

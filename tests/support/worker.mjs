@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
 import { BUILD } from '../../scripts/lib/paths.mjs';
 import { workerConfig } from './migrations.mjs';
+import { Watch } from './secrets.mjs';
 
 /** Nothing listens there: a test without a local Stripe fails at once and never reaches the real one. */
 const NOWHERE = 'http://127.0.0.1:9';
@@ -58,6 +59,9 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
   const planted = defaultVars(url, stripe);
   let current = { ...planted.vars, ...vars };
 
+  const watch = new Watch();
+  watch.plantVars(current);
+  const said = [];
   const records = [];
   const arrived = new EventEmitter();
   arrived.setMaxListeners(0);
@@ -66,6 +70,7 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
     handleStructuredLogs: ({ level, message }) => {
       const record = { level, text: String(message), line: parse(message) };
       records.push(record);
+      said.push(record.text);
       onLog?.(record);
       arrived.emit('record', record);
     },
@@ -78,7 +83,7 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
 
   const runtime = new Miniflare(settings());
   await runtime.ready;
-  const database = await runtime.getD1Database('DB', 'worker');
+  let database = await runtime.getD1Database('DB', 'worker');
   await database.batch(statements.map((statement) => database.prepare(statement)));
   if (stripe) {
     await stripe.setRedirectUris([`${url}/connect/callback`]);
@@ -100,7 +105,15 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
     get vars() { return { ...current }; },
 
     /** Like fetch, for a path of the Worker; redirects are not followed, since they are what a test looks at. */
-    fetch: (path, init = {}) => fetch(new URL(path, url), { redirect: 'manual', ...init }),
+    async fetch(path, init = {}) {
+      const address = new URL(path, url);
+      const answer = await fetch(address, { redirect: 'manual', ...init });
+      watch.see(init.method ?? 'GET', address, init, answer);
+      return answer;
+    },
+
+    /** Where tests note what they learned by other ways than `fetch`: secrets, raw answers. */
+    watch,
 
     /** A call of the API. `body`: an object is sent as JSON, a string as it is (with the media type of JSON too). */
     async api(method, path, { key, body, idempotencyKey, headers = {} } = {}) {
@@ -158,8 +171,12 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
 
     /** A direct look into (or hand at) the database. -> rows */
     async d1(sql, ...params) {
-      const db = await runtime.getD1Database('DB', 'worker');
-      return (await db.prepare(sql).bind(...params).all()).results;
+      return (await database.prepare(sql).bind(...params).all()).results;
+    },
+
+    /** The same for many statements in one go: each call costs some 10 ms on its way through the runtime. -> rows of each */
+    async d1Batch(statements) {
+      return (await database.batch(statements.map((sql) => database.prepare(sql)))).map(({ results }) => results);
     },
 
     /** The KV namespace itself: get, put, list, delete. */
@@ -168,11 +185,22 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
     /** Starts anew with other variables (added to those before); database, KV and address stay. */
     async restart(more = {}) {
       current = { ...current, ...more };
+      watch.plantVars(current);
       await runtime.setOptions(settings());
       await runtime.ready;
+      database = await runtime.getD1Database('DB', 'worker');
     },
 
-    close: () => runtime.dispose(),
+    /** Fails when a secret was said anywhere, or the runtime was in trouble. */
+    async close() {
+      await runtime.dispose();
+      if (stripe) watch.plantStripe(stripe.world);
+      const { found } = await watch.findings(said.join('\n'));
+      if (found.length === 0) return;
+      // Whatever the test still holds open does not keep it from failing.
+      setTimeout(() => process.exit(1), 20_000).unref();
+      throw new Error(`what the Worker said is not fit to be said:\n  ${found.slice(0, 20).join('\n  ')}`);
+    },
   };
   return w;
 }

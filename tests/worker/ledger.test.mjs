@@ -271,11 +271,12 @@ describe('CSV', () => {
     assert.match(text, /^id,created,paid_at,status,[a-z_,]+\r\n$/);
   });
 
-  for (const cell of ['=HYPERLINK("http://evil.example")', '+1+1', '-2+3', '@SUM(A1)', '\tx', 'a,"b"']) {
+  for (const cell of ['=HYPERLINK("http://evil.example")', '+1+1', '-2+3', '@SUM(A1)', '\tx', 'a,"b"', 'x;=cmd()', 'x;"@y"']) {
     test(`a cell ${JSON.stringify(cell)} runs nothing`, async () => {
       await w.d1('UPDATE transactions SET order_id = ?, customer = ? WHERE id = ?', cell, JSON.stringify({ email: cell }), made.open);
       const [row] = await download('?status=open');
-      const shown = /^[=+\-@\t]/.test(cell) ? `'${cell}` : cell;
+      // Also where a spreadsheet that separates by semicolons would see the beginning of a cell.
+      const shown = cell.replace(/(^|;"?)(?=[=+\-@])|^(?=\t)/g, "$1'");
       assert.deepEqual([row.order_id, row.customer_email], [shown, shown]);
       await w.d1('UPDATE transactions SET order_id = NULL, customer = NULL WHERE id = ?', made.open);
     });

@@ -1,0 +1,531 @@
+//! What must hold of every parser that a stranger reaches, whatever the stranger sends.
+//!
+//! Each target takes bytes, panics where something does not hold, and says whether the parser accepted them. [`crate::fuzz`]
+//! drives them with seeded inputs in every `cargo test`; `fuzz/` does with libFuzzer for as long as one likes.
+
+use cognitivecart_worker::cart;
+use cognitivecart_worker::error::Problem;
+use cognitivecart_worker::fields::{Fields, MAX_SAFE_INTEGER};
+use cognitivecart_worker::ledger::{self, IntentNews, Row};
+use cognitivecart_worker::money::{Amount, MAX_CHARGE};
+use cognitivecart_worker::record::Record;
+use cognitivecart_worker::route::{self, Found, ROUTES};
+use cognitivecart_worker::seal::SealKeys;
+use cognitivecart_worker::stripe::{Form, PaymentIntent, Session, Terms, event, payment_intent, session};
+use cognitivecart_worker::weburl::{self, WebUrl};
+use cognitivecart_worker::{id, limit, page, sign, text};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+/// Feeds one input; `true` when the parser took it.
+pub type Target = fn(&[u8]) -> bool;
+
+pub const TARGETS: [(&str, Target); 15] = [
+    ("signature", signature),
+    ("event", webhook_event),
+    ("cart", checkout_body),
+    ("fields", any_body),
+    ("weburl", address),
+    ("route", path),
+    ("form", form),
+    ("query", query),
+    ("cookie", cookie),
+    ("csv", csv),
+    ("seal", seal),
+    ("id", ids),
+    ("network", network),
+    ("page", pages),
+    ("metadata", metadata),
+];
+
+/// The clock of all targets.
+pub const NOW: i64 = 1_795_000_000;
+pub const SECRETS: [&str; 2] = ["whsec_one", "whsec_two"];
+pub const COOKIE: &str = "__Host-cc_0123456789abcdef";
+pub const SEAL_KEYS: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f,\
+                             k0:f0f1f2f3f4f5f6f7f8f9fafbfcfdfeffe0e1e2e3e4e5e6e7e8e9eaebecedeeef";
+pub const SEAL_CONTEXT: &str = "shop/shop_1/signing_secret";
+
+fn halves(data: &[u8]) -> (&[u8], &[u8]) {
+    match data.iter().position(|byte| *byte == b'\n') {
+        Some(at) => (&data[..at], &data[at + 1..]),
+        None => (data, &[]),
+    }
+}
+
+pub fn hex_hmac(secret: &str, t: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    for part in [t.as_bytes(), b".", body] {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A refusal that goes to a stranger: a 4xx of the two kinds, bounded, with a name of ours for the member.
+fn refusal(problem: &Problem) {
+    assert!(matches!(problem.status, 400 | 422), "{} {}", problem.status, problem.code);
+    assert!(problem.cause.is_none(), "a cause is for faults: {:?}", problem.cause);
+    assert!(!problem.message.is_empty() && problem.message.len() < 8_192, "{} bytes of message", problem.message.len());
+    assert!(problem.param.as_ref().is_none_or(|param| param.len() < 2_048));
+}
+
+/// Header, line feed, body. Accepted is what the rule accepts when it is written down a second time, and nothing under a secret
+/// that is not ours.
+pub fn signature(data: &[u8]) -> bool {
+    let (header, body) = halves(data);
+    let Ok(header) = std::str::from_utf8(header) else { return false };
+    let accepted = sign::verify_stripe(header, body, &SECRETS, NOW).is_ok();
+    let of = |scheme: &'static str| header.split(',').filter_map(move |element| element.strip_prefix(scheme));
+    let times: Vec<&str> = of("t=").collect();
+    let rule = match times[..] {
+        [t] if (1..=12).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_digit()) => {
+            header.len() <= 4096
+                && !body.is_empty()
+                && (NOW - t.parse::<i64>().unwrap()).abs() <= 300
+                && of("v1=").any(|mac| SECRETS.iter().any(|secret| mac == hex_hmac(secret, t, body)))
+        }
+        _ => false,
+    };
+    assert_eq!(accepted, rule, "{header:?}");
+    assert!(sign::verify_stripe(header, body, &["whsec_never"], NOW).is_err());
+    assert!(sign::verify_stripe(header, body, &[""], NOW).is_err());
+    assert!(sign::verify_stripe(header, body, &[], NOW).is_err());
+    accepted
+}
+
+/// The row that the events of [`webhook_event`] may be about: 20.00 USD in test mode on `acct_1`.
+fn row() -> Row {
+    Row::from_value(json!({
+        "id": "cct_1", "shop_id": "shop_1", "livemode": 0, "account": "acct_1", "charge_type": "direct", "status": "open", "source": "chat",
+        "currency": "usd", "amount_expected": 2000, "total_rule": "exact", "shipping_choices": "[]", "automatic_tax": 0, "amount": 2000,
+        "amount_subtotal": 2000, "amount_tax": 0, "amount_shipping": 0, "amount_capturable": 0, "amount_captured": 0, "amount_refunded": 0,
+        "application_fee_amount": 0, "capture": "automatic", "checkout_session": "cs_1", "line_items": "[]", "extras": "{}",
+        "discounts": "[]", "metadata": "{}", "refunds": "[]", "events": "[]", "stripe_key": "cct_1-1", "attempt_until": 0, "created": 0,
+        "checks": 0,
+    }))
+    .unwrap()
+}
+
+/// An event that settles something is about that very thing: account, mode, currency, amount and reference are the row's, in the
+/// bytes as they came.
+pub fn webhook_event(data: &[u8]) -> bool {
+    let event = match event::read(data) {
+        Ok(event) => event,
+        Err(problem) => {
+            assert_eq!(problem.status, 400);
+            return false;
+        }
+    };
+    assert!(event.id.starts_with("evt_") && event.id.len() <= 255);
+    assert!(event.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+    assert!((1..=200).contains(&event.kind.len()));
+    let raw: Value = serde_json::from_slice(data).unwrap();
+    let at = |pointer: &str| raw.pointer(pointer).cloned().unwrap_or_default();
+    let row = row();
+    let same = |amount: &str| {
+        assert_eq!(at("/account"), "acct_1");
+        assert_eq!(at("/data/object/livemode"), false);
+        assert_eq!(at("/data/object/currency"), "usd");
+        assert_eq!(at(amount), 2000);
+        assert_eq!(at("/data/object/metadata/cc_transaction"), "cct_1");
+    };
+    if let Some(session) = event.data.read_object::<Session>()
+        && let Ok(news) = ledger::news_of_session(&row, event.account.as_deref(), &session)
+    {
+        same("/data/object/amount_total");
+        assert_eq!(at("/data/object/id"), "cs_1");
+        assert!(news.amount.is_none_or(|amount| amount == 2000));
+    }
+    if let Some(intent) = event.data.read_object::<PaymentIntent>()
+        && let Ok(IntentNews::Decided(_)) = ledger::news_of_intent(&row, event.account.as_deref(), &event.kind, &intent)
+    {
+        same("/data/object/amount");
+    }
+    true
+}
+
+/// `0.333333333333` pieces × quantity, as Stripe multiplies: in minor units, rounded half up.
+fn charged(unit: &str, quantity: i128) -> i128 {
+    let (whole, fraction) = unit.split_once('.').unwrap_or((unit, ""));
+    assert!(fraction.len() <= 12, "{unit}");
+    let scaled: i128 = format!("{whole}{fraction:0<12}").parse().unwrap();
+    (scaled * quantity + 500_000_000_000).div_euclid(1_000_000_000_000)
+}
+
+/// A body that is taken is an order whose parts sum to its total, within Stripe's bounds; and what Stripe is then asked to charge
+/// is that total, whatever stands in names, notes and labels.
+pub fn checkout_body(data: &[u8]) -> bool {
+    let Ok(body) = serde_json::from_slice::<Value>(data) else { return false };
+    let order = match cart::read(&body) {
+        Ok(order) => order,
+        Err(problem) => {
+            refusal(&problem);
+            return false;
+        }
+    };
+    let total = order.total.get();
+    assert!((order.currency.minimum().get()..=MAX_CHARGE).contains(&total));
+    assert!((1..=100).contains(&order.items.len()));
+    assert!(order.items.iter().all(|item| (1..=999_999).contains(&item.quantity) && !item.name.trim().is_empty()));
+    assert!(order.metadata.len() <= 40 && order.metadata.iter().all(|(key, _)| !key.starts_with("cc_") && !key.contains(['[', ']'])));
+    assert!(order.agent.as_ref().is_none_or(|name| (1..=64).contains(&name.chars().count())));
+    assert!(order.expires_in.is_none_or(|seconds| (1_800..=86_400).contains(&seconds)));
+    assert!(order.shipping_options.len() <= 5);
+    let lines = cart::lines(&order).expect("a checked order has its lines");
+    assert!(lines.len() <= 100);
+    assert_eq!(lines.iter().map(|line| line.amount.get()).sum::<i64>(), total);
+    assert!(lines.iter().all(|line| line.amount.get() >= 0));
+
+    let terms = Terms {
+        order: &order,
+        lines: &lines,
+        transaction: "cct_1",
+        public_url: "https://pay.example",
+        account: "acct_1",
+        destination: false,
+        fee: Amount::ZERO,
+        expires_at: None,
+        automatic_tax: false,
+    };
+    let form = session::create_form(&terms);
+    assert!(form.is_ascii());
+    let pairs: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+    let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "a parameter was sent twice: {form}");
+    let value = |name: &str| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    assert_eq!(value("metadata[cc_transaction]"), Some("cct_1"));
+    assert_eq!(value("mode"), Some("payment"));
+    let mut sum = 0;
+    for place in 0..lines.len() {
+        let at = |name: &str| value(&format!("line_items[{place}]{name}"));
+        let unit = at("[price_data][unit_amount]").or_else(|| at("[price_data][unit_amount_decimal]")).unwrap();
+        assert_eq!(at("[price_data][currency]"), Some(order.currency.code()));
+        sum += charged(unit, at("[quantity]").unwrap().parse().unwrap());
+    }
+    assert_eq!(sum, i128::from(total), "{form}");
+    true
+}
+
+/// Any other body: what each reader gives back keeps its promise, and each refusal names a member.
+pub fn any_body(data: &[u8]) -> bool {
+    let Ok(body) = serde_json::from_slice::<Value>(data) else { return false };
+    let known = ["a", "b", "site_url", "name", "replace", "prefill"];
+    let fields = match Fields::open(&body, "", &known) {
+        Ok(fields) => fields,
+        Err(problem) => {
+            refusal(&problem);
+            return false;
+        }
+    };
+    fn fine<T>(read: Result<T, Problem>, name: &str) -> Option<T> {
+        read.map_err(|problem| {
+            refusal(&problem);
+            assert!(problem.param.as_deref().is_some_and(|param| param.starts_with(name)), "{:?}", problem.param);
+        })
+        .ok()
+    }
+    for name in known {
+        let absent = fields.get(name).is_none();
+        let control = |text: &str| text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+        if let Some(text) = fine(fields.string(name, 10), name) {
+            assert!(text.is_none() == absent && text.is_none_or(|text| text.chars().count() <= 10 && !control(text)));
+        }
+        if let Some(text) = fine(fields.need_string(name, 10), name) {
+            assert!(!absent && !text.trim().is_empty());
+        }
+        if let Some(Some(text)) = fine(fields.id(name, 10), name) {
+            assert!(!text.trim().is_empty() && !text.chars().any(char::is_control) && text.len() <= 40);
+        }
+        if let Some(Some(number)) = fine(fields.integer(name, -5, MAX_SAFE_INTEGER), name) {
+            assert!((-5..=MAX_SAFE_INTEGER).contains(&number));
+            assert_eq!(body[name].as_f64(), Some(number as f64));
+        }
+        if let Some(flag) = fine(fields.boolean(name), name) {
+            assert_eq!(flag, body[name].as_bool());
+        }
+        if let Some(Some(word)) = fine(fields.choice(name, &[("live", 1), ("test", 2)]), name) {
+            assert_eq!(body[name].as_str(), Some(["live", "test"][word - 1]));
+        }
+        if let Some(elements) = fine(fields.array(name), name) {
+            assert_eq!(elements.len(), body[name].as_array().map_or(0, Vec::len));
+        }
+        if let Some(inner) = fields.get(name) {
+            fine(Fields::open(inner, name, &known), name);
+        }
+    }
+    true
+}
+
+/// An address that is taken leads where every browser would be led: the same host, https (or this machine), no credentials; it is
+/// its own normal form; and what is added to it does not move it.
+pub fn address(data: &[u8]) -> bool {
+    let Ok(raw) = std::str::from_utf8(data) else { return false };
+    let mut taken = false;
+    for local in [false, true] {
+        let Ok(url) = WebUrl::parse(raw, local) else { continue };
+        taken = true;
+        let text = url.to_string();
+        assert!(text.len() <= weburl::MAX_LENGTH, "{} bytes", text.len());
+        assert!(text.bytes().all(|b| b.is_ascii_graphic() && !b"\\\"<>`'{}|^".contains(&b) || b == b'\''), "{text}");
+        assert_eq!(WebUrl::parse(&text, local).as_ref(), Ok(&url), "{text} is not its own normal form");
+        // As a browser takes it apart: the authority ends at the first of / \ ? #, the host begins behind the last @.
+        let (scheme, rest) = raw.split_once("://").unwrap();
+        let authority = rest.split(['/', '\\', '?', '#']).next().unwrap();
+        assert!(!authority.contains('@'));
+        let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+        let (scheme, host) = (scheme.to_ascii_lowercase(), host.to_ascii_lowercase());
+        let standard = if scheme == "https" { "443" } else { "80" };
+        let port = if port.is_empty() || port == standard { String::new() } else { format!(":{port}") };
+        assert_eq!(url.origin(), format!("{scheme}://{host}{port}"));
+        let this_machine = local && matches!(host.as_str(), "localhost" | "127.0.0.1");
+        assert!(scheme == "https" || this_machine, "{text}");
+        assert!(this_machine || host.contains('.') && host.parse::<std::net::IpAddr>().is_err(), "{text}");
+        assert!(url.path().starts_with('/') && url.path().split('/').all(|segment| segment != ".."));
+        assert!(url.under(&url));
+
+        let added = url.with_params(&[("status", "paid"), ("t", "&#?= \u{e9}")]);
+        assert!(added.starts_with(&url.origin()) && added.is_ascii());
+        let query = added.split_once('#').map_or(added.as_str(), |(before, _)| before).split_once('?').unwrap().1;
+        // The parameters that decide come last, and a browser's URLSearchParams finds ours among them.
+        assert!(form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "t" && value == "&#?= \u{e9}"));
+    }
+    for local in [false, true] {
+        if let Ok(site) = weburl::site_url(raw, local) {
+            assert!(!site.ends_with('/') && !site.contains(['?', '#']));
+            assert_eq!(weburl::site_url(&site, local).as_deref(), Ok(site.as_str()));
+        }
+        if let Ok(origin) = weburl::origin_only(raw, local) {
+            assert_eq!(weburl::origin_only(&origin, local).as_deref(), Ok(origin.as_str()));
+        }
+        // What was found good with the longest id is good with every id.
+        if weburl::parse_with_placeholder(raw, local).is_ok() {
+            for session in ["cs_1", "cs_test_a1B2", &format!("cs_{}", "z".repeat(252))] {
+                assert!(WebUrl::parse(&weburl::fill_session(raw, session), local).is_ok(), "{raw}");
+            }
+        }
+    }
+    if weburl::is_web_url(raw) {
+        assert!(raw.len() > 7 && !raw.chars().any(|c| c.is_whitespace() || c.is_control()));
+    }
+    taken
+}
+
+/// Method, line feed, path. A route is found only at its own address, and what it carries along is plain.
+pub fn path(data: &[u8]) -> bool {
+    let (method, path) = halves(data);
+    let (Ok(method), Ok(path)) = (std::str::from_utf8(method), std::str::from_utf8(path)) else { return false };
+    match route::find(method, path) {
+        Found::Route(found) => {
+            let fits = ROUTES.iter().any(|entry| {
+                let (mut expected, mut given) = (entry.path.trim_start_matches('/').split('/'), path.trim_start_matches('/').split('/'));
+                let same = expected.by_ref().zip(given.by_ref()).all(|(e, g)| {
+                    e == g
+                        || e.starts_with('{')
+                            && (1..=255).contains(&g.len())
+                            && g.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+                });
+                let id = path.trim_start_matches('/').split('/').find(|segment| (entry.make)((*segment).to_owned()) == found).unwrap_or("");
+                same && expected.next().is_none()
+                    && path.trim_start_matches('/').split('/').count() == entry.path.trim_start_matches('/').split('/').count()
+                    && (entry.make)(id.to_owned()) == found
+                    && (method == entry.method.name() || method == "HEAD")
+            });
+            assert!(fits, "{method} {path} → {found:?}");
+            true
+        }
+        Found::NotAllowed(allow) => {
+            assert!(!allow.is_empty() && !allow.split(", ").any(|allowed| allowed == method), "{method} {path}");
+            false
+        }
+        Found::NotFound => false,
+    }
+}
+
+/// Names and values, line by line: Stripe reads back what was pushed, and not one parameter more.
+pub fn form(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let lines: Vec<&str> = text.split('\n').collect();
+    let pairs: Vec<(String, String)> =
+        lines.chunks(2).map(|pair| (pair[0].to_owned(), pair.get(1).copied().unwrap_or_default().to_owned())).collect();
+    let mut form = Form::new();
+    for (name, value) in &pairs {
+        form.push(name, value);
+    }
+    let encoded = form.encode();
+    assert!(encoded.bytes().all(|b| b.is_ascii_alphanumeric() || b"*-._+%=&".contains(&b)), "{encoded}");
+    let back: Vec<(String, String)> = form_urlencoded::parse(encoded.as_bytes()).into_owned().collect();
+    // An empty name with an empty value is `=`, which says nothing.
+    assert_eq!(back, pairs);
+    true
+}
+
+/// Name, line feed, query: the value is the one that the plain rule finds.
+pub fn query(data: &[u8]) -> bool {
+    let (name, query) = halves(data);
+    let (Ok(name), Ok(query)) = (std::str::from_utf8(name), std::str::from_utf8(query)) else { return false };
+    fn decoded(text: &str) -> String {
+        let bytes = text.as_bytes();
+        let (mut out, mut at) = (Vec::new(), 0);
+        while at < bytes.len() {
+            let hex = bytes.get(at + 1..at + 3).filter(|pair| pair.iter().all(u8::is_ascii_hexdigit));
+            match (bytes[at], hex) {
+                (b'%', Some(pair)) => {
+                    out.push(u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap());
+                    at += 3;
+                }
+                (byte, _) => {
+                    out.push(if byte == b'+' { b' ' } else { byte });
+                    at += 1;
+                }
+            }
+        }
+        String::from_utf8_lossy(&out).into_owned()
+    }
+    let rule = query.split('&').filter(|pair| !pair.is_empty()).find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decoded(key) == name).then(|| decoded(value))
+    });
+    let found = text::param(query, name);
+    assert_eq!(found, rule, "{name:?} in {query:?}");
+    found.is_some()
+}
+
+/// A cookie of ours is one whole element of the header, and never a part of another's.
+pub fn cookie(data: &[u8]) -> bool {
+    let Ok(header) = std::str::from_utf8(data) else { return false };
+    let found = text::cookie(header, COOKIE);
+    let rule = header.split(';').map(str::trim).find_map(|pair| pair.split_once('=').filter(|(name, _)| *name == COOKIE));
+    assert_eq!(found, rule.map(|(_, value)| value), "{header:?}");
+    assert!(found.is_none_or(|value| !value.contains(';')));
+    found.is_some()
+}
+
+/// A cell is one cell to whoever reads RFC 4180, and no formula to whoever reads it, with whatever separator.
+pub fn csv(data: &[u8]) -> bool {
+    let Ok(raw) = std::str::from_utf8(data) else { return false };
+    let cell = text::csv_cell(raw);
+    let content = match cell.strip_prefix('"') {
+        Some(rest) => {
+            let inner = rest.strip_suffix('"').unwrap_or_else(|| panic!("{cell:?} is not closed"));
+            assert!(!inner.replace("\"\"", "").contains('"'), "{cell:?} ends early");
+            inner.replace("\"\"", "\"")
+        }
+        None => {
+            assert!(!cell.contains([',', '"', '\r', '\n']), "{cell:?} is more than one cell");
+            cell.clone()
+        }
+    };
+    assert_eq!(content.replace('\'', ""), raw.replace('\'', ""), "nothing but apostrophes is added");
+    assert!(!content.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']), "{cell:?}");
+    for piece in format!("cct_1,{cell},usd").split([';', '\t', '\r', '\n']) {
+        assert!(!piece.trim_start_matches('"').starts_with(['=', '+', '-', '@']), "{cell:?} read by semicolons or tabs");
+    }
+    content == raw
+}
+
+/// Only what was sealed under this context opens, and it is the same text, byte for byte.
+pub fn seal(data: &[u8]) -> bool {
+    let Ok(sealed) = std::str::from_utf8(data) else { return false };
+    let keys = SealKeys::parse(SEAL_KEYS).unwrap();
+    assert!(keys.open("shop/shop_2/signing_secret", sealed).is_err());
+    if let Err(why) = SealKeys::parse(sealed) {
+        assert!(why.len() < 200 && !why.contains("0102030405"), "{why}");
+    }
+    match keys.open(SEAL_CONTEXT, sealed) {
+        Ok(plain) => {
+            let (id, encoded) = sealed.strip_prefix("s1.").unwrap().split_once('.').unwrap();
+            let nonce: [u8; 12] = sign::base64_decode(encoded).unwrap()[..12].try_into().unwrap();
+            let alone = SEAL_KEYS.split(',').find(|key| key.trim().starts_with(id)).unwrap();
+            assert_eq!(SealKeys::parse(alone).unwrap().seal(nonce, SEAL_CONTEXT, &plain).unwrap(), sealed);
+            true
+        }
+        Err(problem) => {
+            assert_eq!(problem.status, 500, "it is a fault of ours");
+            assert!(problem.cause.as_deref().is_some_and(|cause| cause.len() < 300));
+            false
+        }
+    }
+}
+
+/// What passes for an id goes into a path or a header as it is; and what does not is made harmless on the way.
+pub fn ids(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let accepted = ["cs_", "cct_", "evt_"].iter().any(|prefix| id::is_prefixed(text, prefix)) || id::is_account_id(text);
+    assert!(!accepted || plain(text) && text.len() <= 255);
+    assert!(!id::is_session_id(text) || text.starts_with("cs_") && text.len() > 3);
+    assert!(!id::is_account_id(text) || !text[5..].contains('_') && text.len() > 5);
+    for (call, before) in
+        [(session::retrieve(text, None), "/v1/checkout/sessions/"), (payment_intent::retrieve(text, None), "/v1/payment_intents/")]
+    {
+        let rest = call.path.strip_prefix(before).expect("the path stays");
+        let segment = rest.split_once('?').map_or(rest, |(segment, _)| segment);
+        assert!(segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"*-_+%".contains(&b)), "{segment}");
+        if plain(text) {
+            assert_eq!(segment, text);
+        }
+    }
+    accepted
+}
+
+/// Whatever stands where an address should, the name that is counted is short and plain.
+pub fn network(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let name = limit::network(text);
+    assert!((1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".:/".contains(&b)), "{name}");
+    name != "unknown"
+}
+
+/// A page has the same elements whatever a stranger's words are.
+pub fn pages(data: &[u8]) -> bool {
+    let Ok(words) = std::str::from_utf8(data) else { return false };
+    if words.trim().is_empty() {
+        return false;
+    }
+    let rendered = |words: &str| {
+        [
+            page::consent(&page::Consent { site_origin: words, shop_name: words, live: false, action: words }),
+            page::problem(&page::ErrorPage { title: words, what_happened: words, what_next: words, reference: Some(words) }),
+            page::cart_kept(&page::CartKept { shop_name: words, shop_url: words }),
+            page::thanks(&page::Thanks {
+                status: page::Status::Unpaid,
+                amount: words,
+                shop_name: words,
+                shop_url: words,
+                order_id: Some(words),
+                pay_url: Some(words),
+            }),
+        ]
+    };
+    // What is no web address is shown and does not lead anywhere.
+    let marks = |html: &str| ['<', '>', '"'].map(|mark| html.matches(mark).count());
+    for (hostile, (plain, link)) in rendered(words).iter().zip(rendered("x").iter().zip(rendered("https://x.example"))) {
+        assert!(marks(hostile) == marks(plain) || marks(hostile) == marks(&link), "{hostile}");
+        for (target, _) in hostile.split("href=\"").skip(1).filter_map(|rest| rest.split_once('"')) {
+            assert!(target.starts_with("https://") || target.starts_with("http://"), "{target}");
+        }
+    }
+    true
+}
+
+/// The notes of an order: what is kept is text that Stripe takes, and no key of ours.
+pub fn metadata(data: &[u8]) -> bool {
+    let Ok(notes) = serde_json::from_slice::<Value>(data) else { return false };
+    let body = json!({ "currency": "usd", "line_items": [{ "name": "x", "quantity": 1, "amount_total": 100 }], "metadata": notes });
+    match cart::read(&body) {
+        Ok(order) => {
+            for (key, value) in &order.metadata {
+                assert!((1..=40).contains(&key.chars().count()) && value.chars().count() <= 500, "{key}");
+                assert!(!key.starts_with("cc_") && !key.chars().any(|c| c.is_control() || "[]".contains(c)), "{key}");
+            }
+            true
+        }
+        Err(problem) => {
+            refusal(&problem);
+            assert!(problem.param.as_deref().is_some_and(|param| param.starts_with("metadata")));
+            false
+        }
+    }
+}
