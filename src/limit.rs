@@ -40,7 +40,7 @@ pub fn network(address: &str) -> String {
     }
     // IPv4, also inside of IPv6 (`::ffff:203.0.113.7`).
     if address.contains('.') {
-        return address.rsplit(':').next().unwrap_or_default().to_owned();
+        return address.rsplit(':').next().filter(|last| last.contains('.')).unwrap_or("unknown").to_owned();
     }
     let (head, tail) = address.split_once("::").unwrap_or((address, ""));
     let groups = |text: &str| text.split(':').filter(|group| !group.is_empty()).count();

@@ -100,7 +100,7 @@ fn row() -> Row {
         "id": "cct_1", "shop_id": "shop_1", "livemode": 0, "account": "acct_1", "charge_type": "direct", "status": "open", "source": "chat",
         "currency": "usd", "amount_expected": 2000, "total_rule": "exact", "shipping_choices": "[]", "automatic_tax": 0, "amount": 2000,
         "amount_subtotal": 2000, "amount_tax": 0, "amount_shipping": 0, "amount_capturable": 0, "amount_captured": 0, "amount_refunded": 0,
-        "application_fee_amount": 0, "capture": "automatic", "checkout_session": "cs_1", "line_items": "[]", "extras": "{}",
+        "application_fee_amount": 0, "application_fee_refunded": 0, "capture": "automatic", "checkout_session": "cs_1", "line_items": "[]", "extras": "{}",
         "discounts": "[]", "metadata": "{}", "refunds": "[]", "events": "[]", "stripe_key": "cct_1-1", "attempt_until": 0, "created": 0,
         "checks": 0,
     }))

@@ -18,6 +18,9 @@ const GRAM = 8;
 const TROUBLE = /panicked at|RuntimeError|unreachable|recursive use of an object|had hung|never generate a response|Uncaught|exceeded its (CPU|memory)/;
 const EMAIL = /[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}/;
 
+/** A download that the Worker itself breaks off is told to the runtime as an error, and by it to the log. */
+const EXPECTED = /remote\.jsg\.Error: broken off/;
+
 export class Watch {
   /** secret → {kind, given: Set of answers that may have it, elsewhere: may it stand in other answers} */
   #secrets = new Map();
@@ -114,7 +117,7 @@ export class Watch {
     for (const line of log.split('\n')) {
       within(line, (secret, { kind }) => found.push(`${kind} (${secret.slice(0, 6)}…) is in the log: ${line.replaceAll(secret, '***').slice(0, 300)}`));
       if (EMAIL.test(line)) found.push(`an e-mail address is in the log: ${line.slice(0, 300)}`);
-      if (TROUBLE.test(line)) found.push(`the runtime is in trouble: ${line.slice(0, 300)}`);
+      if (TROUBLE.test(line) && !EXPECTED.test(line)) found.push(`the runtime is in trouble: ${line.slice(0, 300)}`);
     }
     return { found: [...new Set(found)], secrets: this.#secrets.size, answers: this.#answers.length };
   }
