@@ -97,7 +97,9 @@ CREATE TABLE connections (
   charges_enabled INTEGER,
   details_submitted INTEGER,
   checked_at INTEGER,
-  connected_at INTEGER NOT NULL
+  connected_at INTEGER NOT NULL,
+  -- Since when it is being disconnected: no session is handed out on it for the minute that this takes.
+  closing_at INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX connections_one_active ON connections (shop_id, livemode) WHERE status = 'active';
 CREATE INDEX connections_by_shop ON connections (shop_id, livemode, connected_at);
@@ -190,8 +192,10 @@ CREATE INDEX transactions_by_payment_intent ON transactions (payment_intent) WHE
 CREATE INDEX transactions_unsettled ON transactions (status, livemode, expires_at)
   WHERE status IN ('open', 'processing', 'authorized');
 CREATE INDEX transactions_to_check ON transactions (check_at) WHERE check_at IS NOT NULL;
--- Before an account is given back at Stripe, what is open on it is ended.
-CREATE INDEX transactions_open_by_account ON transactions (account, livemode) WHERE status = 'open';
+-- By shop first: the sweep steps from shop to shop, past 100,000 due rows of one of them.
+CREATE INDEX transactions_to_check_by_shop ON transactions (shop_id, check_at) WHERE check_at IS NOT NULL;
+-- Before an account is given back at Stripe, what is open on it is ended, and what is under way waited for.
+CREATE INDEX transactions_open_by_account ON transactions (account, livemode, status) WHERE status IN ('open', 'processing');
 -- Two requests for one order at the same moment cannot both open a session that a buyer could pay.
 CREATE UNIQUE INDEX transactions_one_open_per_order ON transactions (shop_id, livemode, order_id)
   WHERE status = 'open' AND order_id IS NOT NULL;

@@ -140,6 +140,8 @@ pub fn revise(row: &Row, told: &Told, by: &str, now: i64) -> Result<std::result:
         let what = if kind == "transaction.refunded" { "refund." } else { "dispute." };
         after.events = ledger::with_event(&after.events, object! { "type": [what, status].concat(), "created": now, "by": by, "id": id });
     }
-    let notice = (!news.is_empty()).then(|| (kind, [&row.id, "/", kind, "/", &news.join("+")].concat()));
+    // A dispute may come back to a status that it had before, and that is news again.
+    let when = if let Told::Dispute(_, at) = told { ["@", &at.to_string()].concat() } else { String::new() };
+    let notice = (!news.is_empty()).then(|| (kind, [&row.id, "/", kind, "/", &news.join("+"), &when].concat()));
     Ok(Ok(Some(Revised { check_at: refund::next_check(&known.refunds, now), row: after, notice })))
 }

@@ -158,6 +158,7 @@ record! {
         pub attempt_until: i64,
         pub created: i64,
         pub paid_at: Option<i64>,
+        pub check_at: Option<i64>,
         pub checks: i64,
     }
 }

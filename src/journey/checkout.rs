@@ -158,8 +158,8 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     row.session_url = session.url.clone();
     row.expires_at = session.expires_at.or(row.expires_at);
     let body = row.checkout_session().to_string();
-    if !edge.db.record_session(&row, &attempt, &body).await? {
-        return Err(order_in_flight());
+    if !edge.db.record_session(&row, &attempt, &body, clock::now()).await? {
+        return Err(not_handed_out(edge, &row, &attempt).await?);
     }
     if !connection.active() {
         let (work, id) = (edge.clone(), connection.id.clone());
@@ -170,6 +170,23 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         });
     }
     Ok(Reply::rendered(201, body))
+}
+
+/// A session that was made and may not go out. Nobody has its address; it is ended all the same, where that can still be done.
+async fn not_handed_out(edge: &Edge, row: &Row, attempt: &Attempt<'_>) -> Result<Problem> {
+    if let Some(session_id) = &row.checkout_session {
+        let call = session::expire(session_id, row.stripe_account());
+        let _ = outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await;
+    }
+    if edge.db.transaction(&row.id).await?.is_none_or(|now| now.status != Status::Open) {
+        return Ok(order_in_flight());
+    }
+    edge.db.drop_attempt(row, attempt).await?;
+    Ok(Problem::request(
+        409,
+        "connection_gone",
+        "The Stripe account was disconnected while the session was being made. Connect again in the shop's admin.",
+    ))
 }
 
 fn order_in_flight() -> Problem {
@@ -220,8 +237,18 @@ async fn predecessor(edge: &Edge, row: &Row, now: i64) -> Result<Predecessor> {
         return if row.attempt_until > now { Err(order_in_flight()) } else { Ok(Predecessor::Abandoned) };
     }
     let ended = if row.status == Status::Open { end(edge, row).await.map(|row| row.status) } else { Ok(row.status) };
-    // To whoever sells the order anew, its earlier session is what is in the way, not the connection that he has now.
-    let status = ended.map_err(|problem| if problem.code == "connection_gone" { order_in_flight_until(row, now) } else { problem })?;
+    let status = match ended {
+        // Past its time nobody can pay it any more; until then somebody might. To whoever sells the order anew, its earlier session is
+        // what is in the way, not the connection that he has now.
+        Err(problem) if problem.code == "connection_gone" => {
+            if !super::sweep::past(row, now) {
+                return Err(order_in_flight_until(row, now));
+            }
+            edge.db.lost(&row.id, now, now.saturating_add(super::sweep::LOST_AGAIN)).await?;
+            edge.db.transaction(&row.id).await?.map_or(Status::Expired, |row| row.status)
+        }
+        other => other?,
+    };
     match status {
         Status::Open => Err(Problem::stripe_unavailable(
             "The order's earlier session could not be ended at Stripe. Sending the same request again is safe.",
@@ -245,22 +272,16 @@ pub async fn end(edge: &Edge, row: &Row) -> Result<Box<Row>> {
             let call = session::retrieve(session_id, account);
             match outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
                 Outcome::Ok(session) => session,
-                // On an account that is no longer ours to use. Past its time nobody can pay it any more; until then somebody might.
+                // On an account that is no longer ours to use: whether it was paid nobody here can know, so the row says neither.
                 Outcome::Refused(error) if error.account_invalid() || error.status == 404 => {
                     if error.account_invalid() {
                         super::connect::doubt_later(edge, row);
                     }
-                    let now = clock::now();
-                    if !super::sweep::past(row, now) {
-                        return Err(Problem::request(
-                            409,
-                            "connection_gone",
-                            "The session lies on a Stripe account that is no longer connected, and can still be paid there until it expires.",
-                        ));
-                    }
-                    let news = ledger::News { to: Some(Status::Expired), ..ledger::News::default() };
-                    settle::move_row(edge, row, &news, "expire", now).await?;
-                    return Ok(Box::new(Row { status: Status::Expired, ..row.clone() }));
+                    return Err(Problem::request(
+                        409,
+                        "connection_gone",
+                        "The session lies on a Stripe account that is no longer connected: it can be neither ended nor looked at from here.",
+                    ));
                 }
                 Outcome::Refused(error) => return Err(error.problem()),
                 Outcome::Unavailable { why, .. } => return Err(unreachable_stripe(why)),
@@ -320,6 +341,7 @@ fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Orde
     let sum = |extras: &[cart::Extra]| Amount::sum(extras.iter().map(|extra| extra.amount)).unwrap_or(Amount::ZERO).get();
     let choices: Vec<i64> = order.shipping_options.iter().map(|option| option.amount.get()).collect();
     Ok(Box::new(Row {
+        check_at: None,
         stripe_key: format!("{transaction}-1"),
         id: transaction,
         shop_id: shop.id.clone(),

@@ -56,7 +56,7 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str
                 super::connect::doubt_later(edge, &row);
             }
             // The sweep asks first about those whose buyer has come back.
-            if let Err(problem) = edge.db.check_later(&row.id, Some(0), row.checks).await {
+            if let Err(problem) = edge.db.check_first(&row.id).await {
                 log::line(object! { "level": "warn", "event": "check_not_noted", "transaction": row.id, "why": problem.cause });
             }
             let status = if row.status == Status::Open { "processing" } else { row.status.for_redirect() };

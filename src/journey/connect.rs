@@ -467,12 +467,18 @@ pub async fn delete(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     if let Some(connection) = in_mode(&connections, mode.live()).filter(|c| c.active() || c.may_revive()) {
         edge.pair(mode)?;
         let shared = edge.db.account_in_use(&connection.account, mode.live(), &connection.id, now).await?;
-        end_open(edge, &connection.account, mode, if shared { &shop.id } else { "" }).await?;
-        if !shared {
-            deauthorize(edge, &connection.account, mode).await?;
+        edge.db.closing(&connection.id, Some(now)).await?;
+        let ended = match end_open(edge, &connection.account, mode, if shared { &shop.id } else { "" }).await {
+            Ok(()) => give_back(edge, connection, mode, shared, now).await,
+            Err(problem) => Err(problem),
+        };
+        if ended.is_err() {
+            // Best effort: by itself it counts for a minute only.
+            let _ = edge.db.closing(&connection.id, None).await;
         }
+        let later = ended?;
         edge.db.connection_gone(&connection.id, "disconnected", now).await?;
-        if shared {
+        if later {
             // The other shop may be leaving at this very moment and have seen this one: looked at again now that the row says so.
             give_back_later(edge, &connection.account, mode, "disconnected", now).await?;
         }
@@ -480,6 +486,15 @@ pub async fn delete(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
         let _ = js::call(&js::binding(&edge.env, "KV"), "delete", &[token_key(&connection.id).into()]).await;
     }
     Ok(Reply::json(200, &connection_object(mode, None)))
+}
+
+/// Gives back the account of a connection that ends, if nobody needs it; `true` when that is left for later.
+async fn give_back(edge: &Edge, connection: &ConnectionRow, mode: Mode, shared: bool, now: i64) -> Result<bool> {
+    let later = shared || edge.db.under_way_on(&connection.account, mode.live(), now).await?;
+    if !later {
+        deauthorize(edge, &connection.account, mode).await?;
+    }
+    Ok(later)
 }
 
 /// Ends what is open on an account before it is given back, of one shop or (with none named) of all. A session left open could be
@@ -556,6 +571,9 @@ pub async fn settle_deauthorizations(edge: &Edge, limit: i64) -> Result<u32> {
             Ok(())
         } else {
             match end_open(edge, &due.account, mode, "").await {
+                Ok(()) if edge.db.under_way_on(&due.account, mode.live(), now).await? => {
+                    Err(Problem::stripe_unavailable("A payment on the account is still under way at a bank."))
+                }
                 Ok(()) => deauthorize(edge, &due.account, mode).await,
                 Err(problem) => Err(problem),
             }

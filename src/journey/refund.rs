@@ -20,6 +20,11 @@ use crate::stripe::{Refund, StripeError};
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
+/// For how long a key is taken to be known at Stripe, seconds; it says 24 hours at least.
+const KEY_LIFE: i64 = 20 * 3600;
+/// When an account that could not be looked into is tried again, seconds.
+const LOOK_AGAIN: i64 = 6 * 3600;
+
 /// A change that a shop asks for, as far as all of them begin alike: who asks, for which of its transactions, and under which key.
 pub struct Asked {
     pub row: Box<Row>,
@@ -164,6 +169,15 @@ async fn ask_stripe(edge: &Edge, row: &Row, entry: &Entry) -> Result<Outcome<Ref
     let form = entry.form.clone().ok_or_else(|| Problem::fault("a reservation without its form"))?;
     let mut entry = entry.clone();
     let mut last = Outcome::Unavailable { why: "Stripe keeps answering 5xx".to_owned(), replayed_5xx: true };
+    // Stripe forgets a key after a day: the same request would then be a second refund.
+    if entry.created.saturating_add(KEY_LIFE) < clock::now() {
+        match look_for(edge, row, &entry).await? {
+            Outcome::Ok(Some(found)) => return Ok(Outcome::Ok(found)),
+            Outcome::Ok(None) => {}
+            Outcome::Refused(error) => return Ok(Outcome::Refused(error)),
+            Outcome::Unavailable { why, .. } => return Ok(Outcome::Unavailable { why, replayed_5xx: false }),
+        }
+    }
     for _ in 0..3 {
         let call = crate::stripe::refund::create(&form, row.stripe_account(), &entry.stripe_key());
         last = outside::stripe::<Refund>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await?;
@@ -239,12 +253,14 @@ pub fn not_done<'a>(
             edge.db.run_repeatable(vec![edge.db.let_go(attempt)]).await?;
             return Ok(problem);
         };
+        if gone {
+            // That Stripe does not let us ask now says nothing of what an earlier try with this key has done: reservation, form and key
+            // stay, and once the account is connected again the same request finds out.
+            edge.db.run_repeatable(vec![edge.db.let_go(attempt)]).await?;
+            return account_gone(edge, row).await;
+        }
         if let Some(key) = key {
             amend(edge, row, key, None).await?;
-        }
-        if gone {
-            edge.db.run(vec![edge.db.forget(attempt)]).await?;
-            return account_gone(edge, row).await;
         }
         // Refunds in the Dashboard of which nobody has told us yet.
         let too_large = error.code.as_deref() == Some("charge_already_refunded") || error.param.as_deref() == Some("amount");
@@ -272,9 +288,16 @@ pub async fn settle(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
     let Some(intent) = row.payment_intent.as_deref() else { return Ok(false) };
     let refunds = match aftermath::refunds_of(edge, row, intent).await? {
         Outcome::Ok(refunds) => refunds,
-        Outcome::Refused(error) if error.account_invalid() || error.status == 404 => Vec::new(),
+        // Not allowed to look is not the same as not there: what is reserved stays so, or it could be given back a second time.
+        Outcome::Refused(error) if error.account_invalid() || error.status == 404 => {
+            if error.account_invalid() {
+                connect::doubt(edge, row).await?;
+            }
+            edge.db.check_later(row, Some(now.saturating_add(LOOK_AGAIN)), row.checks).await?;
+            return Ok(false);
+        }
         _ => {
-            edge.db.check_later(&row.id, Some(now.saturating_add(120)), row.checks).await?;
+            edge.db.check_later(row, Some(now.saturating_add(120)), row.checks).await?;
             return Ok(false);
         }
     };
@@ -283,7 +306,7 @@ pub async fn settle(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
             Applied::Changed(row) => (row, true),
             Applied::Same(row) => (row, false),
             Applied::Stray(_) => {
-                edge.db.check_later(&row.id, None, row.checks).await?;
+                edge.db.check_later(row, None, row.checks).await?;
                 return Ok(false);
             }
         };
@@ -302,7 +325,7 @@ pub async fn settle(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
     }
     if !changed {
         let next = refund::next_check(&Aftermath::of(&row)?.refunds, now);
-        edge.db.check_later(&row.id, next, row.checks.saturating_add(1)).await?;
+        edge.db.check_later(&row, next, row.checks.saturating_add(1)).await?;
     }
     Ok(changed)
 }

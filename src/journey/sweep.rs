@@ -15,6 +15,10 @@ const CHECKS: i64 = 120;
 const EXPIRIES: i64 = 40;
 /// How long after its end a session is asked about that cannot be seen any more, seconds.
 const LOST_FOR: i64 = 30 * 24 * 3600;
+/// And how long after each time, seconds.
+pub const LOST_AGAIN: i64 = 6 * 3600;
+/// How long one run asks Stripe, seconds: a Stripe that hangs must not make one run last into the next.
+const ASKING: i64 = 25;
 const DEAUTHORIZATIONS: i64 = 10;
 const TOKENS: i64 = 20;
 const ERASURES: i64 = 3;
@@ -55,13 +59,18 @@ async fn ask_due(edge: &Edge) -> Result<u32> {
     let now = clock::now();
     let mut settled = 0_u32;
     let (rows, switched_off) = edge.db.rows_to_check(now, CHECKS).await?;
-    for row in rows {
+    for mut row in rows {
+        if clock::now().saturating_sub(now) > ASKING {
+            break;
+        }
         // Leased first: a run that dies here leaves the row due again in ten minutes.
         let kill = row.status == Status::Open && switched_off.contains(&row.id);
+        let until = now.saturating_add(600);
         let step = async {
-            if !edge.db.lease_check(&row, now, now.saturating_add(600)).await? {
+            if !edge.db.lease_check(&row, now, until).await? {
                 return Ok(false);
             }
+            row.check_at = Some(until);
             if kill { end(edge, &row, now).await } else { ask(edge, &row, now).await }
         };
         // One row's trouble is its own.
@@ -89,7 +98,7 @@ async fn ask(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
         if row.expires_at.is_none_or(|end| end <= now) && edge.db.cancel_abandoned(&row.id, now).await? {
             return Ok(true);
         }
-        edge.db.check_later(&row.id, again(row.status), asked).await?;
+        edge.db.check_later(row, again(row.status), asked).await?;
         return Ok(false);
     };
     let call = session::retrieve(session_id, row.stripe_account());
@@ -102,11 +111,11 @@ async fn ask(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
             match settle::session(edge, row, &session, "sweep").await? {
                 Settled::Row(after) if after.status != before => Ok(true),
                 Settled::Row(after) => {
-                    edge.db.check_later(&after.id, again(after.status), asked).await?;
+                    edge.db.check_later(&after, again(after.status), asked).await?;
                     Ok(false)
                 }
                 Settled::Stray => {
-                    edge.db.check_later(&row.id, None, asked).await?;
+                    edge.db.check_later(row, None, asked).await?;
                     Ok(false)
                 }
             }
@@ -118,12 +127,12 @@ async fn ask(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
                 super::connect::doubt(edge, row).await?;
             }
             let given_up = row.expires_at.is_some_and(|end| end.saturating_add(LOST_FOR) <= now);
-            edge.db.check_later(&row.id, if given_up { None } else { Some(now.saturating_add(6 * 3600)) }, asked).await?;
+            edge.db.check_later(row, if given_up { None } else { Some(now.saturating_add(LOST_AGAIN)) }, asked).await?;
             Ok(false)
         }
         // Trouble at Stripe or with the operator's key says nothing about the row, and does not count as having asked.
         Outcome::Refused(_) | Outcome::Unavailable { .. } => {
-            edge.db.check_later(&row.id, Some(now.saturating_add(120)), row.checks).await?;
+            edge.db.check_later(row, Some(now.saturating_add(120)), row.checks).await?;
             Ok(false)
         }
     }
@@ -141,12 +150,13 @@ async fn end(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
     }
     match checkout::end(edge, row).await {
         Ok(after) => Ok(after.status != Status::Open),
+        Err(problem) if problem.code == "connection_gone" && past(row, now) => ask(edge, row, now).await,
         Err(problem) => {
             log::line(object! { "level": "warn", "event": "expire_failed", "transaction": row.id, "why": problem.code });
             // Soon at first: until it is ended a buyer can still pay.
             let asked = row.checks.saturating_add(1);
             let pause = asked.clamp(1, 10).saturating_mul(60);
-            edge.db.check_later(&row.id, Some(now.saturating_add(pause)), asked).await?;
+            edge.db.check_later(row, Some(now.saturating_add(pause)), asked).await?;
             Ok(false)
         }
     }

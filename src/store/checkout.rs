@@ -156,8 +156,9 @@ impl Db {
     }
 
     /// Round trip 3: the session, and the answer for whoever sends the same key again. Repeatable.
-    /// `false`: the row was given up meanwhile, its address must not go out.
-    pub async fn record_session(&self, row: &Row, attempt: &Attempt<'_>, body: &str) -> Result<bool> {
+    /// `false`: the row was given up meanwhile, or its account disconnected; its address must not go out. Danger: whoever gives an
+    /// account back has ended the sessions that he saw, and one that is handed out after his look could be paid where nobody can see it.
+    pub async fn record_session(&self, row: &Row, attempt: &Attempt<'_>, body: &str, now: i64) -> Result<bool> {
         let answers = self
             .repeatable(vec![
                     sql!(
@@ -169,12 +170,16 @@ impl Db {
                            -- The kill switch was thrown while Stripe was at work: due at once, and the sweep ends it.
                            check_at = CASE WHEN (SELECT checkout_enabled FROM shops WHERE shops.id = transactions.shop_id) = 0 THEN ?5
                              ELSE check_at END
-                         WHERE id = ?1 AND (checkout_session IS NULL OR checkout_session = ?2) AND status <> 'canceled'",
+                         WHERE id = ?1 AND (checkout_session IS NULL OR checkout_session = ?2) AND status <> 'canceled'
+                           AND EXISTS (SELECT 1 FROM connections c WHERE c.shop_id = transactions.shop_id AND c.livemode = transactions.livemode
+                             AND c.account = transactions.account AND (c.status = 'active' OR c.gone_reason = 'account_invalid')
+                             AND coalesce(c.closing_at, 0) < ?6 - 60)",
                         &row.id,
                         &row.checkout_session,
                         &row.session_url,
                         row.expires_at,
-                        row.created
+                        row.created,
+                        now
                     ),
                     self.keep_answer_if(attempt, 201, body,
                         "EXISTS (SELECT 1 FROM transactions WHERE id = ?7 AND checkout_session = ?8)",

@@ -415,6 +415,11 @@ impl Db {
         Ok(used > 0)
     }
 
+    /// Notes that a connection is about to end (see [`Db::record_session`]), or that this failed.
+    pub fn closing(&self, id: &str, since: Option<i64>) -> Pending<()> {
+        self.run(vec![sql!(self, "UPDATE connections SET closing_at = ?2 WHERE id = ?1", id, since)])
+    }
+
     pub fn deauthorization_done(&self, account: &str, live: bool) -> Pending<()> {
         self.run(vec![sql!(self, "DELETE FROM deauthorizations WHERE account = ?1 AND livemode = ?2", account, live)])
     }

@@ -1,7 +1,7 @@
 //! The outbox of notices to shops (contract, *To the shop*).
 
 use super::shops::ShopRow;
-use super::{Answers, Bind, Db, Pending, Statement};
+use super::{Answers, Bind, Db, Pending, Statement, in_turn};
 use crate::error::Result;
 use crate::ledger::{News, Row, Status};
 use crate::notice::NoticeRow;
@@ -13,8 +13,6 @@ use serde_json::Value;
 const OF_ONE_SHOP: i64 = 40;
 /// How long money without a buyer's name waits for it, seconds.
 const NAMELESS: i64 = 15;
-/// Shops that one run looks at. Each costs a step in the index, so this is a bound and no share.
-const SHOPS: i64 = 10_000;
 
 /// How a new notice is written, for each shop `s` that `from` finds, `columns` being its id, shop, type, name, object and transaction:
 /// only where the statement before it in the batch changed a row, and only once by its name. A shop without a `webhook_url` has it kept:
@@ -174,7 +172,9 @@ impl Db {
     /// What is due, one of each shop first, then a second of each, and so on; of equals what was tried least, then what waits
     /// longest. Steps from shop to shop in the index: a shop with 100,000 due notices costs the others one step.
     pub fn due_notices(&self, now: i64, limit: i64) -> Pending<Vec<Due>> {
-        let text = format!("{} LIMIT {limit}", due_text());
+        let due = in_turn("notices", "due_at", OF_ONE_SHOP);
+        let text =
+            format!("{due} SELECT id, shop_id FROM due JOIN notices USING (id, shop_id) ORDER BY turn, attempts, due.due_at LIMIT {limit}");
         self.list(sql!(self, &text, now))
     }
 
@@ -226,18 +226,4 @@ impl Db {
             .await?;
         answers.at(1)?.first()
     }
-}
-
-fn due_text() -> String {
-    format!(
-        "WITH RECURSIVE waiting (shop_id) AS (
-           SELECT min(shop_id) FROM notices WHERE due_at IS NOT NULL
-           UNION ALL
-           SELECT (SELECT min(shop_id) FROM notices WHERE due_at IS NOT NULL AND shop_id > waiting.shop_id) FROM waiting
-           WHERE waiting.shop_id IS NOT NULL LIMIT {SHOPS}),
-         due AS (SELECT n.id, n.shop_id, n.attempts, n.due_at, row_number() OVER (PARTITION BY n.shop_id ORDER BY n.due_at) AS turn
-           FROM waiting JOIN notices n ON n.rowid IN
-             (SELECT rowid FROM notices WHERE shop_id = waiting.shop_id AND due_at <= ?1 ORDER BY due_at LIMIT {OF_ONE_SHOP}))
-         SELECT id, shop_id FROM due ORDER BY turn, attempts, due_at"
-    )
 }

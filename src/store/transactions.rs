@@ -1,7 +1,7 @@
 //! The ledger's rows: found, moved, listed, summed. And what the sweep looks for.
 
 use super::erase::ERASED;
-use super::{Bind, Db, Pending, Statement};
+use super::{Bind, Db, Pending, Statement, in_turn};
 use crate::error::Result;
 use crate::ledger::{News, Row, Status};
 use crate::sql;
@@ -205,9 +205,41 @@ impl Db {
         )
     }
 
-    /// When the sweep should ask Stripe about a row, and how often it did so far. 0 is before all others: the buyer has come back.
-    pub fn check_later(&self, id: &str, check_at: Option<i64>, checks: i64) -> Pending<()> {
-        self.run(vec![sql!(self, "UPDATE transactions SET check_at = ?2, checks = ?3 WHERE id = ?1", id, check_at, checks)])
+    /// When the sweep should ask Stripe about a row again, and how often it did so far. Only while the row waits as it was read or
+    /// leased: who began a refund or a capture meanwhile has said himself when his work is to be looked after.
+    pub fn check_later(&self, row: &Row, check_at: Option<i64>, checks: i64) -> Pending<()> {
+        self.run(vec![sql!(
+            self,
+            "UPDATE transactions SET check_at = ?2, checks = ?3 WHERE id = ?1 AND check_at IS ?4",
+            &row.id,
+            check_at,
+            checks,
+            row.check_at
+        )])
+    }
+
+    /// The buyer has come back, and Stripe could not be asked: the row is asked about before all others.
+    pub fn check_first(&self, id: &str) -> Pending<()> {
+        self.run(vec![sql!(
+            self,
+            "UPDATE transactions SET check_at = 0 WHERE id = ?1 AND status IN ('open', 'processing', 'failed', 'expired', 'canceled')",
+            id
+        )])
+    }
+
+    /// A session past its time on an account that nobody here can look into: it is out of the way of a new one for its order. Whether
+    /// it was paid is not known, so the shop is told nothing, and the sweep goes on asking.
+    pub async fn lost(&self, id: &str, now: i64, check_at: i64) -> Result<bool> {
+        self.moved(sql!(
+            self,
+            "UPDATE transactions SET status = 'expired', check_at = ?3,
+               events = json_insert(events, '$[#]', json_object('type', 'expired', 'created', CAST(?2 AS INTEGER), 'by', 'lost'))
+             WHERE id = ?1 AND status = 'open'",
+            id,
+            now,
+            check_at
+        ))
+        .await
     }
 
     /// A row that never got a session and is past its time: no buyer ever saw an address of it.
@@ -278,14 +310,10 @@ impl Db {
     /// Rows about which Stripe has to be asked, the longest due first; and the ids of those whose shop has its kill switch on.
     pub async fn rows_to_check(&self, now: i64, limit: i64) -> Result<(Vec<Row>, Vec<String>)> {
         // Each shop's first, then each shop's second: one with thousands of due rows does not hold up the others.
-        let due = format!(
-            "WITH due AS (SELECT id, shop_id, check_at, turn FROM (
-               SELECT id, shop_id, check_at, row_number() OVER (PARTITION BY shop_id ORDER BY check_at) AS turn
-               FROM (SELECT id, shop_id, check_at FROM transactions WHERE check_at <= ?1 ORDER BY check_at LIMIT 5000))
-             ORDER BY turn, check_at LIMIT {limit})"
-        );
-        let rows = format!("{due} SELECT t.* FROM due JOIN transactions t ON t.id = due.id ORDER BY due.check_at");
-        let off = format!("{due} SELECT due.id FROM due JOIN shops s ON s.id = due.shop_id WHERE s.checkout_enabled = 0");
+        let first = in_turn("transactions", "check_at", limit)
+            + &format!(", first AS (SELECT id, shop_id, check_at FROM due ORDER BY turn, check_at LIMIT {limit})");
+        let rows = format!("{first} SELECT t.* FROM first JOIN transactions t ON t.id = first.id ORDER BY first.check_at");
+        let off = format!("{first} SELECT first.id FROM first JOIN shops s ON s.id = first.shop_id WHERE s.checkout_enabled = 0");
         let answers = self.batch(vec![sql!(self, &rows, now), sql!(self, &off, now)]).await?;
         let off = answers.at(1)?.ids();
         Ok((answers.at(0)?.all()?, off))
@@ -311,6 +339,14 @@ impl Db {
                AND (?3 = '' OR shop_id = ?3) LIMIT {limit}"
         );
         self.list(sql!(self, &text, account, live, shop_id))
+    }
+
+    /// Whether a payment on an account is under way at a bank: who gives the account back never hears how it ended. One of more than
+    /// two weeks is not waited for.
+    pub async fn under_way_on(&self, account: &str, live: bool, now: i64) -> Result<bool> {
+        const LONGEST: i64 = 14 * 24 * 3600;
+        let text = "SELECT count(*) AS n FROM transactions WHERE account = ?1 AND livemode = ?2 AND status = 'processing' AND created > ?3";
+        Ok(self.one(sql!(self, text, account, live, now.saturating_sub(LONGEST))).await?.number()? > 0)
     }
 
     pub fn due_deauthorizations(&self, now: i64, limit: i64) -> Pending<Vec<DueDeauthorization>> {
