@@ -8,7 +8,7 @@
 //! A history is a seed and its steps; a step that cannot be taken does nothing, so any part of a history is one too and a failing one is
 //! shrunk before it is printed. `HISTORIES=100000 SEED=7 cargo test histories` runs more of them, or others.
 
-use cognitivecart_worker::aftermath::{Aftermath, Origin, Told, check, revise};
+use cognitivecart_worker::aftermath::{Aftermath, Origin, Told, before_paid, check, outdated, revise};
 use cognitivecart_worker::ledger::{
     IntentNews, Mismatch, News, Row, Status, check_charge, news_of_charge, news_of_intent, news_of_session, next_check, notice_of,
     reference,
@@ -687,7 +687,8 @@ impl Worker {
                     live: false,
                 };
                 check(&read, &origin).and_then(|()| check_charge(&read, &charge)).map_err(stray)?;
-                if !charge.captured || read.status.sold() && charge.amount_refunded <= read.amount_refunded {
+                let told = read.status.sold() && charge.amount_refunded <= read.amount_refunded;
+                if !charge.captured || told && !thin && !before_paid(&read, created) {
                     Outcome::Heard
                 } else {
                     let paid = news_of_charge(&read, &charge);
@@ -703,7 +704,9 @@ impl Worker {
                 }
                 check(&read, &Origin { account, currency: Some("usd"), payment_intent: Some("pi_1"), transaction: named, live: false })
                     .map_err(stray)?;
-                self.record_aftermath(world, read, None, &Told::Refunds(std::slice::from_ref(&refund)))?
+                let told =
+                    if outdated(&read, &refund).map_err(|problem| problem.message.clone())? { world.refunds_now() } else { vec![refund] };
+                self.record_aftermath(world, read, None, &Told::Refunds(&told))?
             }
             About::Dispute(_) => {
                 let dispute = Dispute::from_value(object).unwrap();

@@ -407,6 +407,18 @@ describe('D1 refuses once', () => {
 describe('what happens at Stripe', () => {
   const deliver = async (event) => (await stripe.send(event, { url: `${w.url}/stripe/webhooks`, secret: w.webhookSecrets.connect }))[0];
 
+  test('one in the Dashboard that failed, told in the wrong order before anybody knew of the payment, counts for nothing', async () => {
+    stripe.webhooks.pause();
+    const session = await createSession(w, shop);
+    await stripe.pay(session.id);
+    const { id } = await stripe.refund(session.id);
+    await stripe.failRefund(id);
+    await stripe.webhooks.deliver({ order: 'reversed' });
+    const [{ payment_intent, amount_refunded }] = stripe.payments(session.transaction);
+    const told = await look(session.transaction);
+    assert.deepEqual([told.payment_intent, told.status, told.amount_refunded, amount_refunded], [payment_intent, 'paid', 0, 0]);
+  });
+
   test('a refund in the Dashboard appears, without a fee given back', async () => {
     const transaction = await paid();
     const { payment_intent } = await look(transaction);
