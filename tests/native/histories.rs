@@ -704,8 +704,11 @@ impl Worker {
                 }
                 check(&read, &Origin { account, currency: Some("usd"), payment_intent: Some("pi_1"), transaction: named, live: false })
                     .map_err(stray)?;
-                let told =
-                    if outdated(&read, &refund).map_err(|problem| problem.message.clone())? { world.refunds_now() } else { vec![refund] };
+                let told = if !thin && outdated(&read, &refund).map_err(|problem| problem.message.clone())? {
+                    [world.refunds_now(), vec![refund]].concat()
+                } else {
+                    vec![refund]
+                };
                 self.record_aftermath(world, read, None, &Told::Refunds(&told))?
             }
             About::Dispute(_) => {
