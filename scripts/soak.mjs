@@ -31,9 +31,19 @@ const fuzz = (seed) => inOurTarget(async () => {
   return counts.passed + counts.failed ? counts : one(false);
 });
 
+/** Of each seed one history of a payment; a release build plays 6,000 a second. */
+const model = (seed) => inOurTarget(async () => {
+  const args = ['test', '--release', '--test', 'native', 'histories', '--', '--nocapture'];
+  const { out } = await run('cargo', args, { cwd: ROOT, tee: true, mayFail: true, env: { ...cargoEnv(), SEED: String(seed), HISTORIES: '100000', RUST_BACKTRACE: '0' } });
+  const counts = countCargo(out);
+  return counts.passed + counts.failed ? counts : one(false);
+});
+
 /** name, seconds that it may use, work. Others' soaks are further lines. */
 const PARTS = [
   { name: 'fuzz', about: 'every parser that a stranger reaches, 6 million inputs', seconds: 60, work: fuzz },
+  { name: 'model', about: 'histories of a payment on the pure core, 100,000', seconds: 30, work: model },
+  { name: 'histories', about: 'histories of a payment through workerd, 500', seconds: 180, built: true, work: nodeTest(['soak', 'histories.test.mjs']) },
   { name: 'faults', about: 'every await point of every journey fails in every way', seconds: 240, built: true, work: nodeTest(['soak', 'faults.test.mjs']) },
   { name: 'schema', about: 'requests made from openapi.json', seconds: 90, built: true, work: nodeTest(['soak', 'schema-run.test.mjs']) },
   { name: 'flood', about: 'malformed and maximal requests beside good ones', seconds: 30, built: true, work: nodeTest(['worker', 'flood.test.mjs']) },

@@ -107,6 +107,18 @@ pub fn check(row: &Row, origin: &Origin) -> std::result::Result<(), Mismatch> {
     differs.into_iter().find(|(wrong, _)| *wrong).map_or(Ok(()), |(_, mismatch)| Err(mismatch))
 }
 
+/// Whether what was told of a refund may be older than what was told before and belonged to nobody: one that was made elsewhere, and
+/// before anybody here knew of the payment (its failure may have been heard first, of a payment that no row had yet).
+pub fn outdated(row: &Row, refund: &Refund) -> Result<bool> {
+    let known = Aftermath::of(row)?.refunds.iter().any(|entry| entry.id.as_ref() == Some(&refund.id));
+    Ok(!known && !refund.metadata.contains_key("cc_refund") && before_paid(row, refund.created))
+}
+
+/// Whether something happened before the row knew that it was paid.
+pub fn before_paid(row: &Row, at: i64) -> bool {
+    row.paid_at.is_none_or(|paid| at <= paid)
+}
+
 /// Takes in what Stripe says of a row that was paid; none where it is nothing new.
 pub fn revise(row: &Row, told: &Told, by: &str, now: i64) -> Result<std::result::Result<Option<Revised>, Mismatch>> {
     let mut known = Aftermath::of(row)?;

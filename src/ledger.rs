@@ -438,6 +438,8 @@ pub fn news_of_session(row: &Row, account: Option<&str>, session: &Session) -> R
             news.amount_capturable = Some(intent.map(|i| i.amount_capturable).filter(|a| *a > 0).unwrap_or(total));
             news.capture_before = intent.and_then(PaymentIntent::capture_before);
         }
+        // What was authorised is released.
+        Some(Status::Canceled) => news.amount_capturable = Some(0),
         _ => {}
     }
     Ok(news)
@@ -491,6 +493,7 @@ pub fn news_of_charge(row: &Row, charge: &Charge) -> Option<News> {
         payment_intent: charge.payment_intent.as_ref().map(|intent| intent.id().to_owned()),
         amount_captured: Some(charge.amount_captured),
         amount_capturable: Some(0),
+        application_fee: charge.application_fee_amount,
         ..News::default()
     })
 }
@@ -521,7 +524,9 @@ pub fn news_of_intent(row: &Row, account: Option<&str>, kind: &str, intent: &Pay
         return Err(Mismatch::PaymentIntent);
     }
     let known_total = row.total_rule == "exact" || row.payment_intent.is_some();
-    check_intent(row, intent, if known_total { row.amount } else { intent.amount })?;
+    // A try that was declined may have been for another sum: the buyer chose other shipping afterwards. It decides nothing by itself.
+    let other_sum = row.total_rule != "exact" && kind == "payment_intent.payment_failed";
+    check_intent(row, intent, if known_total && !other_sum { row.amount } else { intent.amount })?;
     if intent.currency.is_none() {
         return Err(Mismatch::Currency);
     }

@@ -206,6 +206,13 @@ pub async fn of_refund(edge: &Edge, event: &Event, refund: &Refund) -> Result<&'
         transaction,
     };
     match (aftermath::check(&row, &origin), payment_intent) {
+        // (A thin event's is as it is now.)
+        (Ok(()), Some(intent)) if !event.is_thin() && aftermath::outdated(&row, refund)? => {
+            let mut refunds = needed(refunds_of(edge, &row, intent).await?)?;
+            // Last, and so nothing new; but one that differs is a stray.
+            refunds.push(refund.clone());
+            record(edge, event, row, intent, None, &Told::Refunds(&refunds)).await
+        }
         (Ok(()), Some(intent)) => record(edge, event, row, intent, None, &Told::Refunds(std::slice::from_ref(refund))).await,
         (Err(mismatch), _) => event::keep_stray(edge, event, &row, mismatch).await,
         (Ok(()), None) => event::keep_stray(edge, event, &row, Mismatch::PaymentIntent).await,
@@ -235,8 +242,11 @@ pub async fn of_charge(edge: &Edge, event: &Event, charge: &Charge) -> Result<&'
         (Ok(()), None) => return event::keep_stray(edge, event, &row, Mismatch::PaymentIntent).await,
     };
     // An authorisation that was released is shown as refunded too, and money was never taken; `payment_intent.canceled` tells of it.
-    // A sum that is not more than what is known is older, or of refunds that have told themselves.
-    if !charge.captured || row.status.sold() && charge.amount_refunded <= row.amount_refunded {
+    // A sum that is not more than what is known is older, or of refunds that have told themselves; unless one may have done so when
+    // nobody knew whose it was. When a thin event was made is not known.
+    let told = row.status.sold() && charge.amount_refunded <= row.amount_refunded;
+    let unheard = event.is_thin() || aftermath::before_paid(&row, event.created.0);
+    if !charge.captured || told && !unheard {
         return event::record(edge, event, &row, &News::default()).await;
     }
     let refunds = needed(refunds_of(edge, &row, intent).await?)?;

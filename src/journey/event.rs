@@ -197,7 +197,7 @@ pub async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Resul
     let moves = !moving.is_empty();
     batch.extend(moving);
     if news.tells_buyer() {
-        batch.push(edge.db.note_buyer(&row.id, news));
+        batch.push(edge.db.note_buyer(row, news));
         batch.push(edge.db.tell_buyer(&row.id, news, now));
     }
     let answers = edge.db.batch_owing(batch).await?;

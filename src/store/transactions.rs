@@ -154,15 +154,16 @@ impl Db {
         )
     }
 
-    /// Who bought, beside the status: another event may have moved the row before, without knowing.
-    pub fn note_buyer(&self, id: &str, news: &News) -> Statement {
+    /// Who bought and in which session, beside the status: another event may have moved the row before, without knowing.
+    pub fn note_buyer(&self, row: &Row, news: &News) -> Statement {
         let render = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string);
         let (customer, shipping, billing) = (render(&news.customer), render(&news.shipping_details), render(&news.billing_details));
         let text = format!(
             "UPDATE transactions SET customer = coalesce(?2, customer), shipping_details = coalesce(?3, shipping_details),
-               billing_details = coalesce(?4, billing_details) WHERE id = ?1 AND status <> 'open' AND NOT {ERASED}"
+               billing_details = coalesce(?4, billing_details), checkout_session = coalesce(checkout_session, ?5)
+             WHERE id = ?1 AND status <> 'open' AND NOT {ERASED}"
         );
-        sql!(self, &text, id, &customer, &shipping, &billing)
+        sql!(self, &text, &row.id, &customer, &shipping, &billing, &row.checkout_session)
     }
 
     /// Keeps that an event was applied. A doubled event finds its id.

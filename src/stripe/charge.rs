@@ -16,6 +16,8 @@ record! {
         /// The sum of all refunds, failed ones not counted. An authorisation that was released counts as refunded too.
         pub amount_refunded: i64 = lenient,
         pub captured: bool = lenient,
+        /// Less than was agreed where less was captured.
+        pub application_fee_amount: Option<i64>,
         pub currency: Option<String>,
         pub livemode: bool = lenient,
         /// That of the PaymentIntent, copied when the charge was made.

@@ -57,9 +57,13 @@ pub enum Thin {
 }
 
 impl Event {
+    pub fn is_thin(&self) -> bool {
+        self.object == "v2.core.event"
+    }
+
     /// Takes a thin event for the snapshot that it stands for: its type and account are those, its object is to be fetched.
     pub fn thin(&mut self) -> Thin {
-        if self.object != "v2.core.event" {
+        if !self.is_thin() {
             return Thin::No;
         }
         let Some(kind) = self.kind.strip_prefix(TWIN).map(str::to_owned) else { return Thin::Foreign };

@@ -1,6 +1,6 @@
 //! What becomes of a payment: refunds and disputes, in every order.
 
-use cognitivecart_worker::aftermath::{Aftermath, Origin, Told, check, revise, shown};
+use cognitivecart_worker::aftermath::{Aftermath, Origin, Told, check, outdated, revise, shown};
 use cognitivecart_worker::ledger::{Mismatch, Row, Status, check_charge, news_of_charge};
 use cognitivecart_worker::record::Record;
 use cognitivecart_worker::refund::{self, Entry, RESERVED, Wish, left, reserve, share};
@@ -395,6 +395,9 @@ fn a_charge_of_a_destination_goes_to_the_rows_account() {
     // What it says of a row that nobody said to be paid.
     let news = news_of_charge(&row(json!({ "status": "open", "payment_intent": null })), &charge(json!({}))).unwrap();
     assert_eq!((news.to, news.amount_captured, news.payment_intent.as_deref()), (Some(Status::Paid), Some(1500), Some("pi_1")));
+    assert_eq!(news.application_fee, None);
+    let part = charge(json!({ "application_fee_amount": 75 }));
+    assert_eq!(news_of_charge(&row(json!({ "status": "authorized" })), &part).unwrap().application_fee, Some(75), "the fee of a part");
     assert_eq!(news_of_charge(&row(json!({ "total_rule": "open", "payment_intent": null })), &charge(json!({}))), None);
     assert_eq!(news_of_charge(&row(json!({})), &charge(json!({ "captured": false }))), None);
 }
@@ -404,4 +407,17 @@ fn what_cannot_be_read_is_a_fault_and_never_nothing() {
     for change in [json!({ "refunds": "" }), json!({ "refunds": "{}" }), json!({ "refunds": "[{}]" }), json!({ "dispute": "{" })] {
         assert!(Aftermath::of(&row(change)).is_err());
     }
+}
+
+/// What was told of it before may have been nobody's: then it is asked for.
+#[test]
+fn a_refund_from_before_the_payment_was_known_is_not_believed_as_it_was_told() {
+    let told = |change| refund("re_1", 500, "succeeded", change);
+    let paid = |change| row(merge(json!({ "paid_at": 100 }), change));
+    assert!(outdated(&paid(json!({})), &told(json!({}))).unwrap(), "of the same second");
+    assert!(outdated(&row(json!({})), &told(json!({}))).unwrap());
+    assert!(!outdated(&paid(json!({ "paid_at": 99 })), &told(json!({}))).unwrap());
+    assert!(!outdated(&paid(json!({})), &told(json!({ "metadata": { "cc_refund": "cre_1" } }))).unwrap(), "the shop's own");
+    let (known, _) = tell(paid(json!({})), &News::Refund(told(json!({}))));
+    assert!(!outdated(&known, &told(json!({}))).unwrap());
 }

@@ -449,3 +449,21 @@ fn the_sweep_asks_early_once_then_at_the_end_and_not_for_ever() {
         assert_eq!(next_check(status, 0, now, Some(end)), None, "{}", status.name());
     }
 }
+
+#[test]
+fn a_released_authorisation_that_the_session_tells_of_can_be_captured_no_more() {
+    let waits = json!({ "status": "authorized", "capture": "manual", "amount_capturable": 2000, "payment_intent": "pi_1" });
+    let released = intent_json(json!({ "status": "canceled", "amount_received": 0 }));
+    let news = told(waits, json!({ "payment_status": "unpaid", "payment_intent": released })).unwrap();
+    assert_eq!((news.to, news.amount_capturable), (Some(Status::Canceled), Some(0)));
+}
+
+#[test]
+fn a_declined_try_for_another_sum_is_no_stranger() {
+    let open = json!({ "total_rule": "open", "status": "paid", "payment_intent": "pi_1", "amount": 2500 });
+    let other = json!({ "status": "requires_payment_method", "amount_received": 0 });
+    assert_eq!(told_by("payment_intent.payment_failed", open, other.clone()), Ok(IntentNews::Nothing));
+    // Where the shop said the sum, it was never another.
+    let exact = json!({ "status": "paid", "payment_intent": "pi_1", "amount": 2500 });
+    assert_eq!(told_by("payment_intent.payment_failed", exact, other), Err(Mismatch::Amount));
+}

@@ -4,6 +4,7 @@ mod aftermath;
 mod cart;
 mod config;
 mod fuzz;
+mod histories;
 mod ledger;
 mod limit;
 mod money;

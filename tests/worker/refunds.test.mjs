@@ -407,6 +407,18 @@ describe('D1 refuses once', () => {
 describe('what happens at Stripe', () => {
   const deliver = async (event) => (await stripe.send(event, { url: `${w.url}/stripe/webhooks`, secret: w.webhookSecrets.connect }))[0];
 
+  test('one in the Dashboard that failed, told in the wrong order before anybody knew of the payment, counts for nothing', async () => {
+    stripe.webhooks.pause();
+    const session = await createSession(w, shop);
+    await stripe.pay(session.id);
+    const { id } = await stripe.refund(session.id);
+    await stripe.failRefund(id);
+    await stripe.webhooks.deliver({ order: 'reversed' });
+    const [{ payment_intent, amount_refunded }] = stripe.payments(session.transaction);
+    const told = await look(session.transaction);
+    assert.deepEqual([told.payment_intent, told.status, told.amount_refunded, amount_refunded], [payment_intent, 'paid', 0, 0]);
+  });
+
   test('a refund in the Dashboard appears, without a fee given back', async () => {
     const transaction = await paid();
     const { payment_intent } = await look(transaction);
@@ -422,6 +434,8 @@ describe('what happens at Stripe', () => {
   test('charge.refunded alone is enough: what adds up to it is asked for', async () => {
     const transaction = await paid();
     const { payment_intent } = await look(transaction);
+    // Of what happened in the second of the payment nobody knows whether it was told before.
+    await w.d1('UPDATE transactions SET paid_at = paid_at - 60 WHERE id = ?', transaction);
     stripe.webhooks.pause();
     const before = stripe.books().events.length;
     for (const amount of [100, 200, 300]) await stripe.refund(payment_intent, { amount });
