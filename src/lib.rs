@@ -193,7 +193,7 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::RollSigningSecret => Box::pin(shops::roll_signing_secret(edge, incoming)),
         Route::StartConnect => Box::pin(connect::start(edge, incoming)),
         Route::ConsentPage(ticket) => Box::pin(connect::consent_page(edge, ticket)),
-        Route::Consent(ticket) => Box::pin(connect::consent(edge, ticket)),
+        Route::Consent(ticket) => Box::pin(connect::consent(edge, incoming, ticket)),
         Route::ConnectCallback => Box::pin(connect::callback(edge, incoming)),
         Route::ConfirmConnect => Box::pin(connect::confirm(edge, incoming)),
         Route::GetConnection => Box::pin(connect::get(edge, incoming)),

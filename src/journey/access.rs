@@ -30,7 +30,7 @@ pub fn key_hash(incoming: &Incoming) -> Result<String> {
 }
 
 /// What everyone is told whose key opens nothing: unknown, rolled, or of a superseded or deleted shop.
-fn unknown_key() -> Problem {
+pub fn unknown_key() -> Problem {
     Problem::unauthenticated(
         "api_key_invalid",
         "This key is not valid here. It may have been rolled, or the site was registered anew (see shop.superseded).",

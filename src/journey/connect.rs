@@ -17,7 +17,6 @@ use crate::store::connect::{ClaimRow, ConnectionRow, TicketRow, in_mode, token_k
 use crate::stripe::account::{self, Account};
 use crate::stripe::call::{Call, Outcome};
 use crate::stripe::oauth::{self, Grant};
-use crate::weburl::WebUrl;
 use crate::{seal, sign, weburl};
 use serde_json::{Map, Value};
 
@@ -113,9 +112,9 @@ async fn live_ticket(edge: &Edge, ticket: &str) -> Result<Option<Box<TicketRow>>
 /// led to connect an account to a stranger's shop.
 pub async fn consent_page(edge: &Edge, ticket: &str) -> Result<Reply> {
     let Some(row) = live_ticket(edge, ticket).await? else { return Ok(dead_ticket(edge)) };
-    let origin = WebUrl::parse(&row.site_url, edge.config.allow_local).map(|url| url.origin()).unwrap_or_default();
     let action = format!("/connect/{ticket}");
-    let html = page::consent(&page::Consent { site_origin: &origin, shop_name: &row.shop_name, live: row.livemode != 0, action: &action });
+    let html =
+        page::consent(&page::Consent { site_url: &row.site_url, shop_name: &row.shop_name, live: row.livemode != 0, action: &action });
     Ok(Reply::page(200, html, page::csp(edge.config.allow_local)))
 }
 
@@ -126,7 +125,12 @@ fn cookie_name(state_hash: &str) -> String {
 }
 
 /// `POST /connect/{ticket}`: the button. Guarded by the ticket, not by Origin: with `no-referrer` forms say `Origin: null`.
-pub async fn consent(edge: &Edge, ticket: &str) -> Result<Reply> {
+pub async fn consent(edge: &Edge, incoming: &Incoming, ticket: &str) -> Result<Reply> {
+    // Attack: a stranger's page sends the form with the ticket of his own shop, and the merchant, who never saw whose shop it is, lands
+    // at Stripe with the right cookie. Browsers say where a request comes from; our own button is `same-origin`.
+    if incoming.header("Sec-Fetch-Site").is_some_and(|site| site != "same-origin") {
+        return consent_page(edge, ticket).await;
+    }
     let Some(row) = live_ticket(edge, ticket).await? else { return Ok(dead_ticket(edge)) };
     let mode = Mode::from_live(row.livemode != 0);
     let pair = edge.pair(mode)?;

@@ -142,7 +142,10 @@ fn takes_over(shop: &ShopRow) -> bool {
         format!("{site}/index.php?rest_route=/cognitive-cart/v1/challenge"),
         format!("{site}/.well-known/cognitive-cart-challenge"),
     ];
-    let decoded = url.replace("%2F", "/").replace("%2f", "/");
+    // In the query only: in a path `%2F` is part of a name, which a visitor may have chosen.
+    let decoded = url
+        .split_once('?')
+        .map_or_else(|| url.to_owned(), |(path, query)| [path, "?", &query.replace("%2F", "/").replace("%2f", "/")].concat());
     routes.iter().any(|route| *route == decoded || *route == url)
 }
 
@@ -249,7 +252,7 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     shop.default_success_url = success;
     shop.default_cancel_url = cancel;
     let named: Vec<&str> = SETTINGS.into_iter().filter(|name| fields.raw(name).is_some()).collect();
-    let shop = edge.db.update_shop(&shop, &named, clock::now()).await?.ok_or_else(|| Problem::fault("a shop that was there is gone"))?;
+    let shop = edge.db.update_shop(&shop, &named, clock::now()).await?.ok_or_else(access::unknown_key)?;
     if shop.checkout_enabled == 0 {
         let (work, shop_id) = (edge.clone(), shop.id.clone());
         edge.later(async move {
@@ -266,9 +269,10 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 /// `POST /v1/shop/api_keys`
 pub async fn roll_api_key(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let shop = access::shop(edge, incoming).await?;
-    Fields::open(&incoming.json().await?, "", &[])?;
+    let body = incoming.json().await?;
+    let good_for = Fields::open(&body, "", &["previous_valid_for"])?.integer("previous_valid_for", 0, ROLLED_LIFE)?;
     let now = clock::now();
-    let until = now.saturating_add(ROLLED_LIFE);
+    let until = now.saturating_add(good_for.unwrap_or(ROLLED_LIFE));
     let key = clock::fresh_secret("ccs_")?;
     edge.db.roll_key(&shop.id, &sign::sha256_hex(key.as_bytes()), now, until).await?;
     Ok(Reply::json(201, &object! { "object": "api_key", "api_key": key, "created": now, "previous_expires_at": until }))

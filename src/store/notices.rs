@@ -169,12 +169,15 @@ impl Db {
         self.run_repeatable(vec![sql!(self, &text, it.id, it.leased_until, it.status, it.due_at, it.now, &it.entry)])
     }
 
-    /// What is due, one of each shop first, then a second of each, and so on; of equals what was tried least, then what waits
+    /// What is due, one of each shop first, then a second of each, and so on; of equals what did not hang last time, then what was tried least, then what waits
     /// longest. Steps from shop to shop in the index: a shop with 100,000 due notices costs the others one step.
     pub fn due_notices(&self, now: i64, limit: i64) -> Pending<Vec<Due>> {
         let due = in_turn("notices", "due_at", OF_ONE_SHOP);
-        let text =
-            format!("{due} SELECT id, shop_id FROM due JOIN notices USING (id, shop_id) ORDER BY turn, attempts, due.due_at LIMIT {limit}");
+        let text = format!(
+            "{due} SELECT id, shop_id FROM due JOIN notices USING (id, shop_id)
+             ORDER BY turn, (attempt_log <> '[]' AND coalesce(json_extract(attempt_log, '$[#-1].status'), 0) = 0), attempts, due.due_at
+             LIMIT {limit}"
+        );
         self.list(sql!(self, &text, now))
     }
 
@@ -210,7 +213,6 @@ impl Db {
 
     /// Makes a notice due at once, as on its first day, if its shop has an address. Answers it as it is then.
     pub async fn resend_notice(&self, id: &str, shop_id: &str, now: i64) -> Result<Option<Box<NoticeRow>>> {
-        self.counters.owed.borrow_mut().push(id.to_owned());
         let answers = self
             .batch(vec![
                 sql!(
@@ -224,6 +226,10 @@ impl Db {
                 sql!(self, "SELECT * FROM notices WHERE id = ?1 AND shop_id = ?2", id, shop_id),
             ])
             .await?;
+        // Only the shop's own is sent. Attack: a shop names another's notice and has it sent again.
+        if answers.at(0)?.changes()? == 1 {
+            self.counters.owed.borrow_mut().push(id.to_owned());
+        }
         answers.at(1)?.first()
     }
 }

@@ -86,12 +86,7 @@ impl Db {
     }
 
     fn supersede(&self, site_url: &str, by: &str) -> Statement {
-        sql!(
-            self,
-            "UPDATE shops SET status = 'superseded' WHERE site_url = ?1 AND status IN ('active', 'suspended') AND id <> ?2",
-            site_url,
-            by
-        )
+        sql!(self, "UPDATE shops SET status = 'superseded' WHERE site_url = ?1 AND status = 'active' AND id <> ?2", site_url, by)
     }
 
     /// The keys of superseded shops answer 401 from now on.
@@ -119,6 +114,15 @@ impl Db {
     pub async fn activate_shop(&self, shop: &ShopRow, takes_over: bool, now: i64) -> Result<bool> {
         let mut batch = Vec::new();
         if takes_over {
+            // Nothing of the other shop's is inherited; the fee is the operator's.
+            batch.push(sql!(
+                self,
+                "UPDATE shops SET (fee_bps, fee_fixed) = (SELECT o.fee_bps, o.fee_fixed FROM shops o
+                   WHERE o.site_url = ?1 AND o.status = 'active' AND o.id <> ?2)
+                 WHERE id = ?2 AND EXISTS (SELECT 1 FROM shops o WHERE o.site_url = ?1 AND o.status = 'active' AND o.id <> ?2)",
+                &shop.site_url,
+                &shop.id
+            ));
             batch.push(self.supersede(&shop.site_url, &shop.id));
             batch.push(self.owe_superseded(&shop.site_url, &shop.id, now));
             batch.push(self.silence_superseded(&shop.site_url, &shop.id));
@@ -156,7 +160,8 @@ impl Db {
                 text.push_str(&format!(", {column} = ?{}", binds.len()));
             }
         }
-        text.push_str(" WHERE id = ?1 RETURNING *");
+        // Read before and deleted meanwhile: nothing personal is written to it any more.
+        text.push_str(" WHERE id = ?1 AND status IN ('pending', 'active') RETURNING *");
         let due = sql!(
             self,
             "UPDATE transactions SET check_at = ?2, checks = 0 WHERE ?3 = 0 AND shop_id = ?1 AND status = 'open'
@@ -168,10 +173,10 @@ impl Db {
         self.batch(vec![self.statement(&text, &binds), due]).await?.at(0)?.first()
     }
 
-    /// A new key; the ones before stay good until `old_until`, and a second roll does not prolong them.
+    /// A new key; the ones before stay good until `old_until` at most, and a second roll does not prolong them.
     pub fn roll_key(&self, shop_id: &str, key_hash: &str, now: i64, old_until: i64) -> Pending<()> {
         self.run(vec![
-            sql!(self, "UPDATE api_keys SET expires_at = ?2 WHERE shop_id = ?1 AND expires_at IS NULL", shop_id, old_until),
+            sql!(self, "UPDATE api_keys SET expires_at = ?2 WHERE shop_id = ?1 AND coalesce(expires_at, ?2) >= ?2", shop_id, old_until),
             sql!(self, "INSERT INTO api_keys (hash, shop_id, created) VALUES (?1, ?2, ?3)", key_hash, shop_id, now),
         ])
     }

@@ -275,3 +275,54 @@ test('the placeholder of a Session belongs into the addresses that buyers come h
   const answer = await w.api('POST', '/v1/shops', { body: { site_url: server.origin, challenge_url: `${server.origin}/{CHECKOUT_SESSION_ID}` } });
   assert.deepEqual([answer.status, answer.body.error.param], [422, 'challenge_url']);
 });
+
+describe('what a hostile review of tenants and input found', () => {
+  test('the consent page is not skipped by a form on another site', async () => {
+    const shop = await registerShop(w);
+    open.push(shop);
+    const { ticketUrl } = await beginConnect(w, shop);
+    const post = (headers) => w.fetch(ticketUrl, { method: 'POST', redirect: 'manual', headers });
+    for (const site of ['cross-site', 'same-site', 'none']) {
+      const page = await post({ 'Sec-Fetch-Site': site, Origin: 'https://evil.example' });
+      assert.deepEqual([page.status, page.headers.get('set-cookie')], [200, null]);
+      assert.match(await page.text(), /Connect your Stripe account to this shop\?/);
+    }
+    assert.equal((await post({ 'Sec-Fetch-Site': 'same-origin', Origin: 'null' })).status, 303);
+  });
+
+  test('a leaked key ends at once when the shop says so, and one that was rolled too', async () => {
+    const shop = await registerShop(w);
+    open.push(shop);
+    const roll = (key, body) => w.api('POST', '/v1/shop/api_keys', { key, body });
+    const bad = await roll(shop.key, { previous_valid_for: 86_401 });
+    assert.deepEqual([bad.status, bad.body.error.param], [422, 'previous_valid_for']);
+    const { body: second } = await roll(shop.key, {});
+    const { body: third } = await roll(second.api_key, { previous_valid_for: 0 });
+    const answers = [];
+    for (const key of [shop.key, second.api_key, third.api_key]) answers.push((await w.api('GET', '/v1/shop', { key })).status);
+    assert.deepEqual(answers, [401, 401, 200]);
+    shop.key = third.api_key;
+  });
+
+  test("another shop's notice cannot be sent again", async () => {
+    const [shop, other] = [await connectedShop({}), await connectedShop({})];
+    const { body: session } = await create(shop);
+    await stripe.pay(session.id);
+    await stripe.webhooks.drained();
+    await w.d1("UPDATE notices SET status = 'due', due_at = 1, attempts = 3 WHERE shop_id = ?", shop.id);
+    const [notice] = await w.d1('SELECT id FROM notices WHERE shop_id = ? ORDER BY id DESC', shop.id);
+    assert.equal((await w.api('POST', `/v1/events/${notice.id}/resend`, { key: other.key })).status, 404);
+    assert.equal((await w.d1('SELECT attempts FROM notices WHERE id = ?', notice.id))[0].attempts, 3);
+  });
+
+  test("a site that is registered anew keeps the operator's fee", async () => {
+    const shop = await registerShop(w);
+    open.push(shop);
+    await w.d1('UPDATE shops SET fee_bps = 900 WHERE id = ?', shop.id);
+    const { body: again } = await w.api('POST', '/v1/shops', { body: { site_url: shop.site, challenge_url: shop.shop.challenge_url ?? `${shop.site}/wp-json/cognitive-cart/v1/challenge` } });
+    shop.challenge = again.challenge;
+    assert.equal((await w.api('POST', '/v1/shop/verify', { key: again.api_key })).status, 200);
+    const rows = await w.d1('SELECT status, fee_bps FROM shops WHERE id IN (?, ?) ORDER BY status', shop.id, again.id);
+    assert.deepEqual(rows, [{ status: 'active', fee_bps: 900 }, { status: 'superseded', fee_bps: 900 }]);
+  });
+});
