@@ -325,4 +325,45 @@ describe('what a hostile review of tenants and input found', () => {
     const rows = await w.d1('SELECT status, fee_bps FROM shops WHERE id IN (?, ?) ORDER BY status', shop.id, again.id);
     assert.deepEqual(rows, [{ status: 'active', fee_bps: 900 }, { status: 'superseded', fee_bps: 900 }]);
   });
+
+  test('a site is not taken over from an address whose last segment a visitor may have named', async () => {
+    const shop = await registerShop(w);
+    open.push(shop);
+    const challenge_url = `${shop.site}/.well-known%2Fcognitive-cart-challenge`;
+    const { body: thief } = await w.api('POST', '/v1/shops', { body: { site_url: shop.site, challenge_url } });
+    shop.challenge = (request, response) => response.end(thief.challenge);
+    const verified = await w.api('POST', '/v1/shop/verify', { key: thief.api_key });
+    assert.deepEqual([verified.status, verified.body.error.code], [422, 'challenge_failed']);
+    assert.equal((await w.api('GET', '/v1/shop', { key: shop.key })).status, 200);
+  });
+
+  test('shops that did not answer last time are told after all others', async () => {
+    const arrived = [];
+    const told = (name) => (_seen, response) => {
+      arrived.push(name);
+      response.writeHead(200).end();
+    };
+    const lane = 5;
+    const shops = [];
+    for (let n = 0; n < 2 * lane; n += 1) shops.push(await registerShop(w, { webhook: told('hung') }));
+    const good = await registerShop(w, { webhook: told('good') });
+    open.push(...shops, good);
+    await w.d1('UPDATE notices SET due_at = NULL');
+    const write = (shop, n, attempts, log) => w.d1(
+      `INSERT INTO notices (id, shop_id, type, once, object, created, status, due_at, attempts, attempt_log) VALUES (?, ?, 'shop.superseded', ?, '{}', 1, 'due', ?, ?, ?)`,
+      `ccevt_00000000000000000000000${n + 10}`, shop.id, `finding-hung-${n}`, n, attempts, JSON.stringify(log));
+    for (const shop of [...shops, good]) await w.d1('UPDATE shops SET webhook_url = ? WHERE id = ?', `${shop.origin}/hook`, shop.id);
+    for (const [n, shop] of shops.entries()) await write(shop, n + 1, 1, [{ created: 1, status: null, duration_ms: 10000, error: 'timeout' }]);
+    await write(good, 99, 2, [{ created: 1, status: 500, duration_ms: 10, error: null }]);
+    await w.scheduled();
+    assert.equal(arrived.length, 2 * lane + 1);
+    assert.ok(arrived.indexOf('good') < lane, arrived.join(' '));
+  });
+
+  test('what is past its time goes as fast as it comes', async () => {
+    await w.d1(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+      INSERT INTO stripe_events (id, type, livemode, created, received) SELECT 'evt_old_' || i, 'x', 0, 1, 1 FROM n`);
+    await w.scheduled();
+    assert.deepEqual(await w.d1("SELECT count(*) AS n FROM stripe_events WHERE id LIKE 'evt_old_%'"), [{ n: 0 }]);
+  });
 });
