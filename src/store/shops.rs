@@ -99,11 +99,15 @@ impl Db {
         )
     }
 
-    /// Another shop that holds this site: then only a fixed address may prove a second one.
+    /// A suspended shop whose site lies above or below this one, or else another shop that holds this site: then only a fixed address may prove a second one.
     pub fn site_holder(&self, site_url: &str, other_than: &str) -> Pending<Option<Box<ShopRow>>> {
         self.find(sql!(
             self,
-            "SELECT * FROM shops WHERE site_url = ?1 AND status IN ('active', 'suspended') AND id <> ?2",
+            "SELECT * FROM shops WHERE id <> ?2 AND site_url = ?1 AND status IN ('active', 'suspended')
+             UNION ALL
+             SELECT * FROM shops WHERE id <> ?2 AND status = 'suspended' AND (substr(?1, 1, length(site_url) + 1) = site_url || '/'
+               OR substr(site_url, 1, length(?1) + 1) = ?1 || '/')
+             ORDER BY status DESC LIMIT 1",
             site_url,
             other_than
         ))

@@ -551,15 +551,20 @@ describe('many shops', () => {
     assert.ok(most <= 5, `${most} at once`);
   });
 
-  test('what is due is found by an index, shop by shop', async () => {
-    const source = readFileSync(new URL('../../src/store/notices.rs', import.meta.url), 'utf8');
-    const text = /fn due_text\(\) -> String \{\s*format!\(\s*"([^"]+)"/.exec(source)[1].replace('{SHOPS}', '10000').replace('{OF_ONE_SHOP}', '40');
-    const plan = (await w.d1(`EXPLAIN QUERY PLAN ${text.replaceAll('?1', '1')}`)).map(({ detail }) => detail);
-    const steps = plan.filter((detail) => /notices/.test(detail) || /\bn\b/.test(detail));
-    assert.ok(steps.length >= 4, plan.join('\n'));
-    for (const step of steps) assert.match(step, /^(SEARCH|SCAN) .*(USING (COVERING )?INDEX notices_due|USING INTEGER PRIMARY KEY)/, plan.join('\n'));
-    assert.ok(!plan.some((detail) => /^SCAN n\b|^SCAN notices$/.test(detail)), plan.join('\n'));
-  });
+  for (const [table, at, index] of [['notices', 'due_at', 'notices_due'], ['transactions', 'check_at', 'transactions_to_check_by_shop']]) {
+    test(`what is due is found by an index, shop by shop: ${table}`, async () => {
+      const source = readFileSync(new URL('../../src/store/mod.rs', import.meta.url), 'utf8');
+      const values = { table, at, SHOPS: 10_000, of_one_shop: 40 };
+      const text = /fn in_turn\([^]*?format!\(\s*"([^"]+)"/.exec(source)[1].replaceAll(/\{(\w+)\}/g, (_, name) => values[name]).replaceAll('?1', '1');
+      const plan = (await w.d1(`EXPLAIN QUERY PLAN ${text} SELECT id FROM due ORDER BY turn LIMIT 40`)).map(({ detail }) => detail);
+      const steps = plan.filter((detail) => detail.includes(table) || /\bn\b/.test(detail));
+      assert.ok(steps.length >= 4, plan.join('\n'));
+      for (const step of steps) {
+        assert.ok(step.includes(`USING INDEX ${index}`) || step.includes(`USING COVERING INDEX ${index}`) || step.includes('USING INTEGER PRIMARY KEY'), plan.join('\n'));
+      }
+      assert.ok(!plan.some((detail) => detail === 'SCAN n' || detail === `SCAN ${table}`), plan.join('\n'));
+    });
+  }
 });
 
 test('no secret, no signature and nothing of a buyer is in the log', async () => {

@@ -98,6 +98,9 @@ describe('shops', () => {
     shop.challenge = fine(again, 201).challenge;
     refused(await api('POST', '/v1/shop/verify', { key: again.body.api_key }), 403, 'shop_suspended');
     assert.deepEqual(await w.d1('SELECT status FROM shops WHERE site_url = ? ORDER BY id', shop.site), [{ status: 'suspended' }, { status: 'pending' }]);
+    const below = await w.api('POST', '/v1/shops', { body: { site_url: `${shop.site}/shop`, challenge_url: `${shop.site}/shop/wp-json/cognitive-cart/v1/challenge` } });
+    shop.challenge = fine(below, 201).challenge;
+    refused(await api('POST', '/v1/shop/verify', { key: below.body.api_key }), 403, 'shop_suspended');
   });
 
   test('are resumed, and go on with the same key', async () => {
