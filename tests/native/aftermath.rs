@@ -200,8 +200,8 @@ fn a_change_is_told_once_with_a_name_of_its_own_and_noted() {
         [
             "transaction.refunded cct_1/transaction.refunded/re_1/pending",
             "transaction.refunded cct_1/transaction.refunded/re_1/succeeded",
-            "transaction.disputed cct_1/transaction.disputed/dp_1/needs_response",
-            "transaction.disputed cct_1/transaction.disputed/dp_1/won",
+            "transaction.disputed cct_1/transaction.disputed/dp_1/needs_response@60",
+            "transaction.disputed cct_1/transaction.disputed/dp_1/won@62",
         ]
     );
     let events: Value = serde_json::from_str(&now.events).unwrap();

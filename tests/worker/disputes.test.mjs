@@ -21,7 +21,7 @@ after(async () => { await shop?.close(); await w?.close(); await stripe?.close()
 afterEach(() => { stripe.clearMisbehaviour(); stripe.webhooks.drop(); stripe.webhooks.resume(); });
 
 const look = async (transaction, whose = shop) => fine(await api('GET', `/v1/transactions/${transaction}`, { key: whose.key }));
-const notices = async (transaction, type = 'transaction.disputed') => (await w.d1('SELECT once FROM notices WHERE transaction_id = ? AND type = ? ORDER BY id', transaction, type)).map(({ once }) => once.split('/').at(-1));
+const notices = async (transaction, type = 'transaction.disputed') => (await w.d1('SELECT once FROM notices WHERE transaction_id = ? AND type = ? ORDER BY id', transaction, type)).map(({ once }) => once.split('/').at(-1).split('@')[0]);
 const strays = (transaction) => w.d1('SELECT kind, object_id, account, reason FROM strays WHERE transaction_id = ?', transaction);
 async function deliver(event, secret = w.webhookSecrets.connect) {
   const [status] = await stripe.send(event, { url: `${w.url}/stripe/webhooks`, secret });
