@@ -17,6 +17,7 @@ use cognitivecart_worker::{id, limit, page, sign, text};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use std::net::IpAddr;
 
 /// Feeds one input; `true` when the parser took it.
 pub type Target = fn(&[u8]) -> bool;
@@ -281,7 +282,7 @@ pub fn address(data: &[u8]) -> bool {
         assert_eq!(url.origin(), format!("{scheme}://{host}{port}"));
         let this_machine = local && matches!(host.as_str(), "localhost" | "127.0.0.1");
         assert!(scheme == "https" || this_machine, "{text}");
-        assert!(this_machine || host.contains('.') && host.parse::<std::net::IpAddr>().is_err(), "{text}");
+        assert!(this_machine || host.contains('.') && host.parse::<IpAddr>().is_err(), "{text}");
         assert!(url.path().starts_with('/') && url.path().split('/').all(|segment| segment != ".."));
         assert!(url.under(&url));
 
@@ -470,12 +471,22 @@ pub fn ids(data: &[u8]) -> bool {
     accepted
 }
 
-/// Whatever stands where an address should, the name that is counted is short and plain.
+/// An address is counted as what it is, however it is spelt: itself, or its line of IPv6. What is none makes a short and plain name.
 pub fn network(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let name = limit::network(text);
-    assert!((1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".:/".contains(&b)), "{name}");
-    name != "unknown"
+    assert!((1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".:/".contains(&b)), "{name}");
+    match text.trim().parse::<IpAddr>() {
+        Ok(IpAddr::V4(v4)) => assert_eq!(name, v4.to_string()),
+        // With an IPv4 address in it, it is read from its end.
+        Ok(IpAddr::V6(_)) if text.contains('.') => assert!(text.trim().ends_with(&name)),
+        Ok(IpAddr::V6(v6)) => {
+            let [a, b, c, d, ..] = v6.segments();
+            assert_eq!(name, format!("{a:x}:{b:x}:{c:x}:{d:x}::/64"), "{text}");
+        }
+        Err(_) => return false,
+    }
+    true
 }
 
 /// A page has the same elements whatever a stranger's words are.
@@ -503,7 +514,8 @@ pub fn pages(data: &[u8]) -> bool {
     let marks = |html: &str| ['<', '>', '"'].map(|mark| html.matches(mark).count());
     for (hostile, (plain, link)) in rendered(words).iter().zip(rendered("x").iter().zip(rendered("https://x.example"))) {
         assert!(marks(hostile) == marks(plain) || marks(hostile) == marks(&link), "{hostile}");
-        for (target, _) in hostile.split("href=\"").skip(1).filter_map(|rest| rest.split_once('"')) {
+        let links = hostile.split("<a ").skip(1).filter_map(|rest| rest.split_once("href=\"")?.1.split_once('"'));
+        for (target, _) in links {
             assert!(target.starts_with("https://") || target.starts_with("http://"), "{target}");
         }
     }
