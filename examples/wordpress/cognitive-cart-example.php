@@ -1234,6 +1234,23 @@ function settle( string $id, string $status, array $paid ) {
 }
 
 /**
+ * The same by a transaction of the ledger, as a notice or a look-up brings it.
+ *
+ * @param string $id  Order id.
+ * @param array  $row The transaction.
+ * @return string|WP_Error As settle().
+ */
+function settle_transaction( string $id, array $row ) {
+	$paid = array(
+		'transaction'  => $row['id'],
+		'amount_total' => $row['amount'],
+		'currency'     => $row['currency'],
+		'livemode'     => $row['livemode'],
+	);
+	return settle( $id, $row['status'], $paid );
+}
+
+/**
  * Decides whether a notice is genuine and of today, by the Standard Webhooks scheme. The bytes
  * are signed, not what they mean: JSON that was read and written again is other bytes.
  *
@@ -1279,16 +1296,7 @@ function take_notice( $request ) {
 	$notice = json_decode( $request->get_body(), true );
 	$row    = $notice['data']['object'] ?? array();
 	if ( 'transaction' === ( $row['object'] ?? '' ) && is_string( $row['order_id'] ?? null ) ) {
-		$settled = settle(
-			$row['order_id'],
-			$row['status'],
-			array(
-				'transaction'  => $row['id'],
-				'amount_total' => $row['amount'],
-				'currency'     => $row['currency'],
-				'livemode'     => $row['livemode'],
-			)
-		);
+		$settled = settle_transaction( $row['order_id'], $row );
 		if ( is_wp_error( $settled ) ) {
 			return refuse( 'busy', 'The order is being worked on. Send it again.', 503 ); // Not 2xx: the Worker comes again in a minute.
 		}
@@ -1383,16 +1391,7 @@ function look( string $id, int $round = 1 ): void {
 			$over = false;
 			continue;
 		}
-		settle(
-			$id,
-			$row['status'],
-			array(
-				'transaction'  => $row['id'],
-				'amount_total' => $row['amount'],
-				'currency'     => $row['currency'],
-				'livemode'     => $row['livemode'],
-			)
-		);
+		settle_transaction( $id, $row );
 		$over = $over && ! in_array( $row['status'], array( 'open', 'processing', 'authorized' ), true );
 	}
 	if ( ! $over ) {

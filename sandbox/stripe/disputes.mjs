@@ -1,7 +1,7 @@
 // Disputes: the buyer's bank takes the money back, and at the end it stays gone or returns. An inquiry only asks, and may grow into one.
 import { StripeError } from './errors.mjs';
 import { newId } from './ids.mjs';
-import { page, within } from './lists.mjs';
+import { ofPayment } from './lists.mjs';
 import { clone } from './world.mjs';
 
 const ANSWER_WITHIN = 7 * 24 * 60 * 60;
@@ -67,12 +67,6 @@ export function moveDispute(world, record, status) {
 }
 
 export const operations = {
-  'GET /v1/disputes': ({ world, params, scope }) => {
-    const items = world.list('dispute', scope).map((record) => record.object)
-      .filter((dispute) => within(dispute.created, params.created)
-        && (!params.payment_intent || dispute.payment_intent === params.payment_intent)
-        && (!params.charge || dispute.charge === params.charge));
-    return clone(page(items, params, '/v1/disputes', 'dispute'));
-  },
+  'GET /v1/disputes': (context) => ofPayment(context, 'dispute', '/v1/disputes'),
   'GET /v1/disputes/{dispute}': ({ world, path, scope }) => clone(world.find('dispute', path.dispute, scope, 'dispute').object),
 };

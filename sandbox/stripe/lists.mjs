@@ -28,3 +28,12 @@ export function page(items, params, url, what = 'object') {
   }
   return { object: 'list', data: rest.slice(0, limit), has_more: rest.length > limit, url };
 }
+
+/** A list of what belongs to payments (refunds, disputes), by `created`, `payment_intent` and `charge`. */
+export function ofPayment({ world, params, scope }, kind, url) {
+  const items = world.list(kind, scope).map((record) => record.object)
+    .filter((object) => within(object.created, params.created)
+      && (!params.payment_intent || object.payment_intent === params.payment_intent)
+      && (!params.charge || object.charge === params.charge));
+  return structuredClone(page(items, params, url, kind));
+}

@@ -2,7 +2,7 @@
 import { isChargedBack } from './disputes.mjs';
 import { StripeError, invalid, missing } from './errors.mjs';
 import { newId } from './ids.mjs';
-import { page, within } from './lists.mjs';
+import { ofPayment } from './lists.mjs';
 import { format, share } from './money.mjs';
 import { clone } from './world.mjs';
 
@@ -123,13 +123,7 @@ function create({ world, params, scope }) {
 
 export const operations = {
   'POST /v1/refunds': create,
-  'GET /v1/refunds': ({ world, params, scope }) => {
-    const items = world.list('refund', scope).map((record) => record.object)
-      .filter((refund) => within(refund.created, params.created)
-        && (!params.payment_intent || refund.payment_intent === params.payment_intent)
-        && (!params.charge || refund.charge === params.charge));
-    return clone(page(items, params, '/v1/refunds', 'refund'));
-  },
+  'GET /v1/refunds': (context) => ofPayment(context, 'refund', '/v1/refunds'),
   'GET /v1/refunds/{refund}': ({ world, path, scope }) => clone(world.find('refund', path.refund, scope, 'refund').object),
   'GET /v1/application_fees/{id}': ({ world, path, scope }) => clone(world.find('application_fee', path.id, scope, 'id').object),
 };

@@ -4,6 +4,7 @@ use super::js;
 use crate::error::{Problem, Result};
 use crate::text;
 use serde_json::Value;
+use std::cell::Cell;
 use worker::js_sys::{self, Array, Function, Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{Headers, ReadableStream, Request, Response, ResponseInit};
@@ -117,6 +118,7 @@ pub async fn read(stream: ReadableStream, keep: usize, drain: usize) -> std::res
 /// A download that is written while it is sent.
 pub struct Download {
     writer: JsValue,
+    abandoned: Cell<bool>,
 }
 
 impl Download {
@@ -127,14 +129,21 @@ impl Download {
             let class: Function = js::get(&js_sys::global(), "IdentityTransformStream").dyn_into()?;
             let pipe = Reflect::construct(&class, &Array::new())?;
             let writer = js::apply(&js::get(&pipe, "writable"), "getWriter", &Array::new())?;
-            Ok((js::get(&pipe, "readable").dyn_into()?, Download { writer }))
+            Ok((js::get(&pipe, "readable").dyn_into()?, Download { writer, abandoned: Cell::new(false) }))
         })();
         made.map_err(|error: JsValue| Problem::fault(js::told(&error)))
     }
 
     /// `Err` when the client has gone.
     pub async fn write(&self, bytes: &[u8]) -> std::result::Result<(), String> {
-        js::call(&self.writer, "write", &[Uint8Array::from(bytes).into()]).await.map(|_| ())
+        let written = js::call(&self.writer, "write", &[Uint8Array::from(bytes).into()]).await.map(|_| ());
+        self.abandoned.set(written.is_err());
+        written
+    }
+
+    /// Whether the client has gone.
+    pub fn abandoned(&self) -> bool {
+        self.abandoned.get()
     }
 
     /// Ends the download: complete, or broken off, so that it does not look whole.

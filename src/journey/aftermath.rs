@@ -189,57 +189,50 @@ async fn record(
     }
 }
 
-/// `refund.created`, `refund.updated`, `refund.failed`
-pub async fn of_refund(edge: &Edge, event: &Event, refund: &Refund) -> Result<&'static str> {
-    let payment_intent = refund.payment_intent.as_ref().map(|intent| intent.id());
-    let transaction = ledger::reference(&refund.metadata);
-    let row = match event::about(edge, event, payment_intent, transaction).await? {
+fn origin<'a>(event: &'a Event, currency: &'a Option<String>, payment_intent: Option<&'a str>, transaction: Option<&'a str>) -> Origin<'a> {
+    Origin { account: event.account.as_deref(), live: event.livemode, currency: currency.as_deref(), payment_intent, transaction }
+}
+
+/// The row that news of a refund or a charge is about, compared with it in full, and its PaymentIntent; or how the event ended.
+async fn row_of<'a>(
+    edge: &Edge, event: &Event, from: &Origin<'a>, more: impl FnOnce(&Row) -> std::result::Result<(), Mismatch>,
+) -> Result<std::result::Result<(Box<Row>, &'a str), &'static str>> {
+    let row = match event::about(edge, event, from.payment_intent, from.transaction).await? {
         event::About::Row(row) => row,
         // Before it is known which payment the row got, its refunds cannot be told from a stranger's; `charge.refunded` names the row.
-        other => return Ok(other.name()),
+        other => return Ok(Err(other.name())),
     };
-    let origin = Origin {
-        account: event.account.as_deref(),
-        live: event.livemode,
-        currency: refund.currency.as_deref(),
-        payment_intent,
-        transaction,
-    };
-    match (aftermath::check(&row, &origin), payment_intent) {
-        // (A thin event's is as it is now.)
-        (Ok(()), Some(intent)) if !event.is_thin() && aftermath::outdated(&row, refund)? => {
-            let mut refunds = needed(refunds_of(edge, &row, intent).await?)?;
-            // Last, and so nothing new; but one that differs is a stray.
-            refunds.push(refund.clone());
-            record(edge, event, row, intent, None, &Told::Refunds(&refunds)).await
-        }
-        (Ok(()), Some(intent)) => record(edge, event, row, intent, None, &Told::Refunds(std::slice::from_ref(refund))).await,
-        (Err(mismatch), _) => event::keep_stray(edge, event, &row, mismatch).await,
-        (Ok(()), None) => event::keep_stray(edge, event, &row, Mismatch::PaymentIntent).await,
+    let intent = from.payment_intent.ok_or(Mismatch::PaymentIntent);
+    match aftermath::check(&row, from).and_then(|()| more(&row)).and(intent) {
+        Ok(intent) => Ok(Ok((row, intent))),
+        Err(mismatch) => Ok(Err(event::keep_stray(edge, event, &row, mismatch).await?)),
     }
+}
+
+/// `refund.created`, `refund.updated`, `refund.failed`
+pub async fn of_refund(edge: &Edge, event: &Event, refund: &Refund) -> Result<&'static str> {
+    let from = origin(event, &refund.currency, refund.payment_intent.as_ref().map(|i| i.id()), ledger::reference(&refund.metadata));
+    let (row, intent) = match row_of(edge, event, &from, |_| Ok(())).await? {
+        Ok(found) => found,
+        Err(end) => return Ok(end),
+    };
+    // (A thin event's is as it is now.)
+    if event.is_thin() || !aftermath::outdated(&row, refund)? {
+        return record(edge, event, row, intent, None, &Told::Refunds(std::slice::from_ref(refund))).await;
+    }
+    let mut refunds = needed(refunds_of(edge, &row, intent).await?)?;
+    // Last, and so nothing new; but one that differs is a stray.
+    refunds.push(refund.clone());
+    record(edge, event, row, intent, None, &Told::Refunds(&refunds)).await
 }
 
 /// `charge.refunded`: the sum of all refunds. What adds up to it is asked for where it is more than is known.
 pub async fn of_charge(edge: &Edge, event: &Event, charge: &Charge) -> Result<&'static str> {
-    let payment_intent = charge.payment_intent.as_ref().map(|intent| intent.id());
-    let transaction = ledger::reference(&charge.metadata);
-    let row = match event::about(edge, event, payment_intent, transaction).await? {
-        event::About::Row(row) => row,
-        other => return Ok(other.name()),
-    };
-    let origin = Origin {
-        account: event.account.as_deref(),
-        live: event.livemode,
-        currency: charge.currency.as_deref(),
-        payment_intent,
-        transaction,
-    };
+    let from = origin(event, &charge.currency, charge.payment_intent.as_ref().map(|i| i.id()), ledger::reference(&charge.metadata));
     let same_mode = if charge.livemode == event.livemode { Ok(()) } else { Err(Mismatch::Mode) };
-    let checked = aftermath::check(&row, &origin).and(same_mode).and_then(|()| ledger::check_charge(&row, charge));
-    let intent = match (checked, payment_intent) {
-        (Ok(()), Some(intent)) => intent,
-        (Err(mismatch), _) => return event::keep_stray(edge, event, &row, mismatch).await,
-        (Ok(()), None) => return event::keep_stray(edge, event, &row, Mismatch::PaymentIntent).await,
+    let (row, intent) = match row_of(edge, event, &from, |row| same_mode.and_then(|()| ledger::check_charge(row, charge))).await? {
+        Ok(found) => found,
+        Err(end) => return Ok(end),
     };
     // An authorisation that was released is shown as refunded too, and money was never taken; `payment_intent.canceled` tells of it.
     // A sum that is not more than what is known is older, or of refunds that have told themselves; unless one may have done so when
@@ -266,16 +259,10 @@ pub async fn of_dispute(edge: &Edge, event: &Event, dispute: &Dispute) -> Result
             None => return Ok("not_ours"),
         },
     };
-    let origin = Origin {
-        account: event.account.as_deref(),
-        live: event.livemode,
-        currency: dispute.currency.as_deref(),
-        payment_intent: Some(intent),
-        transaction: None,
-    };
+    let from = origin(event, &dispute.currency, Some(intent), None);
     let same_mode = if dispute.livemode == event.livemode { Ok(()) } else { Err(Mismatch::Mode) };
     let amount = if dispute.amount >= 0 { Ok(()) } else { Err(Mismatch::Amount) };
-    match aftermath::check(&row, &origin).and(same_mode).and(amount) {
+    match aftermath::check(&row, &from).and(same_mode).and(amount) {
         Ok(()) => record(edge, event, row, intent, paid, &Told::Dispute(dispute, event.created.0)).await,
         Err(mismatch) => event::keep_stray(edge, event, &row, mismatch).await,
     }

@@ -2,7 +2,7 @@
 //!
 //! Two captures at once need no lock of ours: a PaymentIntent can be captured once, and Stripe refuses the second.
 
-use super::refund::{Trouble, asked, not_done};
+use super::refund::{Begun, Trouble, asked, not_done};
 use super::{aftermath, attempt, settle};
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, outside};
@@ -64,9 +64,13 @@ pub async fn capture(edge: &Edge, incoming: &mut Incoming, transaction: &str) ->
         return Err(attempt::in_flight());
     }
     // Call Stripe.
-    let captured = match ask_stripe(edge, row, &intent, &form, &mut subject, &attempt).await {
+    let mut first = asked.earlier.is_none();
+    let captured = match ask_stripe(edge, row, &intent, &form, &mut subject, &attempt, &mut first).await {
         Ok(Outcome::Ok(intent)) => intent,
-        other => return Err(not_done(edge, row, &attempt, None, Trouble::of(other)).await?),
+        other => {
+            let begun = Begun { attempt: &attempt, key: None, first };
+            return Err(not_done(edge, row, &begun, Trouble::of(other)).await?);
+        }
     };
     // Record the answer, then reply.
     let reply = record(edge, row, &captured, &attempt).await;
@@ -100,9 +104,9 @@ async fn record(edge: &Edge, row: &Row, captured: &PaymentIntent, attempt: &Atte
 }
 
 /// Sends the stored form with the stored key. After a 5xx that Stripe replays from its own store the payment is looked at first; only
-/// while it still waits for its capture, the next key is written down and used.
+/// while it still waits for its capture, the next key is written down and used. `first`: see the refund's.
 async fn ask_stripe(
-    edge: &Edge, row: &Row, intent: &str, form: &str, subject: &mut String, attempt: &Attempt<'_>,
+    edge: &Edge, row: &Row, intent: &str, form: &str, subject: &mut String, attempt: &Attempt<'_>, first: &mut bool,
 ) -> Result<Outcome<PaymentIntent>> {
     let mut last = Outcome::Unavailable { why: "Stripe keeps answering 5xx".to_owned(), replayed_5xx: true };
     for _ in 0..3 {
@@ -111,6 +115,7 @@ async fn ask_stripe(
         if !matches!(last, Outcome::Unavailable { replayed_5xx: true, .. }) {
             return Ok(last);
         }
+        *first = false;
         let call = payment_intent::retrieve(intent, row.stripe_account());
         match outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
             Outcome::Ok(intent) if intent.status == "requires_capture" => {}

@@ -174,14 +174,16 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 
 /// A session that was made and may not go out. Nobody has its address; it is ended all the same, where that can still be done.
 async fn not_handed_out(edge: &Edge, row: &Row, attempt: &Attempt<'_>) -> Result<Problem> {
+    // Before Stripe tells that it expired: the shop never heard of it.
+    edge.db.drop_attempt(row, attempt).await?;
     if let Some(session_id) = &row.checkout_session {
         let call = session::expire(session_id, row.stripe_account());
         let _ = outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await;
     }
-    if edge.db.transaction(&row.id).await?.is_none_or(|now| now.status != Status::Open) {
+    let connection = edge.db.active_connection(&row.shop_id, row.livemode != 0).await?;
+    if connection.is_some_and(|connection| connection.account == row.account && connection.closing_at.is_none()) {
         return Ok(order_in_flight());
     }
-    edge.db.drop_attempt(row, attempt).await?;
     Ok(Problem::request(
         409,
         "connection_gone",

@@ -1,18 +1,15 @@
 //! What was sold, by whom, for how much (contract, *Ledger*).
 
-use super::access;
 use super::lists::Page;
-use crate::edge::http::{Body, Download, Incoming, Reply};
-use crate::edge::{Edge, log};
+use super::{access, download};
+use crate::edge::Edge;
+use crate::edge::http::{Incoming, Reply};
 use crate::error::{Problem, Result};
 use crate::id::{self, Mode};
 use crate::ledger::{Row, Status};
-use crate::store::transactions::{Cursor, Filter};
+use crate::store::transactions::Filter;
 use crate::text::csv_cell;
 use serde_json::Value;
-
-/// Rows that the download reads at a time.
-const CHUNK: i64 = 500;
 
 fn filter(incoming: &Incoming) -> Result<Filter> {
     let one_of = |name: &str, words: &[&str]| -> Result<Option<String>> {
@@ -141,46 +138,14 @@ fn csv_row(row: &Row) -> String {
     line
 }
 
-/// `GET /v1/transactions.csv`: all rows, read a slice at a time while they are sent.
+/// `GET /v1/transactions.csv`: all rows.
 pub async fn export(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming).await?;
     let filter = filter(incoming)?;
-    let (body, download) = Download::new()?;
-    let work = edge.clone();
-    edge.later(async move {
-        let written = write_rows(&work, &shop.id, &filter, &download).await;
-        if let Err(problem) = &written {
-            log::line(object! { "level": "error", "event": "export_broke_off", "why": problem.cause });
-        }
-        download.end(written.is_ok()).await;
-    });
-    Ok(Reply {
-        status: 200,
-        headers: vec![
-            ("Content-Type", "text/csv; charset=utf-8".to_owned()),
-            ("Content-Disposition", "attachment; filename=\"transactions.csv\"".to_owned()),
-            ("Cache-Control", "no-store".to_owned()),
-        ],
-        body: Body::Stream(body),
+    let id = shop.id.clone();
+    download::serve(edge, "text/csv; charset=utf-8", "transactions.csv", &id, async move |edge, download| {
+        let mut lines = format!("{}\r\n", COLUMNS.join(","));
+        let mut one = |lines: &mut String, row: &Row| lines.push_str(&csv_row(row));
+        download::transactions(edge, &shop.id, &filter, download, &mut lines, &mut one).await
     })
-}
-
-async fn write_rows(edge: &Edge, shop_id: &str, filter: &Filter, download: &Download) -> Result<()> {
-    let mut last: Option<String> = None;
-    let mut lines = format!("{}\r\n", COLUMNS.join(","));
-    loop {
-        let cursor = last.as_deref().map_or(Cursor::Start, Cursor::After);
-        let rows = edge.db.transactions(shop_id, filter, &cursor, CHUNK).await?;
-        let rows = rows.ok_or_else(|| Problem::fault("the row where the export stood is gone"))?;
-        let wanted = usize::try_from(CHUNK).unwrap_or(500);
-        for row in rows.iter().take(wanted) {
-            lines.push_str(&csv_row(row));
-        }
-        download.write(lines.as_bytes()).await.map_err(Problem::fault)?;
-        if rows.len() <= wanted {
-            return Ok(());
-        }
-        lines.clear();
-        last = rows.into_iter().nth(wanted.saturating_sub(1)).map(|row| row.id);
-    }
 }

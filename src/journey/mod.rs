@@ -8,6 +8,7 @@ pub mod capture;
 pub mod checkout;
 pub mod complete;
 pub mod connect;
+pub mod download;
 pub mod erase;
 pub mod event;
 pub mod export;

@@ -5,6 +5,7 @@
 //! and what nobody asks for again the sweep looks for.
 
 use super::aftermath::{self, Applied, With, busy, reload};
+use super::sweep::{LOST_AGAIN, LOST_FOR};
 use super::{access, attempt, connect};
 use crate::aftermath::{Aftermath, Revised, Told};
 use crate::edge::http::{Incoming, Reply};
@@ -22,8 +23,6 @@ use serde_json::Value;
 
 /// For how long a key is taken to be known at Stripe, seconds; it says 24 hours at least.
 const KEY_LIFE: i64 = 20 * 3600;
-/// When an account that could not be looked into is tried again, seconds.
-const LOOK_AGAIN: i64 = 6 * 3600;
 
 /// A change that a shop asks for, as far as all of them begin alike: who asks, for which of its transactions, and under which key.
 pub struct Asked {
@@ -71,9 +70,13 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming, transaction: &str) -> 
     let Some(key) = entry.key.clone() else { return Err(Problem::fault("a refund without a key")) };
     // Call Stripe, unless its event was here before its answer.
     let told = if entry.reserved() {
-        match ask_stripe(edge, &row, &entry).await {
+        let mut first = asked.earlier.is_none();
+        match ask_stripe(edge, &row, &entry, &mut first).await {
             Ok(Outcome::Ok(refund)) => vec![refund],
-            other => return Err(not_done(edge, &row, &attempt, Some(&key), Trouble::of(other)).await?),
+            other => {
+                let begun = Begun { attempt: &attempt, key: Some(&key), first };
+                return Err(not_done(edge, &row, &begun, Trouble::of(other)).await?);
+            }
         }
     } else {
         Vec::new()
@@ -165,36 +168,34 @@ async fn amend(edge: &Edge, row: &Row, key: &str, change: Option<&dyn Fn(&mut En
 
 /// Sends the entry's stored form with its stored key. A 5xx that Stripe replays from its own store says nothing about what was done:
 /// the refund is looked for first, and only if it is not there, the next key is written down and used.
-async fn ask_stripe(edge: &Edge, row: &Row, entry: &Entry) -> Result<Outcome<Refund>> {
+/// `first` says whether Stripe was never asked with the entry's key, and after that whether it still was when the answer came.
+async fn ask_stripe(edge: &Edge, row: &Row, entry: &Entry, first: &mut bool) -> Result<Outcome<Refund>> {
     let form = entry.form.clone().ok_or_else(|| Problem::fault("a reservation without its form"))?;
     let mut entry = entry.clone();
     let mut last = Outcome::Unavailable { why: "Stripe keeps answering 5xx".to_owned(), replayed_5xx: true };
     // Stripe forgets a key after a day: the same request would then be a second refund.
-    if entry.created.saturating_add(KEY_LIFE) < clock::now() {
-        match look_for(edge, row, &entry).await? {
-            Outcome::Ok(Some(found)) => return Ok(Outcome::Ok(found)),
-            Outcome::Ok(None) => {}
-            Outcome::Refused(error) => return Ok(Outcome::Refused(error)),
-            Outcome::Unavailable { why, .. } => return Ok(Outcome::Unavailable { why, replayed_5xx: false }),
+    let forgotten = entry.created.saturating_add(KEY_LIFE) < clock::now();
+    for round in 0..3 {
+        if round > 0 || forgotten {
+            *first = false;
+            match look_for(edge, row, &entry).await? {
+                Outcome::Ok(Some(found)) => return Ok(Outcome::Ok(found)),
+                Outcome::Ok(None) => {}
+                Outcome::Refused(error) => return Ok(Outcome::Refused(error)),
+                Outcome::Unavailable { why, .. } => return Ok(Outcome::Unavailable { why, replayed_5xx: false }),
+            }
         }
-    }
-    for _ in 0..3 {
+        if round > 0 {
+            entry.tries = entry.tries.saturating_add(1);
+            let (tries, key) = (entry.tries, entry.key.clone().unwrap_or_default());
+            if !amend(edge, row, &key, Some(&move |entry: &mut Entry| entry.tries = tries)).await? {
+                // Its event was faster, or the sweep: the next request sees what it became.
+                break;
+            }
+        }
         let call = crate::stripe::refund::create(&form, row.stripe_account(), &entry.stripe_key());
         last = outside::stripe::<Refund>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await?;
         if !matches!(last, Outcome::Unavailable { replayed_5xx: true, .. }) {
-            return Ok(last);
-        }
-        match look_for(edge, row, &entry).await? {
-            Outcome::Ok(Some(found)) => return Ok(Outcome::Ok(found)),
-            Outcome::Ok(None) => {}
-            Outcome::Refused(error) => return Ok(Outcome::Refused(error)),
-            Outcome::Unavailable { why, .. } => return Ok(Outcome::Unavailable { why, replayed_5xx: false }),
-        }
-        entry.tries = entry.tries.saturating_add(1);
-        let (tries, key) = (entry.tries, entry.key.clone().unwrap_or_default());
-        let there = amend(edge, row, &key, Some(&move |entry: &mut Entry| entry.tries = tries)).await?;
-        if !there {
-            // Its event was faster, or the sweep: the next request sees what it became.
             break;
         }
     }
@@ -230,11 +231,19 @@ impl Trouble {
     }
 }
 
-/// What the shop is told of that, and what of it is kept. `key` is the refund that was reserved.
-pub fn not_done<'a>(
-    edge: &'a Edge, row: &'a Row, attempt: &'a Attempt<'a>, key: Option<&'a str>, trouble: Trouble,
-) -> LocalBoxFuture<'a, Result<Problem>> {
+/// What a change has taken hold of before Stripe was asked.
+pub struct Begun<'a> {
+    pub attempt: &'a Attempt<'a>,
+    /// The refund that was reserved.
+    pub key: Option<&'a str>,
+    /// Whether Stripe was never asked with this key before.
+    pub first: bool,
+}
+
+/// What the shop is told of that, and what of it is kept.
+pub fn not_done<'a>(edge: &'a Edge, row: &'a Row, begun: &'a Begun<'a>, trouble: Trouble) -> LocalBoxFuture<'a, Result<Problem>> {
     Box::pin(async move {
+        let Begun { attempt, key, first } = *begun;
         let (mut problem, error) = match trouble {
             Trouble::Ours(problem) => (problem, None),
             Trouble::Unavailable(why) => (
@@ -253,7 +262,7 @@ pub fn not_done<'a>(
             edge.db.run_repeatable(vec![edge.db.let_go(attempt)]).await?;
             return Ok(problem);
         };
-        if gone {
+        if gone && !first {
             // That Stripe does not let us ask now says nothing of what an earlier try with this key has done: reservation, form and key
             // stay, and once the account is connected again the same request finds out.
             edge.db.run_repeatable(vec![edge.db.let_go(attempt)]).await?;
@@ -261,6 +270,10 @@ pub fn not_done<'a>(
         }
         if let Some(key) = key {
             amend(edge, row, key, None).await?;
+        }
+        if gone {
+            edge.db.run(vec![edge.db.forget(attempt)]).await?;
+            return account_gone(edge, row).await;
         }
         // Refunds in the Dashboard of which nobody has told us yet.
         let too_large = error.code.as_deref() == Some("charge_already_refunded") || error.param.as_deref() == Some("amount");
@@ -293,7 +306,9 @@ pub async fn settle(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
             if error.account_invalid() {
                 connect::doubt(edge, row).await?;
             }
-            edge.db.check_later(row, Some(now.saturating_add(LOOK_AGAIN)), row.checks).await?;
+            // Nobody connects an account again after months; who then asks with the same key still finds the reservation.
+            let given_up = Aftermath::of(row)?.refunds.iter().all(|entry| entry.created.saturating_add(LOST_FOR) <= now);
+            edge.db.check_later(row, (!given_up).then_some(now.saturating_add(LOST_AGAIN)), row.checks).await?;
             return Ok(false);
         }
         _ => {

@@ -13,8 +13,8 @@ use crate::stripe::session::{self, Session};
 /// Sessions asked about in one run: at some 200 ms each, well below a minute.
 const CHECKS: i64 = 120;
 const EXPIRIES: i64 = 40;
-/// How long after its end a session is asked about that cannot be seen any more, seconds.
-const LOST_FOR: i64 = 30 * 24 * 3600;
+/// How long after its end what cannot be seen any more (a session, a refund) is asked about, seconds.
+pub const LOST_FOR: i64 = 30 * 24 * 3600;
 /// And how long after each time, seconds.
 pub const LOST_AGAIN: i64 = 6 * 3600;
 /// How long one run asks Stripe, seconds: a Stripe that hangs must not make one run last into the next.

@@ -20,6 +20,8 @@ record! {
         pub details_submitted: Option<i64>,
         pub checked_at: Option<i64>,
         pub connected_at: i64,
+        /// Since when it is being disconnected.
+        pub closing_at: Option<i64>,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Both bodies of `POST /v1/checkout/sessions`: what they mean, and every refusal that needs no shop.
 
-use super::money::{Dice, charged};
+use super::dice::Dice;
+use super::money::charged;
 use cognitivecart_worker::cart::{self, Capture, Order, Source};
 use cognitivecart_worker::error::Problem;
 use cognitivecart_worker::id::Mode;

@@ -3,36 +3,12 @@
 //! `FUZZ_SEED` repeats a run, `FUZZ_ROUNDS` makes it longer (`npm run test:soak` does). An input that breaks something is printed
 //! as the line to add to the corpus, where it is tried again for ever.
 
+use super::dice::Dice;
 use crate::targets::{COOKIE, NOW, SEAL_CONTEXT, SEAL_KEYS, SECRETS, TARGETS, Target, hex_hmac};
 use cognitivecart_worker::route::ROUTES;
 use cognitivecart_worker::seal::SealKeys;
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// SplitMix64: small, and the same everywhere.
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
-        from[self.below(from.len())]
-    }
-}
 
 /// What breaks parsers, wherever it is put.
 const TOKENS: [&str; 72] = [
@@ -111,95 +87,95 @@ const TOKENS: [&str; 72] = [
 ];
 
 /// A few changes of any bytes.
-fn mutated(rng: &mut Rng, mut bytes: Vec<u8>) -> Vec<u8> {
-    for _ in 0..rng.below(4) {
-        let at = rng.below(bytes.len() + 1);
-        let to = (at + rng.below(9)).min(bytes.len());
-        match rng.below(7) {
+fn mutated(dice: &mut Dice, mut bytes: Vec<u8>) -> Vec<u8> {
+    for _ in 0..dice.below(4) {
+        let at = dice.below(bytes.len() + 1);
+        let to = (at + dice.below(9)).min(bytes.len());
+        match dice.below(7) {
             0 => drop(bytes.drain(at..to)),
             1 => {
                 let part = bytes[at..to].to_vec();
                 drop(bytes.splice(at..at, part));
             }
-            2 if at < bytes.len() => bytes[at] ^= 1 << rng.below(8),
-            3 if at < bytes.len() => bytes[at] = rng.next() as u8,
+            2 if at < bytes.len() => bytes[at] ^= 1 << dice.below(8),
+            3 if at < bytes.len() => bytes[at] = dice.roll() as u8,
             4 => bytes.truncate(at),
             5 => {
-                let token = rng.pick(&TOKENS).repeat(if rng.one_in(20) { 300 } else { 1 });
+                let token = dice.pick(&TOKENS).repeat(if dice.one_in(20) { 300 } else { 1 });
                 drop(bytes.splice(at..at, token.into_bytes()));
             }
-            _ => drop(bytes.splice(at..to, rng.pick(&TOKENS).bytes())),
+            _ => drop(bytes.splice(at..to, dice.pick(&TOKENS).bytes())),
         }
     }
     bytes
 }
 
 /// A word of a few characters and tokens.
-fn word(rng: &mut Rng) -> String {
+fn word(dice: &mut Dice) -> String {
     let mut text = String::new();
-    for _ in 0..rng.below(6) {
-        if rng.one_in(2) {
-            text.push_str(rng.pick(&TOKENS));
+    for _ in 0..dice.below(6) {
+        if dice.one_in(2) {
+            text.push_str(dice.pick(&TOKENS));
         } else {
-            text.push(char::from(b" !09AZaz_-.~"[rng.below(12)]));
+            text.push(char::from(b" !09AZaz_-.~"[dice.below(12)]));
         }
     }
     text
 }
 
-fn any_value(rng: &mut Rng, depth: usize) -> Value {
-    match rng.below(if depth == 0 { 7 } else { 9 }) {
+fn any_value(dice: &mut Dice, depth: usize) -> Value {
+    match dice.below(if depth == 0 { 7 } else { 9 }) {
         0 => Value::Null,
-        1 => Value::Bool(rng.one_in(2)),
-        2 => json!([0, 1, -1, 1_000, 999_999, 9_007_199_254_740_993_i64, i64::MIN][rng.below(7)]),
-        3 => json!([0.5, -0.0, 1e300, 9.1e15][rng.below(4)]),
-        4 => json!(rng.next()),
-        5 => Value::String(rng.pick(&TOKENS).to_owned()),
-        6 => Value::String(word(rng)),
-        7 => (0..rng.below(4)).map(|_| any_value(rng, depth - 1)).collect(),
-        _ => (0..rng.below(4)).map(|_| (["a", "b", "name", "amount"][rng.below(4)].to_owned(), any_value(rng, depth - 1))).collect(),
+        1 => Value::Bool(dice.one_in(2)),
+        2 => json!([0, 1, -1, 1_000, 999_999, 9_007_199_254_740_993_i64, i64::MIN][dice.below(7)]),
+        3 => json!([0.5, -0.0, 1e300, 9.1e15][dice.below(4)]),
+        4 => json!(dice.roll()),
+        5 => Value::String(dice.pick(&TOKENS).to_owned()),
+        6 => Value::String(word(dice)),
+        7 => (0..dice.below(4)).map(|_| any_value(dice, depth - 1)).collect(),
+        _ => (0..dice.below(4)).map(|_| (["a", "b", "name", "amount"][dice.below(4)].to_owned(), any_value(dice, depth - 1))).collect(),
     }
 }
 
 /// Changes one place of a JSON value: another value, a member less, one more, one twice.
-fn change(rng: &mut Rng, value: &mut Value) {
+fn change(dice: &mut Dice, value: &mut Value) {
     match value {
-        Value::Object(members) if !members.is_empty() && !rng.one_in(6) => {
-            let name = members.keys().nth(rng.below(members.len())).unwrap().clone();
-            match rng.below(10) {
+        Value::Object(members) if !members.is_empty() && !dice.one_in(6) => {
+            let name = members.keys().nth(dice.below(members.len())).unwrap().clone();
+            match dice.below(10) {
                 0 => drop(members.remove(&name)),
-                1 => drop(members.insert(word(rng), any_value(rng, 1))),
-                2 => drop(members.insert(name, any_value(rng, 2))),
-                _ => change(rng, &mut members[&name]),
+                1 => drop(members.insert(word(dice), any_value(dice, 1))),
+                2 => drop(members.insert(name, any_value(dice, 2))),
+                _ => change(dice, &mut members[&name]),
             }
         }
-        Value::Array(elements) if !elements.is_empty() && !rng.one_in(6) => {
-            let at = rng.below(elements.len());
-            match rng.below(6) {
+        Value::Array(elements) if !elements.is_empty() && !dice.one_in(6) => {
+            let at = dice.below(elements.len());
+            match dice.below(6) {
                 0 => drop(elements.remove(at)),
                 1 => elements.push(elements[at].clone()),
-                _ => change(rng, &mut elements[at]),
+                _ => change(dice, &mut elements[at]),
             }
         }
-        Value::Number(number) if rng.one_in(2) => {
-            let near = number.as_i64().unwrap_or(0).saturating_add([-1, 1, 10, 1_000][rng.below(4)]);
+        Value::Number(number) if dice.one_in(2) => {
+            let near = number.as_i64().unwrap_or(0).saturating_add([-1, 1, 10, 1_000][dice.below(4)]);
             *value = json!(near);
         }
-        other => *other = any_value(rng, 2),
+        other => *other = any_value(dice, 2),
     }
 }
 
-fn json_bytes(rng: &mut Rng, mut value: Value) -> Vec<u8> {
-    for _ in 0..rng.below(4) {
-        change(rng, &mut value);
+fn json_bytes(dice: &mut Dice, mut value: Value) -> Vec<u8> {
+    for _ in 0..dice.below(4) {
+        change(dice, &mut value);
     }
     let bytes = value.to_string().into_bytes();
-    if rng.one_in(8) { mutated(rng, bytes) } else { bytes }
+    if dice.one_in(8) { mutated(dice, bytes) } else { bytes }
 }
 
 /// A cart whose figures agree, unless a discount is larger than it.
-fn cart(rng: &mut Rng) -> Value {
-    let currency = ["usd", "EUR", "jpy", "kwd", "isk", "huf", "xyz"][rng.below(7)];
+fn cart(dice: &mut Dice) -> Value {
+    let currency = ["usd", "EUR", "jpy", "kwd", "isk", "huf", "xyz"][dice.below(7)];
     let step = if currency == "kwd" {
         10
     } else if currency == "isk" {
@@ -208,34 +184,34 @@ fn cart(rng: &mut Rng) -> Value {
         1
     };
     let mut sum = 0;
-    let mut part = |rng: &mut Rng| {
-        let amount = rng.below(30_000) as i64 * step;
+    let mut part = |dice: &mut Dice| {
+        let amount = dice.below(30_000) as i64 * step;
         sum += amount;
         amount
     };
-    let items: Vec<Value> = (0..=rng.below(4))
+    let items: Vec<Value> = (0..=dice.below(4))
         .map(
-            |n| json!({ "product_id": n, "name": format!("Thing {}", word(rng)), "quantity": 1 + rng.below(7), "amount_total": part(rng) }),
+            |n| json!({ "product_id": n, "name": format!("Thing {}", word(dice)), "quantity": 1 + dice.below(7), "amount_total": part(dice) }),
         )
         .collect();
-    let fees: Vec<Value> = (0..rng.below(3)).map(|_| json!({ "label": "Fee", "amount": part(rng) })).collect();
-    let shipping: Vec<Value> = (0..rng.below(2)).map(|_| json!({ "label": "Post", "amount": part(rng) })).collect();
-    let discount = rng.below(9_000) as i64 * step;
-    let discounts = if rng.one_in(2) { vec![] } else { vec![json!({ "label": "TEN", "amount": discount })] };
+    let fees: Vec<Value> = (0..dice.below(3)).map(|_| json!({ "label": "Fee", "amount": part(dice) })).collect();
+    let shipping: Vec<Value> = (0..dice.below(2)).map(|_| json!({ "label": "Post", "amount": part(dice) })).collect();
+    let discount = dice.below(9_000) as i64 * step;
+    let discounts = if dice.one_in(2) { vec![] } else { vec![json!({ "label": "TEN", "amount": discount })] };
     let total = if discounts.is_empty() { sum } else { sum - discount };
-    if rng.one_in(3) {
+    if dice.one_in(3) {
         let items: Vec<Value> = items.into_iter().take(20).collect();
-        return json!({ "source": format!("agent:{}", word(rng)), "currency": currency, "line_items": items, "order_id": word(rng), "metadata": { word(rng): word(rng) } });
+        return json!({ "source": format!("agent:{}", word(dice)), "currency": currency, "line_items": items, "order_id": word(dice), "metadata": { word(dice): word(dice) } });
     }
     json!({
-        "source": "chat", "success_url": "https://shop.example/ok", "customer": { "email": format!("a{}@shop.example", word(rng)) },
-        "cart": { "id": word(rng), "currency": currency, "items": items, "fees": fees, "shipping": shipping, "discounts": discounts, "total": total },
-        "collect": { "shipping_countries": ["DE"], "phone": true }, "metadata": { "note": word(rng) },
+        "source": "chat", "success_url": "https://shop.example/ok", "customer": { "email": format!("a{}@shop.example", word(dice)) },
+        "cart": { "id": word(dice), "currency": currency, "items": items, "fees": fees, "shipping": shipping, "discounts": discounts, "total": total },
+        "collect": { "shipping_countries": ["DE"], "phone": true }, "metadata": { "note": word(dice) },
     })
 }
 
-fn event(rng: &mut Rng) -> Value {
-    if rng.one_in(2) {
+fn event(dice: &mut Dice) -> Value {
+    if dice.one_in(2) {
         return json!({ "id": "evt_1", "type": "checkout.session.completed", "account": "acct_1", "livemode": false, "created": NOW, "data": { "object": {
             "id": "cs_1", "livemode": false, "currency": "usd", "amount_total": 2000, "amount_subtotal": 2000, "status": "complete",
             "payment_status": "paid", "metadata": { "cc_transaction": "cct_1" },
@@ -247,36 +223,36 @@ fn event(rng: &mut Rng) -> Value {
 }
 
 /// Headers of every kind of truth: signed by the right or the wrong secret, at the right or a wrong time, in any order.
-fn signature(rng: &mut Rng) -> Vec<u8> {
-    let body = [b"{}".as_slice(), b"", b"{\"id\":\"evt_1\"}", b"\xff\n="][rng.below(4)];
-    let t = match rng.below(8) {
+fn signature(dice: &mut Dice) -> Vec<u8> {
+    let body = [b"{}".as_slice(), b"", b"{\"id\":\"evt_1\"}", b"\xff\n="][dice.below(4)];
+    let t = match dice.below(8) {
         0 => (NOW - 301).to_string(),
         1 => (NOW + 300).to_string(),
         2 => format!("0{NOW}"),
-        3 => word(rng),
+        3 => word(dice),
         _ => NOW.to_string(),
     };
-    let secret = rng.pick(&[SECRETS[0], SECRETS[1], "whsec_another", ""]);
+    let secret = dice.pick(&[SECRETS[0], SECRETS[1], "whsec_another", ""]);
     let mut elements = vec![format!("t={t}"), format!("v1={}", hex_hmac(secret, &t, body))];
-    for _ in 0..rng.below(3) {
+    for _ in 0..dice.below(3) {
         elements.push(
-            [format!("v0={}", word(rng)), format!("t={NOW}"), "v1=00".to_owned(), word(rng), elements[1].to_uppercase()][rng.below(5)]
+            [format!("v0={}", word(dice)), format!("t={NOW}"), "v1=00".to_owned(), word(dice), elements[1].to_uppercase()][dice.below(5)]
                 .clone(),
         );
     }
-    if rng.one_in(3) {
+    if dice.one_in(3) {
         let last = elements.len() - 1;
         elements.swap(0, last);
     }
     let mut input = elements.join(",").into_bytes();
     input.push(b'\n');
     input.extend_from_slice(body);
-    if rng.one_in(2) { mutated(rng, input) } else { input }
+    if dice.one_in(2) { mutated(dice, input) } else { input }
 }
 
-fn url(rng: &mut Rng) -> Vec<u8> {
-    let scheme = rng.pick(&["https://", "https://", "https://", "HTTPS://", "http://", "https:", "https:\\\\", "javascript:", "//", ""]);
-    let host = rng.pick(&[
+fn url(dice: &mut Dice) -> Vec<u8> {
+    let scheme = dice.pick(&["https://", "https://", "https://", "HTTPS://", "http://", "https:", "https:\\\\", "javascript:", "//", ""]);
+    let host = dice.pick(&[
         "shop.example",
         "SHOP.example",
         "a.b.c-d.example",
@@ -289,98 +265,98 @@ fn url(rng: &mut Rng) -> Vec<u8> {
         "xn--bcher-kva.example",
         "a@b.example",
     ]);
-    let port = rng.pick(&["", "", "", ":443", ":8443", ":80", ":0", ":65536", ":+1", ":"]);
-    let path = rng.pick(&["", "/", "/a/b", "/a//b", "/a/../b", "/%2e%2E/", "/{CHECKOUT_SESSION_ID}", "/a%20b", "/ä", "/."]);
-    let tail = rng.pick(&["", "?", "?a=1&b", "?s={CHECKOUT_SESSION_ID}", "?'", "?a=%zz", "#x", "#", "?#", "?q#f?g"]);
+    let port = dice.pick(&["", "", "", ":443", ":8443", ":80", ":0", ":65536", ":+1", ":"]);
+    let path = dice.pick(&["", "/", "/a/b", "/a//b", "/a/../b", "/%2e%2E/", "/{CHECKOUT_SESSION_ID}", "/a%20b", "/ä", "/."]);
+    let tail = dice.pick(&["", "?", "?a=1&b", "?s={CHECKOUT_SESSION_ID}", "?'", "?a=%zz", "#x", "#", "?#", "?q#f?g"]);
     let mut raw = format!("{scheme}{host}{port}{path}{tail}").into_bytes();
-    if rng.one_in(60) {
-        raw.extend(rng.pick(&["a", "'", "%41", "&"]).repeat(1_900 + rng.below(200)).into_bytes());
+    if dice.one_in(60) {
+        raw.extend(dice.pick(&["a", "'", "%41", "&"]).repeat(1_900 + dice.below(200)).into_bytes());
     }
-    if rng.one_in(2) { mutated(rng, raw) } else { raw }
+    if dice.one_in(2) { mutated(dice, raw) } else { raw }
 }
 
-fn seal(rng: &mut Rng) -> Vec<u8> {
+fn seal(dice: &mut Dice) -> Vec<u8> {
     let keys = SealKeys::parse(SEAL_KEYS).unwrap();
     // Sealed for another row it opens nowhere that the target looks.
-    let context = if rng.one_in(4) { "shop/shop_3/signing_secret" } else { SEAL_CONTEXT };
-    let sealed = keys.seal(std::array::from_fn(|_| rng.next() as u8), context, word(rng).as_bytes()).unwrap().into_bytes();
-    if rng.one_in(3) { sealed } else { mutated(rng, sealed) }
+    let context = if dice.one_in(4) { "shop/shop_3/signing_secret" } else { SEAL_CONTEXT };
+    let sealed = keys.seal(std::array::from_fn(|_| dice.roll() as u8), context, word(dice).as_bytes()).unwrap().into_bytes();
+    if dice.one_in(3) { sealed } else { mutated(dice, sealed) }
 }
 
-fn path(rng: &mut Rng) -> Vec<u8> {
-    let method = rng.pick(&["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS", "get", ""]);
-    let template = ROUTES[rng.below(ROUTES.len())].path;
+fn path(dice: &mut Dice) -> Vec<u8> {
+    let method = dice.pick(&["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS", "get", ""]);
+    let template = ROUTES[dice.below(ROUTES.len())].path;
     let filled: Vec<String> = template
         .split('/')
         .map(|part| {
             if part.starts_with('{') {
-                ["cct_1".to_owned(), "cs_test_a".to_owned(), word(rng)][rng.below(3)].clone()
+                ["cct_1".to_owned(), "cs_test_a".to_owned(), word(dice)][dice.below(3)].clone()
             } else {
                 part.to_owned()
             }
         })
         .collect();
     let mut path = filled.join("/").into_bytes();
-    if rng.one_in(2) {
-        path = mutated(rng, path);
+    if dice.one_in(2) {
+        path = mutated(dice, path);
     }
     [method.as_bytes(), b"\n", &path].concat()
 }
 
-fn words(rng: &mut Rng, between: &[&str]) -> Vec<u8> {
+fn words(dice: &mut Dice, between: &[&str]) -> Vec<u8> {
     let mut text = String::new();
-    for _ in 0..rng.below(7) {
-        text.push_str(&word(rng));
-        text.push_str(rng.pick(between));
+    for _ in 0..dice.below(7) {
+        text.push_str(&word(dice));
+        text.push_str(dice.pick(between));
     }
-    mutated(rng, text.into_bytes())
+    mutated(dice, text.into_bytes())
 }
 
-fn make(rng: &mut Rng, target: &str) -> Vec<u8> {
+fn make(dice: &mut Dice, target: &str) -> Vec<u8> {
     match target {
-        "signature" => signature(rng),
+        "signature" => signature(dice),
         "event" => {
-            let value = event(rng);
-            json_bytes(rng, value)
+            let value = event(dice);
+            json_bytes(dice, value)
         }
         "cart" => {
-            let value = cart(rng);
-            json_bytes(rng, value)
+            let value = cart(dice);
+            json_bytes(dice, value)
         }
         "fields" => {
             let names = ["a", "b", "site_url", "name", "replace", "prefill", "other"];
-            let known = if rng.one_in(4) { 7 } else { 6 };
-            let value: Value = (0..rng.below(4)).map(|_| (names[rng.below(known)].to_owned(), any_value(rng, 3))).collect();
-            json_bytes(rng, value)
+            let known = if dice.one_in(4) { 7 } else { 6 };
+            let value: Value = (0..dice.below(4)).map(|_| (names[dice.below(known)].to_owned(), any_value(dice, 3))).collect();
+            json_bytes(dice, value)
         }
         "metadata" => {
-            let count = [0, 1, 1, 2, 2, 3, 40, 41][rng.below(8)];
+            let count = [0, 1, 1, 2, 2, 3, 40, 41][dice.below(8)];
             let mut note = |n: usize| {
-                let key = if rng.one_in(9) { "k".repeat(38 + rng.below(4)) } else { word(rng) };
-                (format!("{key}{n}"), if rng.one_in(9) { any_value(rng, 1) } else { Value::String(word(rng)) })
+                let key = if dice.one_in(9) { "k".repeat(38 + dice.below(4)) } else { word(dice) };
+                (format!("{key}{n}"), if dice.one_in(9) { any_value(dice, 1) } else { Value::String(word(dice)) })
             };
             let value: Value = (0..count).map(&mut note).collect();
-            json_bytes(rng, value)
+            json_bytes(dice, value)
         }
-        "weburl" => url(rng),
-        "route" => path(rng),
-        "seal" => seal(rng),
-        "query" => [b"limit\n".as_slice(), &words(rng, &["&limit=", "&", "limit=", "=", "&limit", "%6Cimit=5&"])].concat(),
+        "weburl" => url(dice),
+        "route" => path(dice),
+        "seal" => seal(dice),
+        "query" => [b"limit\n".as_slice(), &words(dice, &["&limit=", "&", "limit=", "=", "&limit", "%6Cimit=5&"])].concat(),
         "cookie" => words(
-            rng,
+            dice,
             &["; ", ";", &format!("{COOKIE}=abc; "), &format!("; x{COOKIE}=evil"), &format!("{COOKIE} = a;"), &format!(" {COOKIE}=\u{a0}")],
         ),
-        "csv" => words(rng, &["", ",", ";", "\t", "\r\n", "\"", ";\"="]),
-        "form" => words(rng, &["\n", "", "&"]),
+        "csv" => words(dice, &["", ",", ";", "\t", "\r\n", "\"", ";\"="]),
+        "form" => words(dice, &["\n", "", "&"]),
         "id" => {
-            let start = rng.pick(&["cs_", "cct_", "acct_", "evt_", "pi_", ""]);
-            [start.as_bytes(), &words(rng, &["a1", "Z", "_", ""])].concat()
+            let start = dice.pick(&["cs_", "cct_", "acct_", "evt_", "pi_", ""]);
+            [start.as_bytes(), &words(dice, &["a1", "Z", "_", ""])].concat()
         }
         "network" => {
-            let start = rng.pick(&["203.0.113.7", "2001:db8:1:2::1", "::ffff:1.2.3.4", "::", "fe80::1%eth0", ""]);
-            mutated(rng, start.as_bytes().to_vec())
+            let start = dice.pick(&["203.0.113.7", "2001:db8:1:2::1", "::ffff:1.2.3.4", "::", "fe80::1%eth0", ""]);
+            mutated(dice, start.as_bytes().to_vec())
         }
-        _ => words(rng, &["", "<", ">", "\"", "</title>", "&#x3c;", "'"]),
+        _ => words(dice, &["", "<", ">", "\"", "</title>", "&#x3c;", "'"]),
     }
 }
 
@@ -431,15 +407,15 @@ fn no_parser_panics_or_takes_what_it_must_not() {
                 scope.spawn(move || {
                     let mine = TARGETS.iter().enumerate().filter(|(place, _)| place % 2 == half);
                     mine.map(|(place, (name, target))| {
-                        let mut rng = Rng(seed ^ ((place as u64 + 1) << 40));
+                        let mut dice = Dice(seed ^ ((place as u64 + 1) << 40));
                         let kept = corpus(name);
                         let mut accepted = 0;
                         for _ in 0..per_target {
-                            let input = if rng.one_in(4) {
-                                let start = kept[rng.below(kept.len())].clone();
-                                mutated(&mut rng, start)
+                            let input = if dice.one_in(4) {
+                                let start = kept[dice.below(kept.len())].clone();
+                                mutated(&mut dice, start)
                             } else {
-                                make(&mut rng, name)
+                                make(&mut dice, name)
                             };
                             accepted += usize::from(feed(name, *target, &input, seed));
                         }

@@ -8,6 +8,7 @@
 //! A history is a seed and its steps; a step that cannot be taken does nothing, so any part of a history is one too and a failing one is
 //! shrunk before it is printed. `HISTORIES=100000 SEED=7 cargo test histories` runs more of them, or others.
 
+use super::dice::Dice;
 use cognitivecart_worker::aftermath::{Aftermath, Origin, Told, before_paid, check, outdated, revise};
 use cognitivecart_worker::ledger::{
     IntentNews, Mismatch, News, Row, Status, check_charge, news_of_charge, news_of_intent, news_of_session, next_check, notice_of,
@@ -28,27 +29,6 @@ type Done<T = ()> = Result<T, String>;
 
 macro_rules! ensure {
     ($condition:expr, $($why:tt)*) => { if !$condition { return Err(format!($($why)*)); } };
-}
-
-/// Numbers that are the same for the same seed (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.roll() % end.max(1) as u64) as usize
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
 }
 
 // --- Stripe ---------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 mod aftermath;
 mod cart;
 mod config;
+mod dice;
 mod fuzz;
 mod histories;
 mod ledger;

@@ -1,37 +1,10 @@
 //! Amounts, currencies, unit prices, shared discounts and fees. Loops draw from a fixed generator: the same cases
 //! every time, and a failure prints its own.
 
+use super::dice::Dice;
 use cognitivecart_worker::fields::MAX_SAFE_INTEGER;
 use cognitivecart_worker::money::{Amount, Currency, FeeRule, MAX_CHARGE, UnitPrice, application_fee, spread, unit_price};
 use cognitivecart_worker::record::Json;
-
-/// splitmix64
-pub struct Dice(pub u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// From `low` to `high`, both included.
-    pub fn within(&mut self, low: i64, high: i64) -> i64 {
-        low + (self.next() % (high - low + 1).unsigned_abs()) as i64
-    }
-
-    pub fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.within(0, choices.len() as i64 - 1) as usize]
-    }
-
-    /// Small numbers as often as large ones: a random number of digits.
-    pub fn scaled(&mut self, high: i64) -> i64 {
-        let digits = self.within(0, high.ilog10().into());
-        self.within(0, 10_i64.pow(digits as u32 + 1).min(high))
-    }
-}
 
 fn amount(minor: i64) -> Amount {
     Amount::new(minor).unwrap()

@@ -1,6 +1,6 @@
 //! Which addresses are let in, and in which form they come out.
 
-use super::money::Dice;
+use super::dice::Dice;
 use cognitivecart_worker::weburl::{
     MAX_LENGTH, PLACEHOLDER, WebUrl, fill_session, is_web_url, origin_only, parse_with_placeholder, site_url,
 };

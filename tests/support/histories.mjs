@@ -5,22 +5,9 @@
 import assert from 'node:assert/strict';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { eventually } from './answers.mjs';
+import { seeded } from './generate.mjs';
 import { chatBody, connectShop, createSession, registerShop } from './shop.mjs';
 import { startWorker } from './worker.mjs';
-
-/** Numbers that are the same for the same seed (Mulberry32). */
-export function dice(seed) {
-  let state = seed >>> 0;
-  const roll = () => {
-    state = (state + 0x6D2B79F5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return (t ^ (t >>> 14)) >>> 0;
-  };
-  const below = (end) => roll() % end;
-  return { roll, below, oneIn: (n) => below(n) === 0, pick: (list) => list[below(list.length)] };
-}
 
 const CARDS = ['4242424242424242', '5555555555554444', '4000002500003155', '4000000000007726'];
 const HANDLED = /^(checkout\.session|payment_intent|charge\.refunded|refund|charge\.dispute)/;
@@ -50,7 +37,7 @@ const STEPS = [
     h.stripe.moveDispute(id, d.pick(['under_review', 'won', 'lost', 'warning_under_review', 'warning_closed', 'needs_response'])))],
   [3, 'the sweep runs', (h) => h.sweep()],
   [3, 'events are held back', (h) => h.stripe.webhooks.pause()],
-  [4, 'events come in any order', (h, d) => h.deliver({ order: d.pick(['made', 'reversed', 'shuffled']), seed: d.roll(), copies: 1 + d.below(2) })],
+  [4, 'events come in any order', (h, d) => h.deliver({ order: d.pick(['made', 'reversed', 'shuffled']), seed: d.next(), copies: 1 + d.below(2) })],
   [1, 'what is held back is lost', (h) => h.stripe.webhooks.drop()],
   [2, 'an event goes astray', (h, d) => h.stripe.misdeliver({ how: d.pick(['lose', 'twice', 'late', 'behind', 'unheard']), times: 1 + d.below(3), ms: 30 })],
   [1, 'an old event comes again', (h, d) => h.oldEvent(d)],
@@ -128,7 +115,7 @@ async function windUp({ stripe, w, events }, h, d) {
   stripe.clearMisbehaviour();
   stripe.webhooks.resume();
   await stripe.webhooks.drained();
-  const left = [...events].map((event) => [d.roll(), event]).sort(([a], [b]) => a - b).map(([, event]) => event);
+  const left = [...events].map((event) => [d.next(), event]).sort(([a], [b]) => a - b).map(([, event]) => event);
   for (const event of left) {
     let status;
     for (let i = 0; i < 3 && status !== 200; i += 1) [status] = await stripe.send(event.id);
@@ -182,7 +169,7 @@ async function compare({ stripe, w, shop, events }, h) {
 
 async function play(world, seed) {
   const { stripe, w, shop, events } = world;
-  const d = dice(seed);
+  const d = seeded(seed);
   const log = [];
   events.length = 0;
   shop.requests.length = 0;

@@ -3,6 +3,7 @@
 //
 // A secret that the contract hands out (a key at registration, a claim on the way home) may stand in the answer that hands it
 // out, and where whoever asks has put it into his own request. Nowhere else, and never in the log.
+import { parse } from './parse.mjs';
 import { operationOf, resolve } from './schema.mjs';
 
 const SECRET_VARS = ['STRIPE_SECRET_KEY', 'STRIPE_TEST_SECRET_KEY', 'STRIPE_WEBHOOK_SECRETS', 'STRIPE_HOOK_SECRETS', 'SEAL_KEYS', 'ADMIN_KEY'];
@@ -135,12 +136,3 @@ function handsOut(method, url, status, name) {
 }
 
 const isRandom = (text) => typeof text === 'string' && /^[A-Za-z0-9_.~-]{32,}$/.test(text) && new Set(text).size > 12;
-
-function parse(text) {
-  try {
-    const value = JSON.parse(text);
-    return value !== null && typeof value === 'object' ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
 import { BUILD } from '../../scripts/lib/paths.mjs';
 import { workerConfig } from './migrations.mjs';
+import { parse } from './parse.mjs';
 import { Watch } from './secrets.mjs';
 
 /** Nothing listens there: a test without a local Stripe fails at once and never reaches the real one. */
@@ -208,12 +209,3 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
 const faultyEntry = (buildDir) => ({
   type: 'ESModule', path: join(buildDir, 'faulty.entry.js'), contents: readFileSync(new URL('./faulty.entry.js', import.meta.url), 'utf8'),
 });
-
-function parse(text) {
-  try {
-    const value = JSON.parse(text);
-    return value !== null && typeof value === 'object' ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}

@@ -233,8 +233,8 @@ test('a session that Stripe was making at that moment is not handed out, and the
   await stripe.holding();
   fine(await leave(shop));
   stripe.release();
-  assert.match(String(await making), /connection_gone|disconnected|order_in_flight|Another session/);
-  assert.deepEqual(await w.d1("SELECT id FROM transactions WHERE shop_id = ? AND status <> 'canceled'", shop.id), []);
+  assert.match(String(await making), /connection_gone/);
+  assert.deepEqual(await w.d1('SELECT id FROM transactions WHERE shop_id = ?', shop.id), []);
   await w.d1('UPDATE erasures SET due_at = 0');
   await w.scheduled();
   assert.deepEqual(await personal(), []);

@@ -196,8 +196,7 @@ describe('is refused', () => {
     stripe.webhooks.pause();
     await stripe.deauthorize(account, { livemode: false });
     refused(await post(transaction, {}, { as: mine.key }), 409, 'connection_gone');
-    // Whether it was made, should it have been asked before, cannot be seen now.
-    assert.deepEqual(JSON.parse((await row(transaction)).refunds).map(({ id, status }) => [id, status]), [[null, 'reserved']]);
+    assert.equal((await row(transaction)).refunds, '[]');
     await mine.close();
   });
 });
