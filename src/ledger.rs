@@ -563,6 +563,9 @@ pub fn news_of_intent(row: &Row, account: Option<&str>, kind: &str, intent: &Pay
     })
 }
 
+/// How long a payment that a bank takes its time over keeps an account from being given back, seconds.
+pub const BANKS_TAKE: i64 = 14 * 24 * 3600;
+
 /// When the sweep should ask Stripe next about a row, after it asked `checks` times; `None` when nothing can change by itself.
 pub fn next_check(status: Status, checks: i64, now: i64, expires_at: Option<i64>) -> Option<i64> {
     const MINUTE: i64 = 60;

@@ -8,13 +8,12 @@ use super::{access, checkout, connect};
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, js, log};
 use crate::error::{Problem, Result};
+use crate::ledger::BANKS_TAKE;
 use crate::store::connect::token_key;
 
 /// Sessions that are ended in one go, and slices that are cleared.
 const SESSIONS: i64 = 20;
 const SLICES: u32 = 10;
-/// How long a payment that a bank takes its time over keeps the account from being given back, seconds.
-const PATIENCE: i64 = 14 * 24 * 3600;
 
 /// `DELETE /v1/shop`
 pub async fn delete_shop(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
@@ -71,7 +70,7 @@ async fn go_on(edge: &Edge, shop_id: &str, now: i64) -> Result<bool> {
     }
     for _ in 0..SLICES {
         if !edge.db.erase_slice(shop_id).await? {
-            let waits = edge.db.under_way(shop_id, now.saturating_sub(PATIENCE)).await?;
+            let waits = edge.db.under_way(shop_id, now.saturating_sub(BANKS_TAKE)).await?;
             if waits {
                 edge.db.erasure_later(shop_id, now.saturating_add(60)).await?;
             } else {

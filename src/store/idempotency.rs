@@ -89,7 +89,7 @@ impl Db {
         .concat();
         let mut binds = attempt.binds();
         binds.extend([Bind::Int(i64::from(status)), Bind::Text(body)]);
-        binds.extend(more.iter().map(Bind::again));
+        binds.extend(more.iter().copied());
         self.statement(&text, &binds)
     }
 

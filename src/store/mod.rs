@@ -51,17 +51,6 @@ pub enum Bind<'a> {
     Null,
 }
 
-impl Bind<'_> {
-    /// The same once more.
-    pub fn again(&self) -> Bind<'_> {
-        match self {
-            Bind::Text(text) => Bind::Text(text),
-            Bind::Int(number) => Bind::Int(*number),
-            Bind::Null => Bind::Null,
-        }
-    }
-}
-
 impl<'a> From<&'a str> for Bind<'a> {
     fn from(text: &'a str) -> Self {
         Bind::Text(text)

@@ -3,7 +3,7 @@
 use super::erase::ERASED;
 use super::{Bind, Db, Pending, Statement, in_turn};
 use crate::error::Result;
-use crate::ledger::{News, Row, Status};
+use crate::ledger::{BANKS_TAKE, News, Row, Status};
 use crate::sql;
 
 /// Filters of `GET /v1/transactions` and what else goes by them (contract, *Ledger*). Times have become id bounds.
@@ -343,11 +343,10 @@ impl Db {
     }
 
     /// Whether a payment on an account is under way at a bank: who gives the account back never hears how it ended. One of more than
-    /// two weeks is not waited for.
+    /// [`BANKS_TAKE`] is not waited for.
     pub async fn under_way_on(&self, account: &str, live: bool, now: i64) -> Result<bool> {
-        const LONGEST: i64 = 14 * 24 * 3600;
         let text = "SELECT count(*) AS n FROM transactions WHERE account = ?1 AND livemode = ?2 AND status = 'processing' AND created > ?3";
-        Ok(self.one(sql!(self, text, account, live, now.saturating_sub(LONGEST))).await?.number()? > 0)
+        Ok(self.one(sql!(self, text, account, live, now.saturating_sub(BANKS_TAKE))).await?.number()? > 0)
     }
 
     pub fn due_deauthorizations(&self, now: i64, limit: i64) -> Pending<Vec<DueDeauthorization>> {
