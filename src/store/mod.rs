@@ -299,8 +299,8 @@ fn done(batch: Pending<Answers>) -> Pending<()> {
 /// (`?1`), counted by turns. Ordered by them, each shop has its first before any has its second. Steps from shop to shop in an index
 /// over (shop_id, `at`): one with 100,000 due rows costs the others one step.
 pub fn in_turn(table: &str, at: &str, of_one_shop: i64) -> String {
-    // Each costs a step in the index, so this is a bound and no share.
-    const SHOPS: i64 = 10_000;
+    // Each costs a step in the index, so this is a bound and no share: shops beyond it would wait for good.
+    const SHOPS: i64 = 100_000;
     format!(
         "WITH RECURSIVE waiting (shop_id) AS (
            SELECT min(shop_id) FROM {table} WHERE {at} IS NOT NULL
