@@ -2,6 +2,7 @@
 // A rule { binding, method, nth, how } holds for the nth call from when it was set:
 //   refuse    the call is not made, and fails          lose   the call is made, and its answer is lost (fails)
 //   die       the call is not made, and the isolate stops there          die_after   the call is made, then the isolate stops
+//   hold      the call is made, and its answer waits until rules are set anew
 // What stops never goes on: whoever waits for an answer gets a 599 in its place.
 import { WorkerEntrypoint } from 'cloudflare:workers';
 import Worker from './index.js';
@@ -32,6 +33,8 @@ function wrap(binding, name, methods) {
         const answer = await found.apply(target, args);
         if (rule?.how === 'lose') throw new Error(`${where}: the answer was lost (asked for by the test)`);
         if (rule?.how === 'die_after') return died(where);
+        // Looked at from here, because one request may not wake another.
+        while (rule?.how === 'hold' && rules.includes(rule)) await scheduler.wait(5);
         return answer;
       };
     },
