@@ -11,6 +11,7 @@
 //! | [`money`], [`cart`] | minor units; what a shop sends → an order known to be good |
 //! | [`ledger`] | what a transaction is, which way its status moves, what counts as news of it |
 //! | [`aftermath`], [`refund`], [`dispute`] | what becomes of it after it was paid |
+//! | [`acp`] | the Agentic Commerce Protocol: documents, arithmetic, the versions on the wire |
 //! | [`notice`] | what a shop is told, and when it is told again |
 //! | [`sign`], [`seal`], [`id`] | signatures, sealing, ids |
 //! | [`weburl`] | addresses that answers may go to |
@@ -27,6 +28,7 @@
 #[macro_use]
 pub mod record;
 
+pub mod acp;
 pub mod aftermath;
 pub mod cart;
 pub mod config;
