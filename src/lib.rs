@@ -11,6 +11,7 @@
 //! | [`money`], [`cart`] | minor units; what a shop sends → an order known to be good |
 //! | [`ledger`] | what a transaction is, which way its status moves, what counts as news of it |
 //! | [`aftermath`], [`refund`], [`dispute`] | what becomes of it after it was paid |
+//! | [`fulfillment`] | how a shop delivers, its taxes and coupons |
 //! | [`notice`] | what a shop is told, and when it is told again |
 //! | [`sign`], [`seal`], [`id`] | signatures, sealing, ids |
 //! | [`weburl`] | addresses that answers may go to |
@@ -33,6 +34,7 @@ pub mod config;
 pub mod dispute;
 pub mod error;
 pub mod fields;
+pub mod fulfillment;
 pub mod id;
 pub mod ledger;
 pub mod limit;
