@@ -40,6 +40,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Opens an object of somebody who may send more than is known here.
+    pub fn lenient(value: &'a Value, path: &str) -> Result<Self> {
+        match value {
+            Value::Object(members) => Ok(Fields { members, path: path.to_owned() }),
+            _ => Err(Problem::shape_about("parameter_invalid_object", path, "must be an object.")),
+        }
+    }
+
     /// The full name of a member, in Stripe's style.
     pub fn name(&self, member: &str) -> String {
         if self.path.is_empty() { member.to_owned() } else { format!("{}[{member}]", self.path) }

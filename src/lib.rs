@@ -12,6 +12,7 @@
 //! | [`ledger`] | what a transaction is, which way its status moves, what counts as news of it |
 //! | [`aftermath`], [`refund`], [`dispute`] | what becomes of it after it was paid |
 //! | [`acp`] | the Agentic Commerce Protocol: documents, arithmetic, the versions on the wire |
+//! | [`fulfillment`] | how a shop delivers, its taxes and coupons |
 //! | [`notice`] | what a shop is told, and when it is told again |
 //! | [`sign`], [`seal`], [`id`] | signatures, sealing, ids |
 //! | [`weburl`] | addresses that answers may go to |
@@ -35,6 +36,7 @@ pub mod config;
 pub mod dispute;
 pub mod error;
 pub mod fields;
+pub mod fulfillment;
 pub mod id;
 pub mod ledger;
 pub mod limit;

@@ -4,5 +4,8 @@
 //! reader, its writer and its errors. Nothing here sends anything.
 
 pub mod ask;
+pub mod change;
 pub mod dialect;
+pub mod price;
+pub mod quote;
 pub mod session;

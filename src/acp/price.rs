@@ -11,7 +11,7 @@ use crate::error::{Problem, Result};
 use crate::fulfillment::{Coupon, Fulfillment, TaxRule, code_key};
 use crate::money::{self, Amount, Currency, MAX_CHARGE};
 use crate::record::Json;
-use crate::store::catalogue::ProductRow;
+pub use crate::store::catalogue::ProductRow;
 use serde_json::Value;
 
 /// What a price is made of, besides what is wanted.
@@ -137,9 +137,11 @@ fn price_line(session: &mut Session, place: usize, terms: &Terms) {
         }
     }
     line.base_amount = line.unit_amount.saturating_mul(line.quantity);
-    let sale = terms.products.iter().find(|product| product.id == line.product).map_or(0, |product| {
-        product.price.saturating_sub(product.price_at(terms.now)).max(0).saturating_mul(line.quantity)
-    });
+    let sale = terms
+        .products
+        .iter()
+        .find(|product| product.id == line.product)
+        .map_or(0, |product| product.price.saturating_sub(product.price_at(terms.now)).max(0).saturating_mul(line.quantity));
     line.discount = sale.min(line.base_amount);
     if let Some(quoted) = terms.quote.and_then(|quote| quote.items.iter().find(|item| item.id == line.product)) {
         line.base_amount = quoted.amount_total;
@@ -532,10 +534,8 @@ fn sum_up(session: &mut Session, taxes: &[TaxRule], currency: Currency) {
         let (included, added) = taxed(amount, taxes, shipping, step);
         totals.included_tax = totals.included_tax.saturating_add(included);
         totals.tax = totals.tax.saturating_add(total_of(&added));
-        let rates: Vec<i64> = taxes
-            .iter()
-            .map(|rule| if rule.inclusive && (!shipping || rule.applies_to_shipping) { rule.rate_bps } else { 0 })
-            .collect();
+        let rates: Vec<i64> =
+            taxes.iter().map(|rule| if rule.inclusive && (!shipping || rule.applies_to_shipping) { rule.rate_bps } else { 0 }).collect();
         let shares = share_out(included, &rates);
         for ((part, added), share) in parts.iter_mut().zip(&added).zip(&shares) {
             *part = part.saturating_add(*added).saturating_add(*share);

@@ -121,8 +121,10 @@ pub fn read(session: &Session, body: &[u8]) -> Result<Quote> {
         let kind = message.string("type", 20)?.filter(|kind| matches!(*kind, "info" | "warning" | "error")).unwrap_or("info");
         // The protocol has a list of codes for each kind; one that is on none is not passed on.
         let code = message.string("code", 50)?.filter(|code| match kind {
-            "error" => ["out_of_stock", "invalid", "missing", "region_restricted", "quantity_exceeded", "minimum_not_met", "maximum_exceeded"]
-                .contains(code),
+            "error" => {
+                ["out_of_stock", "invalid", "missing", "region_restricted", "quantity_exceeded", "minimum_not_met", "maximum_exceeded"]
+                    .contains(code)
+            }
             "warning" => ["low_stock", "high_demand", "shipping_delay", "price_change", "limited_availability"].contains(code),
             _ => false,
         });

@@ -19,10 +19,15 @@
 //! | `strays` | for the operator | ids only, no content |
 //! | `erasures` | until nothing personal of a deleted shop is left | ids only |
 //! | `runs` | for good, one row for each job | times only |
+//! | `catalogues`, `products`, `product_words` | the live ones for good; staged and old ones until the sweep has them | public anyway |
+//! | `catalogue_uploads`, `catalogue_errors` | 30 days | nothing secret |
+//! | `stock_holds` | until paid or given back, else a day past their end | ids only |
+//! | `fulfillment`, `coupon_redemptions` | for good | coupon codes in clear: restrict who may read D1 |
 //! | KV `oauth/{connection}` | as long as the connection | sealed, bound to shop, account and mode |
 
 pub mod admin;
 pub mod aftermath;
+pub mod catalogue;
 pub mod checkout;
 pub mod connect;
 pub mod erase;
