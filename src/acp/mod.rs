@@ -5,6 +5,10 @@
 
 pub mod ask;
 pub mod dialect;
+pub mod idempotency;
 pub mod order;
+pub mod problem;
+pub mod read;
 pub mod session;
 pub mod time;
+pub mod write;
