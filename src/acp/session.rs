@@ -79,13 +79,14 @@ macro_rules! document {
             #[derive(Debug, PartialEq)]
             pub struct $name { $($(#[$about])* pub $field: $type = lenient),* }
         }
-        impl Json for $name {
-            fn json(&self) -> Value {
-                $crate::record::object(&[$((stringify!($field), &self.$field as &dyn Json)),*])
+        impl $crate::record::Json for $name {
+            fn json(&self) -> ::serde_json::Value {
+                $crate::record::object(&[$((stringify!($field), &self.$field as &dyn $crate::record::Json)),*])
             }
         }
     };
 }
+pub(crate) use document;
 
 document! {
     /// One product of the checkout.
