@@ -21,6 +21,8 @@ CREATE TABLE agents (
   deleted_at INTEGER
 ) STRICT;
 CREATE INDEX agents_by_shop ON agents (shop_id, id);
+-- Those that there are: a shop may make and delete as many as it likes.
+CREATE INDEX agents_live ON agents (shop_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX agents_by_seal ON agents (signing_secret);
 CREATE INDEX agents_by_previous_seal ON agents (previous_signing_secret) WHERE previous_signing_secret IS NOT NULL;
 CREATE INDEX agents_by_feed_seal ON agents (feed_key) WHERE feed_key IS NOT NULL;

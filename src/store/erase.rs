@@ -28,6 +28,8 @@ impl Db {
                 id
             ),
             sql!(self, "DELETE FROM api_keys WHERE shop_id = ?1", id),
+            sql!(self, "DELETE FROM agent_keys WHERE shop_id = ?1", id),
+            sql!(self, "DELETE FROM agents WHERE shop_id = ?1", id),
             sql!(
                 self,
                 "INSERT INTO deauthorizations (account, livemode, reason, due_at)

@@ -7,6 +7,8 @@
 //! | --- | --- | --- |
 //! | `shops` | for good, deleted ones as `id`, `site_url` and dates; pending ones 24 h | signing secrets sealed (AES-256-GCM, bound to the shop's id) |
 //! | `api_keys` | for good; rolled ones 24 h | SHA-256 of 256 random bits, never the key |
+//! | `agents` | for good, deleted ones without secrets and addresses | signing secrets and feed keys sealed (bound to the agent's id) |
+//! | `agent_keys` | until the agent is deleted; rolled ones 24 h | SHA-256 of 256 random bits, never the key |
 //! | `connect_tickets` | 30 min | SHA-256; opens nothing without the browser's cookie and the verifier |
 //! | `connect_states` | 10 min, used once | SHA-256; consumed in one conditional statement |
 //! | `connect_claims` | 10 min, confirmed ones 24 h | SHA-256; token sealed until it moves to KV |
@@ -27,6 +29,7 @@
 
 pub mod admin;
 pub mod aftermath;
+pub mod agents;
 pub mod catalogue;
 pub mod checkout;
 pub mod connect;

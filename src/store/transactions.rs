@@ -371,8 +371,7 @@ impl Db {
         use super::idempotency::KEPT;
         use super::shops::PENDING_LIFE;
         const DAY: i64 = 24 * 3600;
-        let answers = self
-            .batch(vec![
+        let statements = vec![
                 // A claim that nobody confirmed dies with its token, and its account is given back.
                 sql!(
                     self,
@@ -399,12 +398,16 @@ impl Db {
                     now.saturating_sub(KEPT)),
                 sql!(self, "DELETE FROM stripe_events WHERE id IN (SELECT id FROM stripe_events WHERE received <= ?1 LIMIT 500)",
                     now.saturating_sub(DAY.saturating_mul(40))),
+                sql!(self, "DELETE FROM agent_keys WHERE hash IN (SELECT hash FROM agent_keys WHERE expires_at <= ?1 LIMIT 500)", now),
+                sql!(self, "UPDATE agents SET previous_signing_secret = NULL, previous_signing_secret_expires_at = NULL
+                       WHERE previous_signing_secret IS NOT NULL AND previous_signing_secret_expires_at <= ?1", now),
                 // The last step of a run: whoever watches sees by it that the sweep runs.
                 self.ran("sweep", now),
-            ])
-            .await?;
+            ];
+        let deletions = statements.len().saturating_sub(1);
+        let answers = self.batch(statements).await?;
         let mut gone = 0_usize;
-        for index in 0..11 {
+        for index in 0..deletions {
             gone = gone.saturating_add(answers.at(index)?.changes()?);
         }
         Ok(gone)

@@ -235,7 +235,15 @@ impl Call {
             }
             path = format!("{path}?{}", query.encode());
         }
-        Call { base: Base::Api, method: "GET", path, account: account.map(str::to_owned), idempotency_key: None, form: None, preview: false }
+        Call {
+            base: Base::Api,
+            method: "GET",
+            path,
+            account: account.map(str::to_owned),
+            idempotency_key: None,
+            form: None,
+            preview: false,
+        }
     }
 
     /// Reads an answer of the API.
