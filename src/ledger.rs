@@ -160,6 +160,8 @@ record! {
         pub paid_at: Option<i64>,
         pub check_at: Option<i64>,
         pub checks: i64,
+        /// `checkout`, or the protocol of the agent that bought.
+        pub protocol: String = lenient,
     }
 }
 
@@ -189,6 +191,11 @@ impl Row {
 
     pub fn destination(&self) -> bool {
         self.charge_type == "destination"
+    }
+
+    /// Whether it may have an order, of which the shop and an agent are told.
+    pub fn has_order(&self) -> bool {
+        !matches!(self.protocol.as_str(), "" | "checkout")
     }
 
     /// The `Stripe-Account` of calls about this row: none for destination charges, which live on the platform.

@@ -13,6 +13,7 @@
 //! | [`aftermath`], [`refund`], [`dispute`] | what becomes of it after it was paid |
 //! | [`agent`] | agents of a shop: what their keys open, which addresses they may have |
 //! | [`acp`] | the Agentic Commerce Protocol: documents, arithmetic, the versions on the wire |
+//! | [`order`] | an agent's order as its shop changes it: statuses, deliveries, refunds |
 //! | [`fulfillment`] | how a shop delivers, its taxes and coupons |
 //! | [`notice`] | what a shop is told, and when it is told again |
 //! | [`sign`], [`seal`], [`id`] | signatures, sealing, ids |
@@ -44,6 +45,7 @@ pub mod ledger;
 pub mod limit;
 pub mod money;
 pub mod notice;
+pub mod order;
 pub mod page;
 pub mod refund;
 pub mod route;

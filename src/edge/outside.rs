@@ -22,23 +22,26 @@ pub struct Received {
     pub status: u16,
     pub headers: Headers,
     pub body: Vec<u8>,
+    /// Whether that is all of it.
+    pub whole: bool,
 }
 
 /// Sends and receives, reading at most `limit` bytes. `Err` says why there is no answer.
 async fn exchange(request: Request, limit: usize) -> std::result::Result<Received, String> {
     let answer = js::call(&js_sys::global(), "fetch", &[request.into()]).await.map_err(|why| format!("no answer: {why}"))?;
     let response: Response = answer.unchecked_into();
-    let mut body = Vec::new();
+    let (mut body, mut whole) = (Vec::new(), true);
     if let Some(stream) = response.body() {
         if limit == 0 {
             // Whether the other side hears of it does not matter.
             let _ = js::call(&stream, "cancel", &[]).await;
-            return Ok(Received { status: response.status(), headers: response.headers(), body });
+            return Ok(Received { status: response.status(), headers: response.headers(), body, whole: false });
         }
         // The rest is given up: six open connections are all that a request gets.
-        body = read(stream, limit, limit).await.map_err(|why| format!("the answer broke off: {why}"))?.bytes;
+        let read = read(stream, limit, limit).await.map_err(|why| format!("the answer broke off: {why}"))?;
+        (body, whole) = (read.bytes, read.whole);
     }
-    Ok(Received { status: response.status(), headers: response.headers(), body })
+    Ok(Received { status: response.status(), headers: response.headers(), body, whole })
 }
 
 /// A request that follows no redirect and is ended after `deadline` milliseconds, its answer's body included.
@@ -65,9 +68,11 @@ pub async fn get(edge: &Edge, url: &str, deadline: u32, limit: usize) -> std::re
     exchange(built.map_err(|error| format!("no valid address: {}", js::told(&error)))?, limit).await
 }
 
-/// POSTs JSON to a shop's address: no redirects (they could lead to an inside address). The status is all that is wanted of the
-/// answer: its body is given up unread, however long it is or takes.
-pub async fn post(edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32) -> std::result::Result<u16, String> {
+/// POSTs JSON to a shop's or an agent's address: no redirects (they could lead to an inside address). Of the answer `limit` bytes are
+/// read; with 0 its status is all that is wanted, and its body is given up unread, however long it is or takes.
+pub async fn post(
+    edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32, limit: usize,
+) -> std::result::Result<Received, String> {
     let built = (|| {
         let all = Headers::new()?;
         all.set("User-Agent", &edge.user_agent())?;
@@ -77,8 +82,7 @@ pub async fn post(edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, 
         }
         request("POST", url, &all, Some(body), deadline)
     })();
-    let request = built.map_err(|error| format!("no valid address: {}", js::told(&error)))?;
-    Ok(exchange(request, 0).await?.status)
+    exchange(built.map_err(|error| format!("no valid address: {}", js::told(&error)))?, limit).await
 }
 
 /// Stripe's answers are small; a Session with 100 lines expanded has some 150 KB.

@@ -204,6 +204,18 @@ fn open_secret(edge: &Edge, shop: &ShopRow, sealed: &str) -> Result<String> {
     String::from_utf8(plain).map_err(Problem::fault)
 }
 
+/// The agent's signing secret, and while it is rolled the one before.
+pub fn agent_secrets(edge: &Edge, agent: &AgentRow, now: i64) -> Result<Vec<String>> {
+    let previous = agent.previous_signing_secret.as_ref();
+    let previous = previous.filter(|_| agent.previous_signing_secret_expires_at.is_some_and(|end| end > now));
+    let mut secrets = Vec::new();
+    for sealed in [Some(&agent.signing_secret), previous].into_iter().flatten() {
+        let plain = edge.config.seal_keys.open(&agent_secret_context(&agent.id), sealed)?;
+        secrets.push(String::from_utf8(plain).map_err(Problem::fault)?);
+    }
+    Ok(secrets)
+}
+
 /// What an agent's sealed signing secret is bound to, and its feed key.
 pub fn agent_secret_context(agent_id: &str) -> String {
     format!("agent/{agent_id}/signing_secret")

@@ -16,6 +16,7 @@ pub mod export;
 pub mod ledger;
 pub mod lists;
 pub mod notify;
+pub mod orders;
 pub mod refund;
 pub mod reseal;
 pub mod settle;

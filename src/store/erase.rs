@@ -88,12 +88,13 @@ impl Db {
             .batch(vec![
                 sql!(self, &clear, shop_id),
                 sql!(self, "DELETE FROM notices WHERE id IN (SELECT id FROM notices WHERE shop_id = ?1 LIMIT 500)", shop_id),
+                sql!(self, "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE shop_id = ?1 LIMIT 500)", shop_id),
                 sql!(self, "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE shop_id = ?1 LIMIT 500)", shop_id),
                 sql!(self, &step, shop_id),
             ])
             .await?;
         let mut cleared = 0_usize;
-        for index in 0..3 {
+        for index in 0..4 {
             cleared = cleared.saturating_add(answers.at(index)?.changes()?);
         }
         Ok(cleared > 0)
