@@ -27,6 +27,7 @@
 //! | `fulfillment`, `coupon_redemptions` | for good | coupon codes in clear: restrict who may read D1 |
 //! | KV `oauth/{connection}` | as long as the connection | sealed, bound to shop, account and mode |
 
+pub mod acp;
 pub mod admin;
 pub mod aftermath;
 pub mod agents;
