@@ -104,7 +104,10 @@ async fn fetch(request: Request, env: Env, context: Context) -> std::result::Res
         Ok(reply) => reply,
         Err(problem) => {
             report(&problem, &request_id);
-            if for_a_person { journey::welcome::sorry(&problem, &request_id) } else { Reply::problem(&problem, &request_id) }
+            let version = incoming.header("API-Version");
+            if let Some(dialect) = journey::acp::dialect_of(&incoming.path, version.as_deref()) {
+                journey::acp::refused(dialect, &problem, incoming.header("Idempotency-Key"))
+            } else if for_a_person { journey::welcome::sorry(&problem, &request_id) } else { Reply::problem(&problem, &request_id) }
         }
     };
     let shop = counters.shop.borrow().clone();
@@ -227,6 +230,16 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::ListEvents => Box::pin(notify::list(edge, incoming)),
         Route::GetEvent(id) => Box::pin(notify::get(edge, incoming, id)),
         Route::ResendEvent(id) => Box::pin(notify::resend(edge, incoming, id)),
+        Route::AcpCreate => Box::pin(journey::acp::create(edge, incoming)),
+        Route::AcpGet(id) => Box::pin(journey::acp::get(edge, incoming, id)),
+        Route::AcpUpdate(id) => Box::pin(journey::acp::update(edge, incoming, id)),
+        Route::AcpComplete(id) => Box::pin(journey::acp::pay(edge, incoming, id)),
+        Route::AcpCancel(id) => Box::pin(journey::acp::cancel(edge, incoming, id)),
+        Route::AcpCreateCart => Box::pin(journey::acp::create_cart(edge, incoming)),
+        Route::AcpGetCart(id) => Box::pin(journey::acp::get_cart(edge, incoming, id)),
+        Route::AcpReplaceCart(id) => Box::pin(journey::acp::replace_cart(edge, incoming, id)),
+        Route::AcpCancelCart(id) => Box::pin(journey::acp::cancel_cart(edge, incoming, id)),
+        Route::AcpDiscovery => return Ok(journey::acp::discovery(edge)),
         Route::StripeWebhook => Box::pin(event::receive(edge, incoming)),
         Route::AdminListShops => Box::pin(admin::shops(edge, incoming)),
         Route::AdminUpdateShop(id) => Box::pin(admin::update(edge, incoming, id)),

@@ -61,6 +61,17 @@ pub enum Route {
     GetEvent(String),
     /// Carries `ccevt_…`.
     ResendEvent(String),
+    /// Agents: checkouts and carts. Each carries the document's id where there is one.
+    AcpCreate,
+    AcpGet(String),
+    AcpUpdate(String),
+    AcpComplete(String),
+    AcpCancel(String),
+    AcpCreateCart,
+    AcpGetCart(String),
+    AcpReplaceCart(String),
+    AcpCancelCart(String),
+    AcpDiscovery,
     StripeWebhook,
     AdminListShops,
     /// Carries `shop_…`, as the next two do.
@@ -90,7 +101,7 @@ impl Route {
     pub fn counter(&self) -> Counter {
         match self {
             Route::CreateShop => Counter::Registration,
-            Route::Health | Route::OpenApi => Counter::Address,
+            Route::Health | Route::OpenApi | Route::AcpDiscovery => Counter::Address,
             page if page.is_page() => Counter::Address,
             // Attack: events that Stripe cannot deliver are payments that nobody hears of, and a flood of forged ones would see to
             // that. A forged one costs a hash and no round trip, so it is not worth a limit.
@@ -143,6 +154,16 @@ impl Route {
             Route::ListEvents => "listEvents",
             Route::GetEvent(_) => "getEvent",
             Route::ResendEvent(_) => "resendEvent",
+            Route::AcpCreate => "createCheckout",
+            Route::AcpGet(_) => "getCheckout",
+            Route::AcpUpdate(_) => "updateCheckout",
+            Route::AcpComplete(_) => "completeCheckout",
+            Route::AcpCancel(_) => "cancelCheckout",
+            Route::AcpCreateCart => "createCart",
+            Route::AcpGetCart(_) => "getCart",
+            Route::AcpReplaceCart(_) => "replaceCart",
+            Route::AcpCancelCart(_) => "cancelCart",
+            Route::AcpDiscovery => "acpDiscovery",
             Route::StripeWebhook => "stripeWebhook",
             Route::AdminListShops => "adminListShops",
             Route::AdminUpdateShop(_) => "adminUpdateShop",
@@ -162,6 +183,7 @@ pub enum Method {
     /// would spend the merchant's one-time state, and the connection would fail for no visible reason.
     GetOnce,
     Post,
+    Put,
     Patch,
     Delete,
 }
@@ -172,6 +194,7 @@ impl Method {
         match self {
             Method::Get | Method::GetOnce => "GET",
             Method::Post => "POST",
+            Method::Put => "PUT",
             Method::Patch => "PATCH",
             Method::Delete => "DELETE",
         }
@@ -245,6 +268,23 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Get, "/v1/events", |_| Route::ListEvents),
     on(Method::Get, "/v1/events/{id}", Route::GetEvent),
     on(Method::Post, "/v1/events/{id}/resend", Route::ResendEvent),
+    // Agents: Stripe's dialect
+    on(Method::Post, "/checkouts", |_| Route::AcpCreate),
+    on(Method::Get, "/checkouts/{id}", Route::AcpGet),
+    on(Method::Put, "/checkouts/{id}", Route::AcpUpdate),
+    on(Method::Post, "/checkouts/{id}/complete", Route::AcpComplete),
+    on(Method::Post, "/checkouts/{id}/cancel", Route::AcpCancel),
+    // Agents: the released versions, told apart by API-Version
+    on(Method::Post, "/checkout_sessions", |_| Route::AcpCreate),
+    on(Method::Get, "/checkout_sessions/{id}", Route::AcpGet),
+    on(Method::Post, "/checkout_sessions/{id}", Route::AcpUpdate),
+    on(Method::Post, "/checkout_sessions/{id}/complete", Route::AcpComplete),
+    on(Method::Post, "/checkout_sessions/{id}/cancel", Route::AcpCancel),
+    on(Method::Post, "/carts", |_| Route::AcpCreateCart),
+    on(Method::Get, "/carts/{id}", Route::AcpGetCart),
+    on(Method::Put, "/carts/{id}", Route::AcpReplaceCart),
+    on(Method::Post, "/carts/{id}/cancel", Route::AcpCancelCart),
+    on(Method::Get, "/.well-known/acp.json", |_| Route::AcpDiscovery),
     // Stripe
     on(Method::Post, "/stripe/webhooks", |_| Route::StripeWebhook),
     // Operator
@@ -307,25 +347,29 @@ fn is_plain(id: &str) -> bool {
 
 /// The `Allow` header (RFC 9110, 10.2.1) for the methods of one path.
 fn allow(methods: impl Iterator<Item = Method>) -> &'static str {
-    let (mut get, mut once, mut post, mut patch, mut delete) = (false, false, false, false, false);
+    let (mut get, mut once, mut post, mut put, mut patch, mut delete) = (false, false, false, false, false, false);
     for method in methods {
         match method {
             Method::Get => get = true,
             Method::GetOnce => once = true,
             Method::Post => post = true,
+            Method::Put => put = true,
             Method::Patch => patch = true,
             Method::Delete => delete = true,
         }
     }
     // Only the combinations that occur; a test goes through all of ROUTES.
-    match (get, once, post, patch, delete) {
-        (true, false, false, false, false) => "GET, HEAD",
-        (true, false, true, false, false) => "GET, HEAD, POST",
-        (true, false, false, true, true) => "GET, HEAD, PATCH, DELETE",
-        (false, false, false, true, false) => "PATCH",
-        (true, false, false, false, true) => "GET, HEAD, DELETE",
-        (false, true, false, false, false) => "GET",
-        (false, false, true, false, false) => "POST",
+    match (get, once, post, put, patch, delete) {
+        (true, false, false, false, false, false) => "GET, HEAD",
+        (true, false, true, false, false, false) => "GET, HEAD, POST",
+        (true, false, false, true, false, false) => "GET, HEAD, PUT",
+        (true, false, false, true, true, false) => "GET, HEAD, PUT, PATCH",
+        (true, false, false, true, false, true) => "GET, HEAD, PUT, DELETE",
+        (true, false, false, false, true, true) => "GET, HEAD, PATCH, DELETE",
+        (false, false, false, false, true, false) => "PATCH",
+        (true, false, false, false, false, true) => "GET, HEAD, DELETE",
+        (false, true, false, false, false, false) => "GET",
+        (false, false, true, false, false, false) => "POST",
         _ => "",
     }
 }

@@ -161,6 +161,18 @@ pub fn verify_stripe(header: &str, body: &[u8], secrets: &[&str], now: i64) -> s
     Ok(())
 }
 
+/// Checks what an agent signed: HMAC-SHA256 of `message` with its signing secret (what follows `whsec_`, decoded), as base64url or
+/// base64, padded or not, or as hex. The protocol names no algorithm; these are the forms in use.
+pub fn verify_agent(secret: &str, message: &[u8], signature: &str) -> bool {
+    let Ok(expected) = signing_key(secret).and_then(|key| mac(&key, &[message])) else { return false };
+    let signature = signature.trim();
+    if let Some(given) = hex_mac(&signature.to_ascii_lowercase()) {
+        return bool::from(expected.ct_eq(&given));
+    }
+    let plain: String = signature.trim_end_matches('=').replace('-', "+").replace('_', "/");
+    base64_decode(&format!("{plain}=")).is_some_and(|given| equal(&expected, &given))
+}
+
 /// 64 lower-case hex digits, or nothing: Stripe sends nothing else.
 fn hex_mac(text: &str) -> Option<[u8; 32]> {
     if text.len() != 64 {

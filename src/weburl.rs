@@ -176,6 +176,11 @@ pub fn fill_session(raw: &str, session: &str) -> String {
     raw.replace(PLACEHOLDER, session)
 }
 
+/// Puts an order's id where the shop asked for it.
+pub fn fill_order(raw: &str, order: &str) -> String {
+    raw.replace("{ORDER_ID}", order).replace("{ORDER}", order)
+}
+
 /// Whether `raw` is an absolute address that Stripe could show a picture from: http or https, any host. Neither
 /// the Worker nor a buyer goes there by our hand, hence no more than this.
 pub fn is_web_url(raw: &str) -> bool {

@@ -401,7 +401,7 @@ fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Orde
 }
 
 /// The platform's fee for a shop: the operator's own terms for it, else the default.
-fn fee_rule(edge: &Edge, shop: &ShopRow) -> FeeRule {
+pub fn fee_rule(edge: &Edge, shop: &ShopRow) -> FeeRule {
     let mut rule = edge.config.fee.clone();
     if let Some(bps) = shop.fee_bps {
         rule.bps = bps;

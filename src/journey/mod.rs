@@ -1,6 +1,7 @@
 //! One file a story, each to be read from top to bottom: receive → load → decide → call Stripe → record → reply.
 
 pub mod access;
+pub mod acp;
 pub mod admin;
 pub mod aftermath;
 pub mod agents;

@@ -82,6 +82,8 @@ pub struct Kept<'a> {
     pub now: i64,
     /// The idempotency key that this is the answer to.
     pub answer: Option<Answer<'a>>,
+    /// What else follows from it; each says itself under which condition.
+    pub also: Vec<Statement>,
 }
 
 /// The answer for whoever sends the same key again.
@@ -204,7 +206,7 @@ impl Db {
 
     /// Writes a new document, or a changed one over the version that was read, with the answer for its key. `false`: another request
     /// was faster, with the same key or on the same document; nothing was written.
-    pub async fn keep_document(&self, kept: &Kept<'_>, fresh: bool) -> Result<bool> {
+    pub async fn keep_document(&self, kept: Kept<'_>, fresh: bool) -> Result<bool> {
         let row = kept.row;
         let state = kept.document.json().to_string();
         let (path, key) = kept.answer.as_ref().map(|answer| (answer.path, answer.key)).unwrap_or_default();
@@ -258,6 +260,7 @@ impl Db {
         if let Some(answer) = &kept.answer {
             batch.push(self.keep_agent_answer(&row.agent_id, answer, kept.now));
         }
+        batch.extend(kept.also);
         Ok(self.batch(batch).await?.at(0)?.changes()? == 1)
     }
 
@@ -400,6 +403,32 @@ impl Db {
                 now
             ),
         ]
+    }
+
+    /// A checkout was given up, and with it the transaction of an attempt that was declined. The shop never heard of it.
+    pub fn payment_given_up(&self, row: &Row, now: i64) -> Statement {
+        sql!(
+            self,
+            "UPDATE transactions SET status = 'canceled', check_at = NULL,
+               events = json_insert(events, '$[#]', json_object('type', 'canceled', 'created', CAST(?2 AS INTEGER), 'by', 'acp'))
+             WHERE id = ?1 AND status = 'open' AND stripe_form IS NULL
+               AND EXISTS (SELECT 1 FROM acp_sessions s WHERE s.id = transactions.checkout_session AND s.status = 'canceled')",
+            &row.id,
+            now
+        )
+    }
+
+    /// A checkout that was never paid is past its time: `true` when its transaction has ended with it.
+    pub async fn payment_expired(&self, id: &str, now: i64) -> Result<bool> {
+        self.moved(sql!(
+            self,
+            "UPDATE transactions SET status = 'canceled', check_at = NULL,
+               events = json_insert(events, '$[#]', json_object('type', 'canceled', 'created', CAST(?2 AS INTEGER), 'by', 'sweep'))
+             WHERE id = ?1 AND status = 'open' AND protocol = 'acp' AND stripe_form IS NULL",
+            id,
+            now
+        ))
+        .await
     }
 
     /// Stripe does not answer: the same key may be sent again at once.

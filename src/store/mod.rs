@@ -38,6 +38,7 @@ pub mod erase;
 pub mod export;
 pub mod idempotency;
 pub mod notices;
+pub mod orders;
 pub mod reseal;
 pub mod shops;
 pub mod transactions;
