@@ -1,5 +1,4 @@
 // What the Dashboard's buttons do. Each deed returns the sentence that is shown afterwards.
-import { settle } from '../../checkout.mjs';
 import { message, redirect } from '../html.mjs';
 
 const number = (value, fallback) => (/^\d{1,15}$/.test(value ?? '') ? Number(value) : fallback);
@@ -52,8 +51,7 @@ const deeds = {
     return 'Canceled.';
   },
   settle: async (stripe, form) => {
-    const { session } = stripe.intent(form.id);
-    if (!settle(stripe.world, stripe.session(session), form.result)) throw new Error('Nothing is under way for this payment.');
+    await stripe.settle(form.id, form.result);
     return form.result === 'succeed' ? 'The bank has paid.' : 'The bank has returned it.';
   },
   resend: async (stripe, form) => {
