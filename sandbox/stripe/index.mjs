@@ -12,6 +12,7 @@ import { kindOf } from './ids.mjs';
 import { cancelByHand, captureIntent } from './intents.mjs';
 import { methodOf } from './methods.mjs';
 import { Misbehaviour } from './misbehave.mjs';
+import { isCurrency } from './money.mjs';
 import { approve, deny, newMerchant, readAuthorize } from './oauth.mjs';
 import { pages } from './pages/index.mjs';
 import { keepState, readState } from './persist.mjs';
@@ -180,6 +181,7 @@ export class LocalStripe {
    */
   async grantToken({ account, livemode = false, currency = 'usd', maxAmount, card = 'pm_card_visa', expiresAt } = {}) {
     if (!methodOf(card)) throw new Error(`grantToken: ${card} is none of the test cards`);
+    if (!isCurrency(currency.toLowerCase())) throw new Error(`grantToken: ${currency} is no currency`);
     if (!Number.isSafeInteger(maxAmount) || maxAmount < 1) throw new Error('grantToken: maxAmount is a whole number of minor units');
     const seller = this.found('account', account?.id ?? account ?? this.keys.platform).object.id;
     return mint(this.world, { seller, livemode, card, currency: currency.toLowerCase(), maxAmount, expiresAt }).object.id;

@@ -1,7 +1,7 @@
 // Shared payment granted tokens: what an agent gives a seller to be paid with, within limits, once.
 import { invalid, unknownObject } from './errors.mjs';
 import { newId, random } from './ids.mjs';
-import { cardDetails, methodOf } from './methods.mjs';
+import { bankDebit, cardDetails, methodOf } from './methods.mjs';
 import { clone } from './world.mjs';
 
 const KIND = 'shared_payment.granted_token';
@@ -24,7 +24,7 @@ function show(world, { card, livemode, currency, maxAmount, expiresAt, metadata 
       billing_details: clone(NOBODY),
       ...(method.type === 'card'
         ? { card: { ...cardDetails(method), display_brand: method.brand, networks: { available: [method.brand], preferred: null }, wallet: null }, type: 'card' }
-        : { type: 'us_bank_account' }),
+        : { type: bankDebit(currency) }),
     },
     risk_details: null, shared_metadata: metadata,
     usage_details: { amount_captured: { currency, value: 0 } },
@@ -117,7 +117,7 @@ function create({ world, params, scope }) {
     throw invalid('expires_at has to lie in the future, at most 90 days ahead.', { param: 'usage_limits[expires_at]' });
   }
   const metadata = Object.fromEntries(Object.entries(params.shared_metadata || {}).filter(([, value]) => value !== ''));
-  return clone(mint(world, { seller: scope.owner, livemode: false, card: params.payment_method, currency, maxAmount, expiresAt, metadata }).object);
+  return clone(mint(world, { seller: scope.owner, livemode: false, card: params.payment_method, currency, maxAmount, expiresAt: expiresAt ?? null, metadata }).object);
 }
 
 function own({ world, path, scope }) {

@@ -54,6 +54,15 @@ const deeds = {
     await stripe.settle(form.id, form.result);
     return form.result === 'succeed' ? 'The bank has paid.' : 'The bank has returned it.';
   },
+  grantToken: async (stripe, form) => {
+    const expiresAt = stripe.world.now() + 60 * number(form.minutes, 60);
+    const id = await stripe.grantToken({ account: form.account, livemode: form.live === '1', currency: form.currency, maxAmount: number(form.max), card: form.card, expiresAt });
+    return `Minted: ${id}`;
+  },
+  revokeToken: async (stripe, form) => {
+    await stripe.revokeToken(form.id);
+    return 'Revoked; shared_payment.granted_token.deactivated is on its way.';
+  },
   resend: async (stripe, form) => {
     const statuses = await stripe.send(form.id, form.thin ? { thin: true } : {});
     return statuses.length > 0 ? `Sent again: ${statuses.map((answer) => answer || 'no answer').join(', ')}.` : 'Nobody listens for this event.';
