@@ -167,6 +167,29 @@ for (const [sent, code, param] of cases) {
   });
 }
 
+test('what only previews have is unknown under a general version, at any depth; what they can do without is asked for', () => {
+  const fields = parameters['POST /v1/payment_intents'];
+  const error = (more, options) => {
+    try {
+      check(decodeForm(`amount=100&currency=usd&${more}`), fields, options);
+    } catch (refused) {
+      return [refused.error.code, refused.error.param];
+    }
+    return null;
+  };
+  const token = 'payment_method_data[shared_payment_granted_token]';
+  assert.deepEqual(error(`${token}=spt_1`), ['parameter_unknown', token]);
+  assert.deepEqual(error(`${token}=spt_1&payment_method_data[type]=card`, { preview: false }), ['parameter_unknown', token]);
+  assert.equal(error(`${token}=spt_1`, { preview: true }), null);
+  assert.equal(error(`${token}=spt_1&payment_method_data[type]=card`, { preview: true }), null);
+  assert.deepEqual(error('payment_method_data[billing_details][name]=Bo'), ['parameter_missing', 'payment_method_data[type]']);
+  for (const name of ['fx_quote', 'payment_method_data[gopay]', 'payment_method_options[card][capture_delay]']) {
+    assert.deepEqual(error(`payment_method_data[type]=card&${name}=1`), ['parameter_unknown', name]);
+    assert.deepEqual(error(`payment_method_data[type]=card&${name}=1`, { preview: true }), ['parameter_not_played_here', name]);
+  }
+  assert.deepEqual(error('payment_method_options[card][three_d_secure][network_options]=1&payment_method_options[card][three_d_secure][x]=1', { preview: true })[0], 'parameter_unknown');
+});
+
 test('what is missing at the top is named', () => {
   assert.equal(refusal('', session, 'success_url=https://s.example/').param, 'mode');
 });
