@@ -12,8 +12,14 @@ const TOKEN = 'payment_method_data[shared_payment_granted_token]';
 
 /** What banks say where nobody is there to be asked. */
 const UNASKED = {
-  off_session: { code: 'authentication_required', decline_code: 'authentication_required', message: 'Your card was declined. This transaction requires authentication.' },
-  error_on_requires_action: { code: 'card_declined', decline_code: 'authentication_not_handled', message: 'Your card was declined. This transaction requires authentication, and nobody would have handled it.' },
+  off_session: {
+    code: 'authentication_required', decline_code: 'authentication_required',
+    message: 'Your card was declined. This transaction requires authentication.',
+  },
+  error_on_requires_action: {
+    code: 'card_declined', decline_code: 'authentication_not_handled',
+    message: 'Your card was declined. This transaction requires authentication, and nobody would have handled it.',
+  },
 };
 
 function unexpected(intent, message) {
@@ -93,13 +99,14 @@ function nextAction(world, { object: intent, returnUrl, useSdk }) {
 /** One try to pay. Throws Stripe's 402 when the bank refuses, after everything was written down. */
 function attempt(world, record, params) {
   const { tender: means } = record;
-  const { request_three_d_secure: request = 'automatic', three_d_secure: proof } = params.payment_method_options?.card || {};
+  const { proof } = record;
+  delete record.proof; // of this try only
   means.payment_method ??= makeMethod(world, record, methodOf(means.card), means.billing).id;
   record.object.payment_method = means.payment_method;
   let method = methodOf(means.card);
-  const asks = method.outcome === 'confirm' || (method.outcome === 'may_confirm' && request !== 'automatic');
+  const asks = method.outcome === 'confirm' || (method.outcome === 'may_confirm' && record.object.payment_method_options.card?.request_three_d_secure !== 'automatic');
   const alone = ['off_session', 'error_on_requires_action'].find((name) => params[name]);
-  if (proof && isAuthenticated(proof)) method = confirmed(method, shownProof(proof));
+  if (proof && isAuthenticated(proof)) method = asks ? confirmed(method, shownProof(proof)) : { ...method, confirmed: shownProof(proof) };
   else if (asks && proof) method = { ...method, outcome: 'declined', ...UNASKED.off_session };
   else if (asks && alone) method = { ...method, outcome: 'declined', ...UNASKED[alone] };
   else if (asks) {
@@ -141,7 +148,9 @@ export function settleIntent(world, record, result = record.later) {
 function remember(world, record, params, means) {
   const { object: intent } = record;
   const { card } = params.payment_method_options ?? {};
-  if (card) intent.payment_method_options = { card: { installments: null, mandate_options: null, network: null, request_three_d_secure: card.request_three_d_secure ?? 'automatic' } };
+  const before = intent.payment_method_options.card?.request_three_d_secure ?? 'automatic';
+  intent.payment_method_options = { card: { installments: null, mandate_options: null, network: null, request_three_d_secure: card?.request_three_d_secure ?? before } };
+  if (card?.three_d_secure) record.proof = card.three_d_secure;
   if (params.return_url) record.returnUrl = params.return_url;
   if (params.use_stripe_sdk !== undefined) record.useSdk = params.use_stripe_sdk;
   if (!means) return;
@@ -154,7 +163,9 @@ function remember(world, record, params, means) {
 function create({ world, params, scope }) {
   const { owner, livemode } = scope;
   const { amount, currency } = params;
-  if (params.confirmation_method === 'manual') throw invalid('confirmation_method=manual exists at Stripe, but this local stand-in does not play it.', { param: 'confirmation_method', code: 'parameter_not_played_here' });
+  if (params.confirmation_method === 'manual') {
+    throw invalid('confirmation_method=manual exists at Stripe, but this local stand-in does not play it.', { param: 'confirmation_method', code: 'parameter_not_played_here' });
+  }
   checkAmount(amount, currency);
   if (livemode && !world.record('account', owner).object.charges_enabled) {
     throw invalid('This account is not activated and can take test payments only.', { code: 'testmode_charges_only' });
@@ -180,13 +191,16 @@ function confirm({ world, params, path, scope }) {
   const { object: intent } = record;
   if (record.session) throw unexpected(intent, 'This PaymentIntent was made by a Checkout Session, and only that can confirm it.');
   if (!CONFIRMABLE.includes(intent.status)) {
-    throw unexpected(intent, `You cannot confirm this PaymentIntent because it has a status of ${intent.status}. Only a PaymentIntent with one of the following statuses may be confirmed: ${CONFIRMABLE.join(', ')}.`);
+    throw unexpected(intent, `You cannot confirm this PaymentIntent because it has a status of ${intent.status}. ` +
+      `Only a PaymentIntent with one of the following statuses may be confirmed: ${CONFIRMABLE.join(', ')}.`);
   }
-  const means = tender(world, scope, params.payment_method_data, { ...intent, ...(params.capture_method && { capture_method: params.capture_method }) }, record.tender);
+  const { amount, currency } = intent;
+  const capture_method = params.capture_method ?? intent.capture_method;
+  const means = tender(world, scope, params.payment_method_data, { amount, currency, capture_method }, record.tender);
   if (!means) throw unexpected(intent, 'You cannot confirm this PaymentIntent because it\'s missing a payment method. Send one with it.');
   if (params.receipt_email) intent.receipt_email = params.receipt_email;
   if (params.shipping !== undefined) intent.shipping = params.shipping === '' ? null : shipTo(params.shipping);
-  if (params.capture_method) intent.capture_method = params.capture_method;
+  intent.capture_method = capture_method;
   remember(world, record, params, means);
   attempt(world, record, params);
   return clone(intent);

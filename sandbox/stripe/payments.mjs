@@ -126,11 +126,15 @@ export function intentOf(world, session, { receiptEmail, shipping }) {
 /** The PaymentMethod that a payment is tried with. */
 export function makeMethod(world, { object: intent, owner, livemode }, method, billing) {
   const debit = method.type === 'debit' && bankDebit(intent.currency);
-  const { checks, ...card } = debit ? {} : cardDetails(method);
   return world.add('payment_method', {
     id: newId('payment_method'), object: 'payment_method', allow_redisplay: 'unspecified', billing_details: billing, created: world.now(), customer: null,
     customer_account: null, livemode, metadata: {}, type: debit || 'card',
-    [debit || 'card']: debit ? { last4: '6789' } : { ...card, checks, display_brand: method.brand, generated_from: null, networks: { available: [method.brand], preferred: null }, regulated_status: 'unregulated', three_d_secure_usage: { supported: true }, wallet: null },
+    ...(debit ? { [debit]: { last4: '6789' } } : {
+      card: {
+        ...cardDetails(method), display_brand: method.brand, generated_from: null, networks: { available: [method.brand], preferred: null },
+        regulated_status: 'unregulated', three_d_secure_usage: { supported: true }, wallet: null,
+      },
+    }),
   }, { owner, livemode }).object;
 }
 

@@ -67,7 +67,9 @@ export function findToken(world, id, scope) {
   if (record && record.owner === scope.owner && record.livemode === scope.livemode) return expireToken(world, record);
   if (!scope.livemode && LOOSE.test(id)) {
     const card = id.startsWith('tok_') ? id : 'pm_card_visa';
-    if (methodOf(card)) return { object: { ...show(world, { card, livemode: false, currency: null, maxAmount: null, expiresAt: null }), id, usage_details: null, usage_limits: null }, card, loose: true };
+    if (!methodOf(card)) return undefined;
+    const object = show(world, { card, livemode: false, currency: null, maxAmount: null, expiresAt: null });
+    return { object: { ...object, id, usage_details: null, usage_limits: null }, card, loose: true };
   }
   return undefined;
 }

@@ -1,6 +1,7 @@
 // PaymentIntents made and confirmed by API: every way they go, what is refused, and what is found again after a lost answer.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { CARDS, NAMES, methodOf } from '../../sandbox/stripe/methods.mjs';
 import { PREVIEW, VERSION, listener, start } from './support.mjs';
 
 const PROOF = { cryptogram: 'AAIBBYNoEwAAAAAAg4PyBhdAEhs=', transaction_id: '5e1c3b1e-5a5c-4d2a-9a3c-0f1e2d3c4b5a', version: '2.2.0', electronic_commerce_indicator: '05', ares_trans_status: 'Y' };
@@ -76,6 +77,43 @@ describe('PaymentIntents by API', () => {
       assert.equal(tokenOf(token).deactivated_at, null);
     });
   }
+
+  for (const [card, brand, last4] of [['pm_card_visa', 'visa', '4242'], ['pm_card_us', 'visa', '4242'], ['pm_card_mastercard', 'mastercard', '4444'], ['pm_card_amex', 'amex', '0005'], ['pm_card_discover', 'discover', '1117']]) {
+    test(`${card} pays`, async () => {
+      const { body } = await create(order(await grant(card), { expand: ['payment_method'] }));
+      assert.deepEqual([body.status, body.payment_method.card.brand, body.payment_method.card.last4], ['succeeded', brand, last4]);
+    });
+  }
+
+  test('cards whose refunds end later than they begin, by their names too', async () => {
+    const refund = async (card) => {
+      const { body } = await create(order(await grant(card)));
+      return (await call('POST', '/v1/refunds', { payment_intent: body.id }, as(shop, { version: VERSION }))).body;
+    };
+    const slow = await refund('pm_card_pendingRefund');
+    assert.deepEqual([slow.status, (await stripe.settleRefund(slow.id)).status], ['pending', 'succeeded']);
+    const doomed = await refund('pm_card_refundFail');
+    assert.deepEqual([doomed.status, (await stripe.settleRefund(doomed.id)).status], ['succeeded', 'failed']);
+  });
+
+  for (const [card, later] of [
+    ['pm_card_threeDSecure2Required', 'succeeded'], ['pm_card_authenticationRequired', 'succeeded'], ['pm_card_authenticationRequiredOnSetup', 'succeeded'],
+    ['pm_card_threeDSecureRequiredChargeDeclined', 'generic_decline'], ['pm_card_authenticationRequiredChargeDeclinedInsufficientFunds', 'insufficient_funds'],
+  ]) {
+    test(`${card} asks the bank, then: ${later}`, async () => {
+      const { body } = await create(order(await grant(card)));
+      assert.equal(body.status, 'requires_action');
+      const after_ = await stripe.confirm(body.id);
+      assert.equal(after_.decline_code ?? after_.status, later);
+      assert.equal((await read(body.id)).status, later === 'succeeded' ? 'succeeded' : 'requires_payment_method');
+    });
+  }
+
+  test('every name stands for something, and every card has a name', () => {
+    for (const [name, number] of Object.entries(NAMES)) assert.deepEqual(methodOf(name), methodOf(number), name);
+    assert.deepEqual(Object.keys(CARDS).filter((number) => !Object.values(NAMES).includes(number)), []);
+    for (const none of ['', 'pm_card', 'tok_', 'constructor', 'pm_card_nothing', '4242']) assert.equal(methodOf(none), undefined, none);
+  });
 
   test('after a decline the same PaymentIntent is confirmed with another token; without one it cannot be', async () => {
     const { body: { error: { payment_intent: { id } } } } = await create(order(await grant('pm_card_chargeDeclined')));
@@ -220,6 +258,18 @@ describe('PaymentIntents by API', () => {
     assert.equal((await confirm(waiting.id)).body.status, 'requires_action', 'asked again');
     assert.equal((await confirm(waiting.id, card)).body.status, 'succeeded');
     assert.equal((await create(order(await grant(), card))).body.status, 'succeeded', 'where it was not needed');
+    const { body: later } = await create(order(await grant('pm_card_threeDSecure2Required'), { ...card, confirm: false }));
+    assert.equal((await confirm(later.id)).body.status, 'succeeded', 'said when it was made, used when it was confirmed');
+  });
+
+  test('being authenticated does not make a bad card good, nor a debit quick', async () => {
+    const card = { payment_method_options: { card: { three_d_secure: PROOF } } };
+    assert.equal((await create(order(await grant('pm_card_chargeDeclined'), card))).body.error.decline_code, 'generic_decline');
+    assert.equal((await create(order(await grant('pm_card_threeDSecureRequiredChargeDeclined'), card))).body.error.decline_code, 'generic_decline');
+    assert.equal((await create(order(await grant('bank_debit_succeeds'), card))).body.status, 'processing');
+    const { body: waiting } = await asked();
+    const unmoved = await confirm(waiting.id, { payment_method_data: { shared_payment_granted_token: await grant('pm_card_chargeDeclined') } });
+    assert.deepEqual([unmoved.status, unmoved.body.error.payment_intent.next_action], [402, null]);
   });
 
   test('a proof that proves nothing is no authentication; half a proof is none at all', async () => {
@@ -245,6 +295,8 @@ describe('PaymentIntents by API', () => {
     for (const request_three_d_secure of ['any', 'challenge']) {
       const { body } = await asked({ payment_method_options: { card: { request_three_d_secure } } }, optional);
       assert.deepEqual([body.status, body.payment_method_options.card.request_three_d_secure], ['requires_action', request_three_d_secure]);
+      const { body: made } = await create(order(await grant(optional), { payment_method_options: { card: { request_three_d_secure } }, confirm: false }));
+      assert.equal((await confirm(made.id)).body.status, 'requires_action', 'said when it was made');
     }
     assert.equal((await create(order(await grant(), { payment_method_options: { card: { request_three_d_secure: 'any' } } }))).body.status, 'succeeded', 'a card that is not enrolled');
   });

@@ -276,7 +276,7 @@ describe('Pages', () => {
   test('the bank\'s page: a person confirms or refuses, and goes home with the outcome', async () => {
     const ask = async (more) => byApi(await stripe.grantToken({ account: shop, maxAmount: 1000, card: '4000000000003220' }), more);
     const one = await ask({ return_url: 'https://shop.example/back?a=b' });
-    assert.match((await open(`/dashboard/payments/${one.id}`)).text, /Answer the bank/);
+    assert.match((await open(`/dashboard/payments/${one.id}`)).text, /spt_\w+[\s\S]*Answer the bank/);
     const path = new URL(one.next_action.redirect_to_url.url).pathname;
     const page = await open(path);
     assert.match(page.text, /\$10\.00 to Tea &amp; &quot;Leaf&quot; &lt;shop&gt;/);

@@ -32,7 +32,8 @@ export async function authenticate(stripe, { method, rest: id, form }) {
     const merchant = world.record('account', intent.transfer_data?.destination ?? record.owner)?.object.name;
     return message({
       title: 'Confirm this payment', badge, text: `Your bank asks whether you want to pay ${format(intent.amount, intent.currency)} to ${merchant}.`,
-      action: html`<form method="post" class="buttons" action="/authenticate/${id}"><button class="primary" name="answer" value="yes">Confirm payment</button><button class="quiet" name="answer" value="no">Refuse</button></form>`,
+      action: html`<form method="post" class="buttons" action="/authenticate/${id}">
+<button class="primary" name="answer" value="yes">Confirm payment</button><button class="quiet" name="answer" value="no">Refuse</button></form>`,
     });
   }
   return message({ title: 'There is nothing to confirm', text: `This payment's status is ${intent.status.replaceAll('_', ' ')}.`, badge });

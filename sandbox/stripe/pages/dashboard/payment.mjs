@@ -22,6 +22,7 @@ export function payment(stripe, id, note) {
   const back = `/dashboard/payments/${id}`;
   const charge = world.record('charge', intent.latest_charge)?.object;
   const fee = world.record('application_fee', charge?.application_fee)?.object;
+  const token = record.token ?? record.tender?.token;
   const money = (amount) => format(amount, intent.currency);
   const mine = (kind) => [...world.table(kind).values()].filter(({ object }) => object.payment_intent === id).map(({ object }) => object);
   const refunds = mine('refund').map((refund) => [
@@ -43,7 +44,7 @@ export function payment(stripe, id, note) {
 <div><dt>Captured</dt><dd>${money(charge?.amount_captured ?? 0)}</dd></div>
 <div><dt>Refunded</dt><dd>${money(charge?.captured ? charge.amount_refunded : 0)}</dd></div>
 <div><dt>Application fee</dt><dd>${fee ? `${money(fee.amount)}, ${money(fee.amount_refunded)} given back` : intent.application_fee_amount === null ? 'none' : `${money(intent.application_fee_amount)} (not yet taken)`}</dd></div>
-${record.token && html`<div><dt>Token</dt><dd><code>${record.token}</code></dd></div>`}
+${token && html`<div><dt>Token</dt><dd><code>${token}</code></dd></div>`}
 ${intent.last_payment_error && html`<div><dt>Last error</dt><dd>${intent.last_payment_error.message} ${intent.last_payment_error.decline_code}</dd></div>`}
 ${Object.entries(intent.metadata).map(([name, value]) => html`<div><dt><code>${name}</code></dt><dd><code>${value}</code></dd></div>`)}
 </dl>

@@ -31,9 +31,10 @@ export function tokens(stripe, note) {
 <h2>Mint one</h2>
 ${act('grantToken', 'Mint', { back }, { kind: 'primary', inputs: html`
 <div class="row"><div class="field"><label for="account">Seller</label><select id="account" name="account">${options(sellers, sellers.at(-1)?.[0])}</select></div>
-<div class="field small"><label for="live">Mode</label><select id="live" name="live">${options([['', 'test'], ['1', 'live']])}</select></div></div>
+<div class="field"><label for="live">Mode</label><select id="live" name="live">${options([['', 'test'], ['1', 'live']])}</select></div></div>
 <div class="field"><label for="card">Pays by</label><select id="card" name="card">${options(CHOICES)}</select></div>
-<div class="row">${field({ name: 'max', label: 'At most (minor units)', type: 'number', value: '5000' })}${field({ name: 'currency', label: 'Currency', value: 'usd' })}${field({ name: 'minutes', label: 'Minutes it lives', type: 'number', value: '60' })}</div>` })}
+<div class="row">${field({ name: 'max', label: 'At most (minor units)', type: 'number', value: '5000' })}${field({ name: 'currency', label: 'Currency', value: 'usd' })}
+${field({ name: 'minutes', label: 'Minutes it lives', type: 'number', value: '60' })}</div>` })}
 <h2>All of them</h2>
 ${table(['Token', 'Seller', 'Card', 'At most', 'State', 'Until (UTC)', 'Paid', ''], rows(world), 'None yet.')}`, [['/dashboard', 'Accounts']]);
 }
