@@ -11,6 +11,9 @@
 //! | [`money`], [`cart`] | minor units; what a shop sends → an order known to be good |
 //! | [`ledger`] | what a transaction is, which way its status moves, what counts as news of it |
 //! | [`aftermath`], [`refund`], [`dispute`] | what becomes of it after it was paid |
+//! | [`agent`] | agents of a shop: what their keys open, which addresses they may have |
+//! | [`acp`] | the Agentic Commerce Protocol: documents, arithmetic, the versions on the wire |
+//! | [`fulfillment`] | how a shop delivers, its taxes and coupons |
 //! | [`notice`] | what a shop is told, and when it is told again |
 //! | [`sign`], [`seal`], [`id`] | signatures, sealing, ids |
 //! | [`weburl`] | addresses that answers may go to |
@@ -27,12 +30,15 @@
 #[macro_use]
 pub mod record;
 
+pub mod acp;
 pub mod aftermath;
+pub mod agent;
 pub mod cart;
 pub mod config;
 pub mod dispute;
 pub mod error;
 pub mod fields;
+pub mod fulfillment;
 pub mod id;
 pub mod ledger;
 pub mod limit;
@@ -178,7 +184,7 @@ async fn answer(
 }
 
 async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<Reply> {
-    use journey::{admin, checkout, complete, connect, erase, event, export, ledger, notify, shops, welcome};
+    use journey::{admin, agents, checkout, complete, connect, erase, event, export, ledger, notify, shops, welcome};
     // One box each: as one future, what each journey needs is kept and moved for all of them.
     let journey: LocalBoxFuture<Result<Reply>> = match &route {
         Route::FrontPage | Route::OpenApi => return Err(Problem::fault("answered before")),
@@ -191,6 +197,13 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::ExportShop => Box::pin(export::shop(edge, incoming)),
         Route::RollApiKey => Box::pin(shops::roll_api_key(edge, incoming)),
         Route::RollSigningSecret => Box::pin(shops::roll_signing_secret(edge, incoming)),
+        Route::CreateAgent => Box::pin(agents::create(edge, incoming)),
+        Route::ListAgents => Box::pin(agents::list(edge, incoming)),
+        Route::GetAgent(id) => Box::pin(agents::get(edge, incoming, id)),
+        Route::UpdateAgent(id) => Box::pin(agents::update(edge, incoming, id)),
+        Route::DeleteAgent(id) => Box::pin(agents::delete(edge, incoming, id)),
+        Route::RollAgentKey(id) => Box::pin(agents::roll_api_key(edge, incoming, id)),
+        Route::RollAgentSecret(id) => Box::pin(agents::roll_signing_secret(edge, incoming, id)),
         Route::StartConnect => Box::pin(connect::start(edge, incoming)),
         Route::ConsentPage(ticket) => Box::pin(connect::consent_page(edge, ticket)),
         Route::Consent(ticket) => Box::pin(connect::consent(edge, incoming, ticket)),

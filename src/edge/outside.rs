@@ -123,7 +123,7 @@ pub fn stripe_answer<'a>(
 fn stripe_request(edge: &Edge, secret_key: &str, base: &str, call: &Call, deadline: u32) -> std::result::Result<Request, JsValue> {
     let headers = Headers::new()?;
     headers.set("Authorization", &format!("Bearer {secret_key}"))?;
-    headers.set("Stripe-Version", crate::stripe::API_VERSION)?;
+    headers.set("Stripe-Version", if call.preview { crate::stripe::PREVIEW_VERSION } else { crate::stripe::API_VERSION })?;
     headers.set("User-Agent", &edge.user_agent())?;
     if let Some(account) = &call.account {
         headers.set("Stripe-Account", account)?;

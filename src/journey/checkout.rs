@@ -396,6 +396,7 @@ fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Orde
         created,
         paid_at: None,
         checks: 0,
+        protocol: "checkout".to_owned(),
     }))
 }
 

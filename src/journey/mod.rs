@@ -3,6 +3,7 @@
 pub mod access;
 pub mod admin;
 pub mod aftermath;
+pub mod agents;
 pub mod attempt;
 pub mod capture;
 pub mod checkout;

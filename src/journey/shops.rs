@@ -31,6 +31,9 @@ pub fn shop_object(shop: &ShopRow) -> Value {
     "default_success_url": shop.default_success_url,
     "default_cancel_url": shop.default_cancel_url,
     "automatic_tax": shop.automatic_tax != 0,
+    "quote_url": shop.quote_url,
+    "links": shop.links(),
+    "order_url_template": shop.order_url_template,
     "created": shop.created }
 }
 
@@ -90,6 +93,9 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         default_success_url: None,
         default_cancel_url: None,
         automatic_tax: 0,
+        quote_url: None,
+        links: "[]".to_owned(),
+        order_url_template: None,
         fee_bps: None,
         fee_fixed: None,
         signing_secret: sealed,

@@ -23,11 +23,13 @@ impl Db {
                 self,
                 "UPDATE shops SET status = 'deleted', checkout_enabled = 0, name = site_url, challenge = '', challenge_url = '',
                    webhook_url = NULL, allowed_origins = '[]', create_session_endpoint = NULL, default_success_url = NULL,
-                   default_cancel_url = NULL, signing_secret = '', previous_signing_secret = NULL,
+                   default_cancel_url = NULL, quote_url = NULL, links = '[]', order_url_template = NULL, signing_secret = '', previous_signing_secret = NULL,
                    previous_signing_secret_expires_at = NULL WHERE id = ?1",
                 id
             ),
             sql!(self, "DELETE FROM api_keys WHERE shop_id = ?1", id),
+            sql!(self, "DELETE FROM agent_keys WHERE shop_id = ?1", id),
+            sql!(self, "DELETE FROM agents WHERE shop_id = ?1", id),
             sql!(
                 self,
                 "INSERT INTO deauthorizations (account, livemode, reason, due_at)
