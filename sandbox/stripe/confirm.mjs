@@ -17,7 +17,7 @@ const UNASKED = {
     message: 'Your card was declined. This transaction requires authentication.',
   },
   error_on_requires_action: {
-    code: 'card_declined', decline_code: 'authentication_not_handled',
+    code: 'authentication_required', decline_code: 'authentication_not_handled',
     message: 'Your card was declined. This transaction requires authentication, and nobody would have handled it.',
   },
 };

@@ -285,7 +285,7 @@ describe('PaymentIntents by API', () => {
   });
 
   test('nobody is there to be asked: declined instead, and asked only where that was requested', async () => {
-    for (const [param, code, decline_code] of [['off_session', 'authentication_required', 'authentication_required'], ['error_on_requires_action', 'card_declined', 'authentication_not_handled']]) {
+    for (const [param, code, decline_code] of [['off_session', 'authentication_required', 'authentication_required'], ['error_on_requires_action', 'authentication_required', 'authentication_not_handled']]) {
       const { status, body: { error } } = await asked({ [param]: true });
       assert.deepEqual([status, error.type, error.code, error.decline_code, error.payment_intent.status], [402, 'card_error', code, decline_code, 'requires_payment_method']);
       assert.equal((await create(order(await grant(), { [param]: true }))).body.status, 'succeeded', 'a card that asks nothing');
