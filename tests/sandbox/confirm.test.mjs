@@ -301,6 +301,20 @@ describe('PaymentIntents by API', () => {
     assert.equal((await create(order(await grant(), { payment_method_options: { card: { request_three_d_secure: 'any' } } }))).body.status, 'succeeded', 'a card that is not enrolled');
   });
 
+  test('an agent\'s whole order at once: nobody may be asked, and the buyer was authenticated elsewhere', async () => {
+    const since = stripe.world.now();
+    const { status, body } = await create(order(await grant('pm_card_threeDSecure2Required'), {
+      error_on_requires_action: true, description: 'Order cs_7', receipt_email: 'bo@example.com', application_fee_amount: 25,
+      shipping: { name: 'Bo', phone: '+15555550100', address: { line1: 'Road 1', line2: 'Flat 2', city: 'Ely', state: 'NV', country: 'US', postal_code: '89301' } },
+      payment_method_options: { card: { three_d_secure: { cryptogram: PROOF.cryptogram, transaction_id: PROOF.transaction_id, version: '2.2.0', electronic_commerce_indicator: '05' } } },
+      metadata: { cc_transaction: 'cct_order', cc_checkout: 'cs_7', cc_source: 'agent' },
+    }));
+    assert.deepEqual([status, body.status, body.shipping.address.postal_code], [200, 'succeeded', '89301']);
+    const { body: page } = await call('GET', '/v1/payment_intents', { created: { gte: since, lte: since + 60 }, limit: 100, expand: ['data.latest_charge'] }, as(shop, { version: VERSION }));
+    const [found] = page.data.filter(({ metadata }) => metadata.cc_transaction === 'cct_order');
+    assert.deepEqual([found.id, found.latest_charge.payment_method_details.card.last4], [body.id, '3220']);
+  });
+
   // -- refused -----------------------------------------------------------------------------------------------------
 
   test('refused, each by its name, and nothing is made', async () => {
