@@ -23,3 +23,37 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let (month, later) = if month < 10 { (month.saturating_add(3), 0) } else { (month.saturating_sub(9), 1) };
     (era.saturating_mul(400).saturating_add(year_of_era).saturating_add(later), month, day)
 }
+
+/// Whether a text is a time by RFC 3339, with its offset: what others sent and we send on must be one.
+pub fn is_rfc3339(text: &str) -> bool {
+    let digits = |from: usize, to: usize| -> Option<u32> {
+        let part = text.get(from..to).filter(|part| part.bytes().all(|b| b.is_ascii_digit()))?;
+        part.parse().ok()
+    };
+    let is = |place: usize, one_of: &[u8]| text.as_bytes().get(place).is_some_and(|b| one_of.contains(b));
+    let (Some(year), Some(month), Some(day)) = (digits(0, 4), digits(5, 7), digits(8, 10)) else { return false };
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let last = match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return false,
+    };
+    let clock = |from: usize| match (digits(from, from.saturating_add(2)), digits(from.saturating_add(3), from.saturating_add(5))) {
+        (Some(hour), Some(minute)) => hour < 24 && minute < 60 && is(from.saturating_add(2), b":"),
+        _ => false,
+    };
+    let date = is(4, b"-") && is(7, b"-") && is(10, b"Tt") && (1..=last).contains(&day);
+    let time = clock(11) && is(16, b":") && digits(17, 19).is_some_and(|second| second < 60);
+    let rest = text.get(19..).unwrap_or_default();
+    let offset = match rest.strip_prefix('.') {
+        Some(fraction) => {
+            let offset = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+            if offset.len() == fraction.len() { "" } else { offset }
+        }
+        None => rest,
+    };
+    let signed = offset.len() == 6 && offset.starts_with(['+', '-']) && clock(text.len().saturating_sub(5));
+    date && time && (offset.eq_ignore_ascii_case("z") || signed)
+}
