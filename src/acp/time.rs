@@ -26,7 +26,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
 
 /// Unix seconds of an RFC 3339 time; parts of a second are dropped. `None`: it is none.
 pub fn seconds(text: &str) -> Option<i64> {
-    let (date, rest) = text.split_once(['T', 't', ' '])?;
+    let (date, rest) = text.split_once(['T', 't'])?;
     let (time, offset) = match rest.strip_suffix(['Z', 'z']) {
         Some(time) => (time, 0),
         None => {
@@ -45,7 +45,7 @@ pub fn seconds(text: &str) -> Option<i64> {
         None => time,
     };
     let mut clock = whole.split(':');
-    let (hour, minute, second) = (number(clock.next()?, 2, 23)?, number(clock.next()?, 2, 59)?, number(clock.next()?, 2, 60)?);
+    let (hour, minute, second) = (number(clock.next()?, 2, 23)?, number(clock.next()?, 2, 59)?, number(clock.next()?, 2, 59)?);
     if parts.next().is_some() || clock.next().is_some() || month == 0 || day == 0 {
         return None;
     }
@@ -56,6 +56,11 @@ pub fn seconds(text: &str) -> Option<i64> {
     }
     let of_day = hour.saturating_mul(3600).saturating_add(minute.saturating_mul(60)).saturating_add(second);
     Some(days.saturating_mul(86_400).saturating_add(of_day).saturating_sub(offset.saturating_mul(60)))
+}
+
+/// Whether a text is a time by RFC 3339, with its offset: what others sent and we send on must be one.
+pub fn is_rfc3339(text: &str) -> bool {
+    seconds(text).is_some()
 }
 
 /// Some digits, at most so large.
