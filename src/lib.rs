@@ -11,6 +11,7 @@
 //! | [`money`], [`cart`] | minor units; what a shop sends → an order known to be good |
 //! | [`ledger`] | what a transaction is, which way its status moves, what counts as news of it |
 //! | [`aftermath`], [`refund`], [`dispute`] | what becomes of it after it was paid |
+//! | [`feed`], [`product`] | a catalogue as it arrives, bytes to rows; what a row says |
 //! | [`fulfillment`] | how a shop delivers, its taxes and coupons |
 //! | [`notice`] | what a shop is told, and when it is told again |
 //! | [`sign`], [`seal`], [`id`] | signatures, sealing, ids |
@@ -18,7 +19,7 @@
 //! | [`text`] | cookies, queries, cells of a spreadsheet |
 //! | [`limit`] | how often one caller may ask |
 //! | [`stripe`] | builds calls to Stripe and reads the answers; never sends |
-//! | `journey` | connect, checkout, complete, event, ledger, shops, erase, admin, sweep |
+//! | `journey` | connect, checkout, complete, event, ledger, shops, catalogue, upload, erase, admin, sweep |
 //! | `store` | every SQL statement and KV key; its module doc is the schema with lifetimes |
 //! | `edge` | requests, answers, deadlines, time, randomness, the log |
 //! | [`page`] | the few pages that a person meets |
@@ -33,6 +34,7 @@ pub mod cart;
 pub mod config;
 pub mod dispute;
 pub mod error;
+pub mod feed;
 pub mod fields;
 pub mod fulfillment;
 pub mod id;
@@ -41,6 +43,7 @@ pub mod limit;
 pub mod money;
 pub mod notice;
 pub mod page;
+pub mod product;
 pub mod refund;
 pub mod route;
 pub mod seal;
@@ -180,7 +183,9 @@ async fn answer(
 }
 
 async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<Reply> {
-    use journey::{admin, checkout, complete, connect, erase, event, export, ledger, notify, shops, welcome};
+    use journey::{
+        admin, catalogue, checkout, complete, connect, erase, event, export, fulfillment, ledger, notify, shops, upload, welcome,
+    };
     // One box each: as one future, what each journey needs is kept and moved for all of them.
     let journey: LocalBoxFuture<Result<Reply>> = match &route {
         Route::FrontPage | Route::OpenApi => return Err(Problem::fault("answered before")),
@@ -216,6 +221,18 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::ListEvents => Box::pin(notify::list(edge, incoming)),
         Route::GetEvent(id) => Box::pin(notify::get(edge, incoming, id)),
         Route::ResendEvent(id) => Box::pin(notify::resend(edge, incoming, id)),
+        Route::ReplaceProducts => Box::pin(upload::receive(edge, incoming, "replace")),
+        Route::UpsertProducts => Box::pin(upload::receive(edge, incoming, "upsert")),
+        Route::ListProducts => Box::pin(catalogue::list(edge, incoming)),
+        Route::GetProduct(id) => Box::pin(catalogue::get(edge, incoming, id)),
+        Route::PutProduct(id) => Box::pin(catalogue::put(edge, incoming, id)),
+        Route::DeleteProduct(id) => Box::pin(catalogue::delete(edge, incoming, id)),
+        Route::UpdateInventory => Box::pin(catalogue::inventory(edge, incoming)),
+        Route::ListUploads => Box::pin(upload::list(edge, incoming)),
+        Route::GetUpload(id) => Box::pin(upload::get(edge, incoming, id)),
+        Route::ListUploadErrors(id) => Box::pin(upload::errors(edge, incoming, id)),
+        Route::GetFulfillment => Box::pin(fulfillment::get(edge, incoming)),
+        Route::SetFulfillment => Box::pin(fulfillment::set(edge, incoming)),
         Route::StripeWebhook => Box::pin(event::receive(edge, incoming)),
         Route::AdminListShops => Box::pin(admin::shops(edge, incoming)),
         Route::AdminUpdateShop(id) => Box::pin(admin::update(edge, incoming, id)),

@@ -37,6 +37,7 @@ pub mod notices;
 pub mod reseal;
 pub mod shops;
 pub mod transactions;
+pub mod uploads;
 
 use crate::edge::{Counters, js};
 use crate::error::{Problem, Result};

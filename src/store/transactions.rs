@@ -399,12 +399,14 @@ impl Db {
                     now.saturating_sub(KEPT)),
                 sql!(self, "DELETE FROM stripe_events WHERE id IN (SELECT id FROM stripe_events WHERE received <= ?1 LIMIT 500)",
                     now.saturating_sub(DAY.saturating_mul(40))),
+                sql!(self, "DELETE FROM stock_holds WHERE rowid IN (SELECT rowid FROM stock_holds WHERE expires_at <= ?1 LIMIT 500)",
+                    now.saturating_sub(super::catalogue::HOLD_KEPT)),
                 // The last step of a run: whoever watches sees by it that the sweep runs.
                 self.ran("sweep", now),
             ])
             .await?;
         let mut gone = 0_usize;
-        for index in 0..11 {
+        for index in 0..12 {
             gone = gone.saturating_add(answers.at(index)?.changes()?);
         }
         Ok(gone)
