@@ -4,8 +4,10 @@
 //! Contract: *Conventions* (base URL with or without a trailing slash, `OPTIONS` answers 405, 405 carries `Allow`).
 
 use crate::limit::Counter;
+use crate::text::percent_decoded;
 
-/// What a request asks for. An id in the path comes along as text that is known to be plain (see [`is_plain`]).
+/// What a request asks for. An id in the path comes along as text that is known to be plain (see [`is_plain`]); only a
+/// product's is the shop's own, and may be anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     FrontPage,
@@ -72,6 +74,21 @@ pub enum Route {
     AcpReplaceCart(String),
     AcpCancelCart(String),
     AcpDiscovery,
+    ReplaceProducts,
+    UpsertProducts,
+    ListProducts,
+    /// Carries the product's id, decoded, as the next two do.
+    GetProduct(String),
+    PutProduct(String),
+    DeleteProduct(String),
+    UpdateInventory,
+    ListUploads,
+    /// Carries `ccup_…`.
+    GetUpload(String),
+    /// Carries `ccup_…`.
+    ListUploadErrors(String),
+    GetFulfillment,
+    SetFulfillment,
     StripeWebhook,
     AdminListShops,
     /// Carries `shop_…`, as the next two do.
@@ -164,6 +181,18 @@ impl Route {
             Route::AcpReplaceCart(_) => "replaceCart",
             Route::AcpCancelCart(_) => "cancelCart",
             Route::AcpDiscovery => "acpDiscovery",
+            Route::ReplaceProducts => "replaceProducts",
+            Route::UpsertProducts => "upsertProducts",
+            Route::ListProducts => "listProducts",
+            Route::GetProduct(_) => "getProduct",
+            Route::PutProduct(_) => "putProduct",
+            Route::DeleteProduct(_) => "deleteProduct",
+            Route::UpdateInventory => "updateInventory",
+            Route::ListUploads => "listUploads",
+            Route::GetUpload(_) => "getUpload",
+            Route::ListUploadErrors(_) => "listUploadErrors",
+            Route::GetFulfillment => "getFulfillment",
+            Route::SetFulfillment => "setFulfillment",
             Route::StripeWebhook => "stripeWebhook",
             Route::AdminListShops => "adminListShops",
             Route::AdminUpdateShop(_) => "adminUpdateShop",
@@ -206,7 +235,7 @@ impl Method {
     }
 }
 
-/// One line of the table: method, path with at most one `{id}` segment, and what to make of the id.
+/// One line of the table: method, path with at most one `{id}` segment (`{product}`: percent-encoded), and what to make of the id.
 pub struct Entry {
     pub method: Method,
     pub path: &'static str,
@@ -285,6 +314,19 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Put, "/carts/{id}", Route::AcpReplaceCart),
     on(Method::Post, "/carts/{id}/cancel", Route::AcpCancelCart),
     on(Method::Get, "/.well-known/acp.json", |_| Route::AcpDiscovery),
+    // Catalogue
+    on(Method::Get, "/v1/catalogue/products", |_| Route::ListProducts),
+    on(Method::Put, "/v1/catalogue/products", |_| Route::ReplaceProducts),
+    on(Method::Patch, "/v1/catalogue/products", |_| Route::UpsertProducts),
+    on(Method::Get, "/v1/catalogue/products/{product}", Route::GetProduct),
+    on(Method::Put, "/v1/catalogue/products/{product}", Route::PutProduct),
+    on(Method::Delete, "/v1/catalogue/products/{product}", Route::DeleteProduct),
+    on(Method::Patch, "/v1/catalogue/inventory", |_| Route::UpdateInventory),
+    on(Method::Get, "/v1/catalogue/uploads", |_| Route::ListUploads),
+    on(Method::Get, "/v1/catalogue/uploads/{id}", Route::GetUpload),
+    on(Method::Get, "/v1/catalogue/uploads/{id}/errors", Route::ListUploadErrors),
+    on(Method::Get, "/v1/shop/fulfillment", |_| Route::GetFulfillment),
+    on(Method::Put, "/v1/shop/fulfillment", |_| Route::SetFulfillment),
     // Stripe
     on(Method::Post, "/stripe/webhooks", |_| Route::StripeWebhook),
     // Operator
@@ -316,22 +358,24 @@ pub fn find(method: &str, path: &str) -> Found {
     };
     let here = || ROUTES.iter().filter(|entry| entry.path == template);
     match here().find(|entry| entry.method.answers(method)) {
-        Some(entry) => Found::Route((entry.make)(id.to_owned())),
+        Some(entry) => Found::Route((entry.make)(id)),
         None => Found::NotAllowed(allow(here().map(|entry| entry.method))),
     }
 }
 
 /// Lays a path (without its leading slashes) over a template: the id in it, or "" where there is none.
-fn fit<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+fn fit(template: &str, path: &str) -> Option<String> {
     let mut segments = path.split('/');
-    let mut id = "";
+    let mut id = String::new();
     for expected in template.trim_start_matches('/').split('/') {
         let segment = segments.next()?;
-        if expected.starts_with('{') {
+        if expected == "{product}" {
+            id = percent_decoded(segment).filter(|id| is_shops_own(id))?;
+        } else if expected.starts_with('{') {
             if !is_plain(segment) {
                 return None;
             }
-            id = segment;
+            id = segment.to_owned();
         } else if segment != expected {
             return None;
         }
@@ -343,6 +387,11 @@ fn fit<'a>(template: &str, path: &'a str) -> Option<&'a str> {
 /// and need not be carried into SQL, KV keys or Stripe's paths.
 fn is_plain(id: &str) -> bool {
     (1..=255).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+/// A product's id is the shop's own: whatever a feed may call it. It goes into SQL as a parameter and into answers as a text.
+fn is_shops_own(id: &str) -> bool {
+    !id.trim().is_empty() && id.chars().count() <= crate::product::MAX_ID && !id.chars().any(char::is_control)
 }
 
 /// The `Allow` header (RFC 9110, 10.2.1) for the methods of one path.

@@ -24,6 +24,20 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
+/// The same of what arrives piece by piece.
+#[derive(Default)]
+pub struct Digest(Sha256);
+
+impl Digest {
+    pub fn update(&mut self, bytes: &[u8]) {
+        sha2::Digest::update(&mut self.0, bytes);
+    }
+
+    pub fn hex(self) -> String {
+        base16ct::lower::encode_string(&self.0.finalize())
+    }
+}
+
 /// Whether two byte strings are equal, in a time that does not tell where they differ. Lengths are not secret.
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()

@@ -6,12 +6,12 @@ use super::connect::{CONNECTIONS_ORDER, ConnectionRow};
 use super::idempotency::{Attempt, AttemptRow, HOLDS, KEPT};
 use super::shops::ShopRow;
 use super::{Bind, Db, Pending, Statement};
-use crate::acp::price::ProductRow;
 use crate::acp::session::Session;
 use crate::agent::AgentRow;
 use crate::error::{Problem, Result};
 use crate::fulfillment::Fulfillment;
 use crate::ledger::Row;
+use crate::product::ProductRow;
 use crate::record::Json;
 use crate::sql;
 
@@ -356,9 +356,7 @@ impl Db {
     }
 
     /// Takes up an attempt whose outcome is not known, to ask Stripe again: `false` when somebody else is at it.
-    pub async fn resume_payment(
-        &self, row: &Row, attempt: &Attempt<'_>, fingerprint: &str, locked_until: i64, now: i64,
-    ) -> Result<bool> {
+    pub async fn resume_payment(&self, row: &Row, attempt: &Attempt<'_>, fingerprint: &str, locked_until: i64, now: i64) -> Result<bool> {
         let text = format!(
             "UPDATE transactions SET attempt_until = ?6 WHERE id = ?5 AND status = 'open' AND stripe_form IS NOT NULL AND attempt_until <= ?7 AND {HOLDS}"
         );

@@ -42,6 +42,7 @@ pub mod orders;
 pub mod reseal;
 pub mod shops;
 pub mod transactions;
+pub mod uploads;
 
 use crate::edge::{Counters, js};
 use crate::error::{Problem, Result};

@@ -403,6 +403,8 @@ impl Db {
                 sql!(self, "DELETE FROM agent_keys WHERE hash IN (SELECT hash FROM agent_keys WHERE expires_at <= ?1 LIMIT 500)", now),
                 sql!(self, "UPDATE agents SET previous_signing_secret = NULL, previous_signing_secret_expires_at = NULL
                        WHERE previous_signing_secret IS NOT NULL AND previous_signing_secret_expires_at <= ?1", now),
+                sql!(self, "DELETE FROM stock_holds WHERE rowid IN (SELECT rowid FROM stock_holds WHERE expires_at <= ?1 LIMIT 500)",
+                    now.saturating_sub(super::catalogue::HOLD_KEPT)),
                 // The last step of a run: whoever watches sees by it that the sweep runs.
                 self.ran("sweep", now),
             ];

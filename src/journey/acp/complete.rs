@@ -21,9 +21,9 @@ use crate::record::Json;
 use crate::store::acp::{Back, Began, Begin, Kept, Loaded, SessionRow};
 use crate::store::connect::ConnectionRow;
 use crate::store::idempotency::Attempt;
+use crate::stripe::StripeError;
 use crate::stripe::call::Outcome;
 use crate::stripe::payment_intent::{self, Page, PaymentIntent, Shipping, Terms, ThreeDSecure};
-use crate::stripe::StripeError;
 use serde_json::Value;
 
 /// How long stock is held for a payment, seconds: longer than its outcome can stay unknown in all ordinary cases.
@@ -152,7 +152,8 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str)
         Began::Changed | Began::CouponGone => return again(edge, asked, &caller, &document, now).await,
     }
     // Call Stripe, record the outcome, reply.
-    let attempted = Attempted { document: &document, session, private: &private, coupons: coupons.into_iter().map(|(code, _)| code).collect() };
+    let attempted =
+        Attempted { document: &document, session, private: &private, coupons: coupons.into_iter().map(|(code, _)| code).collect() };
     pay(edge, asked, &caller, &loaded, attempted, row, &attempt, connection).await
 }
 
@@ -399,13 +400,8 @@ fn new_row(
         .filter(|option| option.subtotal > 0 && session.selected.iter().any(|selected| selected.option_id == option.id))
         .map(|option| extra(&option.title, option.subtotal))
         .collect();
-    let taxes: Vec<Value> = session
-        .totals
-        .taxes
-        .iter()
-        .filter(|tax| !tax.inclusive && tax.amount > 0)
-        .map(|tax| extra(&tax.name, tax.amount))
-        .collect();
+    let taxes: Vec<Value> =
+        session.totals.taxes.iter().filter(|tax| !tax.inclusive && tax.amount > 0).map(|tax| extra(&tax.name, tax.amount)).collect();
     let discounts: Vec<Value> = session
         .applied
         .iter()
@@ -593,8 +589,7 @@ async fn record(
     (news.customer, news.shipping_details, news.billing_details) = (buyer.customer, buyer.shipping_details, buyer.billing_details);
     let (mut batch, after) = ledger_settle::moving_alone(edge, row, &news, "acp", now)?;
     let document = SessionRow { private: attempted.private.to_owned(), ..attempted.document.clone() };
-    let sale =
-        sale::sale(edge, &document, &attempted.session, &caller.shop, Some(&caller.agent.id), &after, sale::card(intent), now)?;
+    let sale = sale::sale(edge, &document, &attempted.session, &caller.shop, Some(&caller.agent.id), &after, sale::card(intent), now)?;
     batch.extend(sale.statements);
     let body = rendered(edge, asked, caller, loaded, &sale.session);
     let condition = "EXISTS (SELECT 1 FROM orders WHERE id = ?7)";

@@ -154,7 +154,11 @@ async fn take_cart(edge: &Edge, asked: &Asked, loaded: &mut Loaded, ask: &mut As
             document
                 .lines
                 .iter()
-                .map(|line| crate::acp::ask::ItemAsk { product: line.product.clone(), quantity: line.quantity, param: "$.cart_id".to_owned() })
+                .map(|line| crate::acp::ask::ItemAsk {
+                    product: line.product.clone(),
+                    quantity: line.quantity,
+                    param: "$.cart_id".to_owned(),
+                })
                 .collect(),
         );
         ask.currency = ask.currency.take().or(Some(document.currency.clone()));
@@ -179,16 +183,7 @@ pub fn own(loaded: &mut Loaded, id: &str, cart: bool, now: i64) -> Result<(Box<S
 /// Reads a checkout or a cart.
 pub async fn get(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str, cart: bool) -> Result<Answered> {
     let now = now();
-    let wanted = Wanted {
-        key_hash: &asked.key_hash,
-        now,
-        attempt: None,
-        id,
-        kind: kind(cart),
-        products: "[]",
-        codes: "[]",
-        shown: true,
-    };
+    let wanted = Wanted { key_hash: &asked.key_hash, now, attempt: None, id, kind: kind(cart), products: "[]", codes: "[]", shown: true };
     let mut loaded = edge.db.load_for_agent(&wanted).await?;
     let caller = caller(edge, incoming, asked, &mut loaded, now).await?;
     let (_, session) = own(&mut loaded, id, cart, now)?;

@@ -46,7 +46,10 @@ impl Beside {
         let dialect = value.get("dialect").and_then(Value::as_str).and_then(Dialect::stored);
         Beside {
             dialect: dialect.unwrap_or(Dialect::V20260417),
-            billing: value.get("billing").filter(|billing| billing.is_object()).and_then(|billing| Address::from_value(billing.clone()).ok()),
+            billing: value
+                .get("billing")
+                .filter(|billing| billing.is_object())
+                .and_then(|billing| Address::from_value(billing.clone()).ok()),
         }
     }
 }
@@ -111,10 +114,8 @@ pub fn sale(
 
 /// Where a buyer sees his order: the shop's own page where it has one, else ours.
 pub fn permalink(edge: &Edge, shop: &ShopRow, id: &str) -> String {
-    match &shop.order_url_template {
-        Some(template) => crate::weburl::fill_order(template, id),
-        None => format!("{}/orders/{id}", edge.public_url),
-    }
+    let own = shop.order_url_template.as_deref().and_then(|template| crate::weburl::fill_order(template, id, None));
+    own.unwrap_or_else(|| format!("{}/orders/{id}", edge.public_url))
 }
 
 /// The same for whoever hears of it from Stripe: a webhook or the sweep. Nothing where the document is gone with its shop.
