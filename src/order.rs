@@ -8,23 +8,14 @@ use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::ledger::{Row, stored};
 use crate::record::{Json, Member};
-use crate::weburl::WebUrl;
+use crate::weburl::{self, WebUrl};
 use serde_json::Value;
 
 /// Where an order stands, in the words of the newest version. The first is every order's beginning.
 pub const STATUSES: [&str; 7] = ["created", "manual_review", "confirmed", "processing", "shipped", "completed", "canceled"];
 /// Where a delivery stands.
-pub const DELIVERIES: [&str; 9] = [
-    "pending",
-    "processing",
-    "shipped",
-    "in_transit",
-    "out_for_delivery",
-    "ready_for_pickup",
-    "delivered",
-    "failed",
-    "canceled",
-];
+pub const DELIVERIES: [&str; 9] =
+    ["pending", "processing", "shipped", "in_transit", "out_for_delivery", "ready_for_pickup", "delivered", "failed", "canceled"];
 const DELIVERY_KINDS: [&str; 3] = ["shipping", "pickup", "digital"];
 /// What happens to a delivery. Others are a mistake of the caller's rather than news of a carrier's.
 const HAPPENINGS: [&str; 10] = [
@@ -76,17 +67,13 @@ pub struct Home<'a> {
     /// The shop's `order_url_template`.
     pub template: Option<&'a str>,
     pub public_url: &'a str,
-    pub allow_local: bool,
 }
 
 impl Home<'_> {
-    /// The address of an order. In a template `{ORDER_ID}` is its id (`ord_…`); one that gives no address counts as none.
-    pub fn of(&self, order: &str) -> String {
-        let filled = self.template.map(|template| template.replace("{ORDER_ID}", order).replace("{order_id}", order));
-        match filled.and_then(|filled| WebUrl::parse(&filled, self.allow_local).ok()) {
-            Some(url) => url.to_string(),
-            None => format!("{}/orders/{order}", self.public_url),
-        }
+    /// The address of an order (`ord_…`), of which the shop may have told its own id.
+    pub fn of(&self, order: &str, order_id: Option<&str>) -> String {
+        let own = self.template.and_then(|template| weburl::fill_order(template, order, order_id));
+        own.unwrap_or_else(|| format!("{}/orders/{order}", self.public_url))
     }
 }
 
@@ -107,7 +94,7 @@ impl OrderRow {
         doc.id.clone_from(&self.id);
         doc.order_id.clone_from(&self.order_id);
         doc.order_number.clone_from(&self.order_number);
-        doc.permalink_url = self.permalink_url.clone().unwrap_or_else(|| home.of(&self.id));
+        doc.permalink_url = self.permalink_url.clone().unwrap_or_else(|| home.of(&self.id, self.order_id.as_deref()));
         doc.status.clone_from(&self.status);
         doc.fulfillments = list(&self.fulfillments)?;
         doc.adjustments = list(&self.adjustments)?;

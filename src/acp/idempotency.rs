@@ -42,10 +42,9 @@ fn write(value: &Value, out: &mut String) {
             out.push(']');
         }
         Value::Number(number) => match number.as_f64() {
-            // Beyond 2^53 a float is no longer one integer: integers are written as they are.
-            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0 => {
-                out.push_str(&format!("{float:.0}").replace("-0", "0"));
-            }
+            // A float that is whole is written as the integer that it is; what is no float is exact as it stands.
+            #[allow(clippy::cast_possible_truncation)] // Whole, and below 2^127.
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 1e38 => out.push_str(&(float as i128).to_string()),
             _ => out.push_str(&number.to_string()),
         },
         other => out.push_str(&other.to_string()),
@@ -55,19 +54,24 @@ fn write(value: &Value, out: &mut String) {
 /// The same key, another body: 422, which was 409 before 2026-04-17.
 pub fn conflict(dialect: Dialect) -> Problem {
     let status = if key_required(dialect) { 422 } else { 409 };
-    Problem::request(status, "idempotency_conflict", "This Idempotency-Key was used with another body. Take a new key for a new request.")
+    let message = "This Idempotency-Key was used before, with another body. Take a new key for a new request.";
+    Problem::request(status, "idempotency_conflict", message)
 }
 
-/// The first request with this key is still under way.
-pub fn in_flight(_dialect: Dialect) -> Problem {
-    Problem::request(409, "idempotency_in_flight", "The first request with this Idempotency-Key is still under way. Send it again later.")
-        .after(2)
+/// 409: the first request with this key is still under way.
+pub fn in_flight(dialect: Dialect) -> Problem {
+    // One word and one status in all versions; the argument keeps the four alike for who calls them.
+    let _ = dialect;
+    let message = "The first request with this Idempotency-Key is still being processed. Send it again after Retry-After seconds.";
+    Problem::request(409, "idempotency_in_flight", message).after(2)
 }
 
+/// 400 since 2026-04-17.
 pub fn key_missing() -> Problem {
-    Problem::request(400, "idempotency_key_required", "This request needs an Idempotency-Key.")
+    Problem::request(400, "idempotency_key_required", "This request needs an Idempotency-Key header.")
 }
 
+/// 400: empty, too long, or not printable.
 pub fn key_invalid() -> Problem {
-    Problem::request(400, "idempotency_key_invalid", "An Idempotency-Key has 1 to 255 printable characters.")
+    Problem::request(400, "idempotency_key_invalid", "An Idempotency-Key has 1 to 255 printable ASCII characters.")
 }

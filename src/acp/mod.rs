@@ -7,6 +7,7 @@ pub mod ask;
 pub mod change;
 pub mod dialect;
 pub mod idempotency;
+mod object;
 pub mod order;
 pub mod price;
 pub mod problem;

@@ -22,26 +22,23 @@ pub struct Received {
     pub status: u16,
     pub headers: Headers,
     pub body: Vec<u8>,
-    /// Whether that is all of it.
-    pub whole: bool,
 }
 
 /// Sends and receives, reading at most `limit` bytes. `Err` says why there is no answer.
 async fn exchange(request: Request, limit: usize) -> std::result::Result<Received, String> {
     let answer = js::call(&js_sys::global(), "fetch", &[request.into()]).await.map_err(|why| format!("no answer: {why}"))?;
     let response: Response = answer.unchecked_into();
-    let (mut body, mut whole) = (Vec::new(), true);
+    let mut body = Vec::new();
     if let Some(stream) = response.body() {
         if limit == 0 {
             // Whether the other side hears of it does not matter.
             let _ = js::call(&stream, "cancel", &[]).await;
-            return Ok(Received { status: response.status(), headers: response.headers(), body, whole: false });
+            return Ok(Received { status: response.status(), headers: response.headers(), body });
         }
         // The rest is given up: six open connections are all that a request gets.
-        let read = read(stream, limit, limit).await.map_err(|why| format!("the answer broke off: {why}"))?;
-        (body, whole) = (read.bytes, read.whole);
+        body = read(stream, limit, limit).await.map_err(|why| format!("the answer broke off: {why}"))?.bytes;
     }
-    Ok(Received { status: response.status(), headers: response.headers(), body, whole })
+    Ok(Received { status: response.status(), headers: response.headers(), body })
 }
 
 /// A request that follows no redirect and is ended after `deadline` milliseconds, its answer's body included.
@@ -68,11 +65,13 @@ pub async fn get(edge: &Edge, url: &str, deadline: u32, limit: usize) -> std::re
     exchange(built.map_err(|error| format!("no valid address: {}", js::told(&error)))?, limit).await
 }
 
-/// POSTs JSON to a shop's or an agent's address: no redirects (they could lead to an inside address). Of the answer `limit` bytes are
-/// read; with 0 its status is all that is wanted, and its body is given up unread, however long it is or takes.
-pub async fn post(
-    edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32, limit: usize,
-) -> std::result::Result<Received, String> {
+/// POSTs JSON to a shop's address: no redirects (they could lead to an inside address). The status is all that is wanted of the
+/// answer: its body is given up unread, however long it is or takes.
+pub async fn post(edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32) -> std::result::Result<u16, String> {
+    Ok(exchange(posted(edge, url, headers, body, deadline)?, 0).await?.status)
+}
+
+fn posted(edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32) -> std::result::Result<Request, String> {
     let built = (|| {
         let all = Headers::new()?;
         all.set("User-Agent", &edge.user_agent())?;
@@ -82,7 +81,15 @@ pub async fn post(
         }
         request("POST", url, &all, Some(body), deadline)
     })();
-    exchange(built.map_err(|error| format!("no valid address: {}", js::told(&error)))?, limit).await
+    built.map_err(|error| format!("no valid address: {}", js::told(&error)))
+}
+
+/// POSTs JSON to a shop's address and reads at most `limit` bytes of what it answers: no redirects.
+pub async fn question(
+    edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32, limit: usize,
+) -> std::result::Result<(u16, Vec<u8>), String> {
+    let received = exchange(posted(edge, url, headers, body, deadline)?, limit).await?;
+    Ok((received.status, received.body))
 }
 
 /// Stripe's answers are small; a Session with 100 lines expanded has some 150 KB.

@@ -99,7 +99,6 @@ pub async fn known(edge: &Edge, incoming: &Incoming, found: Option<Box<ShopRow>>
 }
 
 /// Who asks with an agent's key, and for which shop. One D1 round trip. What the agent may do is another question: [`agent_allowed`].
-#[expect(dead_code, reason = "the journeys of the agent protocols begin with it")]
 pub fn agent<'a>(edge: &'a Edge, incoming: &'a Incoming) -> LocalBoxFuture<'a, Result<(Box<AgentRow>, Box<ShopRow>)>> {
     Box::pin(async move {
         let (agent, shop) = edge.db.agent_of_key(&agent_key_hash(incoming)?, clock::now()).await?;
@@ -123,7 +122,6 @@ pub async fn known_agent(
 }
 
 /// Whether the agent may enter by a door, one of [`agent::DOORS`].
-#[expect(dead_code, reason = "the journeys of the agent protocols begin with it")]
 pub fn agent_allowed(agent: &AgentRow, shop: &ShopRow, door: &str) -> Result<()> {
     agent::allowed(agent, &shop.status, door)
 }
@@ -204,14 +202,17 @@ fn open_secret(edge: &Edge, shop: &ShopRow, sealed: &str) -> Result<String> {
     String::from_utf8(plain).map_err(Problem::fault)
 }
 
-/// The agent's signing secret, and while it is rolled the one before.
-pub fn agent_secrets(edge: &Edge, agent: &AgentRow, now: i64) -> Result<Vec<String>> {
-    let previous = agent.previous_signing_secret.as_ref();
-    let previous = previous.filter(|_| agent.previous_signing_secret_expires_at.is_some_and(|end| end > now));
-    let mut secrets = Vec::new();
-    for sealed in [Some(&agent.signing_secret), previous].into_iter().flatten() {
+/// An agent's signing secret, and while it is rolled the one before.
+pub fn agent_signing_secrets(edge: &Edge, agent: &AgentRow, now: i64) -> Result<Vec<String>> {
+    let open = |sealed: &str| {
         let plain = edge.config.seal_keys.open(&agent_secret_context(&agent.id), sealed)?;
-        secrets.push(String::from_utf8(plain).map_err(Problem::fault)?);
+        String::from_utf8(plain).map_err(Problem::fault)
+    };
+    let mut secrets = vec![open(&agent.signing_secret)?];
+    if let Some(sealed) = &agent.previous_signing_secret
+        && agent.previous_signing_secret_expires_at.is_some_and(|end| end > now)
+    {
+        secrets.push(open(sealed)?);
     }
     Ok(secrets)
 }

@@ -11,8 +11,7 @@ use crate::acp::dialect::Dialect;
 use crate::acp::time::rfc3339;
 use crate::agent::{self, AgentRow};
 use crate::edge::http::{Incoming, Reply};
-use crate::edge::outside::{self, Received};
-use crate::edge::{Edge, clock, log};
+use crate::edge::{Edge, clock, log, outside};
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::notice::{self, NoticeRow};
@@ -35,6 +34,9 @@ const BATCH: i64 = 120;
 const LANES: usize = 5;
 /// After this no further notice is begun in a run, milliseconds.
 const TIME: u64 = 25_000;
+
+/// Status and body of an answer, or why there is none.
+type Answer = std::result::Result<(u16, Vec<u8>), String>;
 
 /// How an attempt ended.
 enum Outcome {
@@ -127,16 +129,17 @@ async fn send(edge: &Edge, id: &str) -> Result<(Outcome, Option<String>)> {
         None => post(edge, shop, url, notice, now).await,
     };
     let (status, error) = match &answer {
-        Ok(Received { status: status @ 200..=299, .. }) => (Some(*status), None),
-        Ok(Received { status: status @ 300..=399, .. }) => (Some(*status), Some("redirects are not followed".to_owned())),
-        Ok(received) => (Some(received.status), Some("only 2xx means that it has arrived".to_owned())),
+        Ok((status @ 200..=299, _)) => (Some(*status), None),
+        Ok((status @ 300..=399, _)) => (Some(*status), Some("redirects are not followed".to_owned())),
+        Ok((status, _)) => (Some(*status), Some("only 2xx means that it has arrived".to_owned())),
         Err(why) => (None, Some(why.clone())),
     };
-    if let (Ok(received), None) = (&answer, &error)
+    if let (Ok((_, body)), None) = (&answer, &error)
         && reads_answer(notice)
+        && body.len() <= ANSWER
     {
         // Before it counts as delivered: what is lost here is answered again, and then it changes nothing.
-        orders::take_answer(edge, shop, notice, received).await?;
+        orders::take_answer(edge, shop, notice, body).await?;
     }
     let ended = clock::now();
     let duration = clock::now_ms().saturating_sub(begun);
@@ -170,7 +173,7 @@ fn unsendable(shop: &str, problem: &Problem) -> String {
 }
 
 /// POSTs a notice to its shop; what it answered, or why there is no answer.
-async fn post(edge: &Edge, shop: &ShopRow, url: &str, notice: &NoticeRow, now: i64) -> std::result::Result<Received, String> {
+async fn post(edge: &Edge, shop: &ShopRow, url: &str, notice: &NoticeRow, now: i64) -> Answer {
     let body = notice.body();
     // Looked at again with every attempt: an origin may have been taken away, and an inside address must not be reached by what was
     // allowed once.
@@ -180,18 +183,19 @@ async fn post(edge: &Edge, shop: &ShopRow, url: &str, notice: &NoticeRow, now: i
     });
     let (url, signature) = prepared.map_err(|problem| unsendable(&shop.id, &problem))?;
     let headers = [("webhook-id", notice.id.as_str()), ("webhook-timestamp", &now.to_string()), ("webhook-signature", &signature)];
-    let limit = if reads_answer(notice) { ANSWER } else { 0 };
-    outside::post(edge, &url, &headers, &body, DEADLINE, limit).await
+    if reads_answer(notice) {
+        // One byte more: what is longer is not taken.
+        return outside::question(edge, &url, &headers, &body, DEADLINE, ANSWER.saturating_add(1)).await;
+    }
+    outside::post(edge, &url, &headers, &body, DEADLINE).await.map(|status| (status, Vec::new()))
 }
 
 /// POSTs an event to its agent (2026-04-17, `postOrderEvents`), by any host's address: what keeps it from being an inside one, and what
 /// is looked at of the answer, is told at [`agent::address`].
-async fn post_to_agent(
-    edge: &Edge, agent: &AgentRow, url: &str, notice: &NoticeRow, now: i64,
-) -> std::result::Result<Received, String> {
+async fn post_to_agent(edge: &Edge, agent: &AgentRow, url: &str, notice: &NoticeRow, now: i64) -> Answer {
     let body = notice.body();
     let url = agent::outside(url, &edge.public_url, edge.config.allow_local).map_err(str::to_owned)?;
-    let prepared = access::agent_secrets(edge, agent, now).and_then(|secrets| {
+    let prepared = access::agent_signing_secrets(edge, agent, now).and_then(|secrets| {
         let newest = secrets.first().map(String::as_str).unwrap_or_default();
         // Its form has room for one signature: that of the newest secret. The older one's is beside it, in the other header.
         let timed = notice.dialect().is_none_or(|dialect| dialect >= Dialect::V20260417);
@@ -207,7 +211,7 @@ async fn post_to_agent(
         ("webhook-timestamp", &now.to_string()),
         ("webhook-signature", &signature),
     ];
-    outside::post(edge, &url, &headers, &body, DEADLINE, 0).await
+    outside::post(edge, &url, &headers, &body, DEADLINE).await.map(|status| (status, Vec::new()))
 }
 
 /// `GET /v1/events`

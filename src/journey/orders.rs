@@ -6,7 +6,6 @@ use super::shops::plausible;
 use super::{access, ledger};
 use crate::acp::order;
 use crate::edge::http::{Incoming, Reply};
-use crate::edge::outside::Received;
 use crate::edge::{Edge, clock, log};
 use crate::error::{Problem, Result};
 use crate::id::Mode;
@@ -21,7 +20,7 @@ use serde_json::Value;
 
 /// Where a shop's orders are to be seen.
 pub fn home<'a>(edge: &'a Edge, shop: &'a ShopRow) -> Home<'a> {
-    Home { template: shop.order_url_template.as_deref(), public_url: &edge.public_url, allow_local: edge.config.allow_local }
+    Home { template: shop.order_url_template.as_deref(), public_url: &edge.public_url }
 }
 
 fn object(edge: &Edge, shop: &ShopRow, row: &OrderRow) -> Result<Value> {
@@ -83,9 +82,7 @@ async fn apply(edge: &Edge, shop: &ShopRow, mut row: Box<OrderRow>, wish: &Wish)
 }
 
 /// What writes a change and tells the agent of it.
-fn told(
-    edge: &Edge, shop: &ShopRow, before: &OrderRow, after: &OrderRow, if_paid: Option<&Row>, now: i64,
-) -> Result<Vec<Statement>> {
+fn told(edge: &Edge, shop: &ShopRow, before: &OrderRow, after: &OrderRow, if_paid: Option<&Row>, now: i64) -> Result<Vec<Statement>> {
     let id = clock::fresh_id("ccevt_")?;
     let event = after.event(&home(edge, shop))?;
     let event = event.as_ref().map(|(kind, body)| Event { id: &id, kind, body });
@@ -114,16 +111,15 @@ pub fn adjusting<'a>(
 
 /// Takes what a shop answered to `order.created`: `{order_id, permalink_url}`, as if it had sent a PATCH. What is not well-formed, or an
 /// address that is not the shop's own, counts as no answer.
-pub async fn take_answer(edge: &Edge, shop: &ShopRow, notice: &NoticeRow, received: &Received) -> Result<()> {
-    let Some(mut wish) = Some(received).filter(|received| received.whole).and_then(|received| crate::order::read_answer(&received.body))
-    else {
-        return Ok(());
-    };
+pub async fn take_answer(edge: &Edge, shop: &ShopRow, notice: &NoticeRow, answer: &[u8]) -> Result<()> {
+    let Some(mut wish) = crate::order::read_answer(answer) else { return Ok(()) };
     if let Some(Some(raw)) = &wish.permalink_url {
         match access::shop_url(edge, shop, "permalink_url", raw, true) {
             Ok(url) => wish.permalink_url = Some(Some(url.to_string())),
             Err(problem) => {
-                log::line(object! { "level": "warn", "event": "order_answer_refused", "shop": shop.id, "id": notice.id, "why": problem.code });
+                log::line(
+                    object! { "level": "warn", "event": "order_answer_refused", "shop": shop.id, "id": notice.id, "why": problem.code },
+                );
                 wish.permalink_url = None;
             }
         }

@@ -28,6 +28,7 @@
 //! | `fulfillment`, `coupon_redemptions` | for good | coupon codes in clear: restrict who may read D1 |
 //! | KV `oauth/{connection}` | as long as the connection | sealed, bound to shop, account and mode |
 
+pub mod acp;
 pub mod admin;
 pub mod aftermath;
 pub mod agents;
@@ -42,6 +43,7 @@ pub mod orders;
 pub mod reseal;
 pub mod shops;
 pub mod transactions;
+pub mod uploads;
 
 use crate::edge::{Counters, js};
 use crate::error::{Problem, Result};

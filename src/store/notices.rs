@@ -1,8 +1,8 @@
 //! The outbox of notices to shops (contract, *To the shop*).
 
 use super::shops::ShopRow;
-use crate::agent::AgentRow;
 use super::{Answers, Bind, Db, Pending, Statement, in_turn};
+use crate::agent::AgentRow;
 use crate::error::Result;
 use crate::ledger::{News, Row, Status};
 use crate::notice::NoticeRow;
@@ -100,9 +100,7 @@ impl Db {
     }
 
     /// Owes the shop a notice about anything else that a transaction made, by its type and its name.
-    pub fn owe_object(
-        &self, id: &str, shop_id: &str, transaction: &str, (kind, once): (&str, &str), object: &str, now: i64,
-    ) -> Statement {
+    pub fn owe_object(&self, id: &str, shop_id: &str, transaction: &str, (kind, once): (&str, &str), object: &str, now: i64) -> Statement {
         self.counters.owed.borrow_mut().push(id.to_owned());
         let text = owing(OWED_COLUMNS, "shops s WHERE s.id = ?2", now, now);
         sql!(self, &text, id, shop_id, kind, once, object, transaction)

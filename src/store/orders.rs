@@ -13,19 +13,19 @@ use crate::record::Json;
 use crate::sql;
 use crate::store::shops::ShopRow;
 use crate::store::transactions::Cursor;
-use serde_json::Value;
 
 /// An order that a payment has made.
 pub struct NewOrder<'a> {
-    /// `id`, `transaction`, `checkout_session_id`, `agent`, `livemode` and `buyer` go by it, and its `permalink_url` stands in what is told now.
-    pub doc: &'a OrderDoc,
+    /// As it is told now.
+    pub order: &'a OrderDoc,
     pub shop_id: &'a str,
     /// Who is told of it, and in which version's words; none where it was made at Stripe.
-    pub agent: Option<(&'a str, Dialect)>,
+    pub agent_id: Option<&'a str>,
+    pub dialect: Option<Dialect>,
     /// `acp`, or `stripe`.
     pub origin: &'a str,
-    /// Fresh ids (`ccevt_…`) for what the shop and the agent are told.
-    pub told: [&'a str; 2],
+    /// By which the buyer finds it on its page; as he wrote it.
+    pub buyer_email: Option<&'a str>,
 }
 
 /// What an agent is to be told of an order.
@@ -63,12 +63,10 @@ impl Db {
     /// Writes a new order, owes the shop `order.created` and tells the agent: for the batch in which the payment is recorded, behind
     /// what records it. A transaction has one order, whoever else writes it at the same moment; nothing is written for one that is not
     /// the shop's, that was not paid, or of a shop that was deleted. The order's own statement is the first: it says by `changes()`
-    /// whether it was written.
-    pub fn create_order(&self, order: &NewOrder<'_>, now: i64) -> Vec<Statement> {
-        let doc = order.doc;
-        let email = doc.buyer.get("email").and_then(Value::as_str).map(order::email_key);
-        let (agent_id, dialect) = order.agent.unzip();
-        let [notice, event] = order.told;
+    /// whether it was written. `shop_notice` and `agent_notice` are fresh ids (`ccevt_…`).
+    pub fn create_order(&self, new: &NewOrder<'_>, shop_notice: &str, agent_notice: &str, now: i64) -> Vec<Statement> {
+        let doc = new.order;
+        let email = new.buyer_email.map(order::email_key);
         let insert = sql!(
             self,
             "INSERT INTO orders (id, shop_id, agent_id, agent, livemode, origin, dialect, checkout_session, transaction_id, order_id,
@@ -77,11 +75,11 @@ impl Db {
              FROM transactions t JOIN shops s ON s.id = t.shop_id WHERE t.id = ?8 AND t.shop_id = ?2 AND s.status <> 'deleted'
                AND t.status NOT IN ('open', 'failed', 'expired', 'canceled') ON CONFLICT DO NOTHING",
             &doc.id,
-            order.shop_id,
-            agent_id,
+            new.shop_id,
+            new.agent_id,
             &doc.agent,
-            order.origin,
-            dialect.map(Dialect::name),
+            new.origin,
+            new.dialect.map(Dialect::name),
             &doc.checkout_session_id,
             &doc.transaction,
             &doc.order_id,
@@ -96,15 +94,16 @@ impl Db {
         );
         let object = crate::acp::order::object(doc).to_string();
         let once = format!("{}/order.created", doc.transaction);
-        let mut statements = vec![insert, self.owe_object(notice, order.shop_id, &doc.transaction, ("order.created", &once), &object, now)];
-        if let (Some(agent), Some(dialect)) = (agent_id, dialect) {
+        let mut statements =
+            vec![insert, self.owe_object(shop_notice, new.shop_id, &doc.transaction, ("order.created", &once), &object, now)];
+        if let (Some(agent), Some(dialect)) = (new.agent_id, new.dialect) {
             let (kind, body) = order::event(dialect, true, doc);
             statements.push(self.tell_agent(
-                order.shop_id,
+                new.shop_id,
                 agent,
                 &doc.transaction,
                 dialect.name(),
-                &Event { id: event, kind: &kind, body: &body },
+                &Event { id: agent_notice, kind: &kind, body: &body },
                 &format!("{}/1", doc.id),
                 now,
             ));

@@ -126,6 +126,7 @@ pub fn create_form(terms: &Terms) -> String {
     form.push("currency", terms.currency);
     form.push("confirm", true);
     form.push("error_on_requires_action", true);
+    form.push("expand[0]", "latest_charge");
     form.push("payment_method_data[shared_payment_granted_token]", terms.token);
     form.push("description", terms.description);
     form.push_some("receipt_email", terms.receipt_email);
@@ -166,6 +167,11 @@ pub fn create(form: &str, account: Option<&str>, key: &str) -> Call {
     // Tokens are in public preview only.
     call.preview = true;
     call
+}
+
+/// Gives a payment up that waits for something. Done twice it is refused, which changes nothing.
+pub fn cancel(id: &str, account: Option<&str>, key: &str) -> Call {
+    Call::post(format!("/v1/payment_intents/{}/cancel", segment(id)), "", account, &[key, "-cancel"].concat())
 }
 
 /// The payments of an account that were made from one second to another, newest first, a page at a time. Strongly consistent, which the
