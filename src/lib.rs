@@ -197,7 +197,8 @@ async fn answer(
 
 async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<Reply> {
     use journey::{
-        admin, agents, catalogue, checkout, complete, connect, erase, event, export, fulfillment, ledger, notify, shops, upload, welcome,
+        admin, agents, catalogue, checkout, complete, connect, erase, event, export, fulfillment, ledger, notify, order_page, orders,
+        shops, upload, welcome,
     };
     // One box each: as one future, what each journey needs is kept and moved for all of them.
     let journey: LocalBoxFuture<Result<Reply>> = match &route {
@@ -238,6 +239,11 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::Capture(id) => Box::pin(journey::capture::capture(edge, incoming, id)),
         Route::SummarizeTransactions => Box::pin(ledger::summary(edge, incoming)),
         Route::ExportTransactions => Box::pin(ledger::export(edge, incoming)),
+        Route::ListOrders => Box::pin(orders::list(edge, incoming)),
+        Route::GetOrder(id) => Box::pin(orders::get(edge, incoming, id)),
+        Route::UpdateOrder(id) => Box::pin(orders::update(edge, incoming, id)),
+        Route::OrderPage(id) => Box::pin(order_page::form(edge, id)),
+        Route::ShowOrder(id) => Box::pin(order_page::show(edge, incoming, id)),
         Route::ListEvents => Box::pin(notify::list(edge, incoming)),
         Route::GetEvent(id) => Box::pin(notify::get(edge, incoming, id)),
         Route::ResendEvent(id) => Box::pin(notify::resend(edge, incoming, id)),

@@ -317,12 +317,16 @@ pub fn object(order: &OrderDoc) -> Value {
     }
 }
 
-/// In documents of ours `type` is called `kind`, at every depth.
+/// In documents of ours `type` is called `kind`, at every depth, and a delivery's window is in two parts.
 fn typed(mut value: Value) -> Value {
     for element in value.as_array_mut().into_iter().flatten() {
         let Some(members) = element.as_object_mut() else { continue };
         if let Some(kind) = members.remove("kind") {
             members.insert("type".to_owned(), kind);
+        }
+        if let (Some(earliest), Some(latest)) = (members.remove("earliest"), members.remove("latest")) {
+            let window = object! { "earliest": earliest, "latest": latest };
+            members.insert("estimated_delivery".to_owned(), if latest.is_null() { Value::Null } else { window });
         }
         if let Some(events) = members.remove("events") {
             members.insert("events".to_owned(), typed(events));

@@ -14,7 +14,8 @@ use crate::notice::NoticeRow;
 use crate::order::{Home, OrderRow, STATUSES, Wish};
 use crate::store::Statement;
 use crate::store::aftermath::OfOrder;
-use crate::store::orders::{Event, Filter};
+use crate::store::orders::Event;
+pub use crate::store::orders::Filter;
 use crate::store::shops::ShopRow;
 use serde_json::Value;
 
@@ -23,7 +24,7 @@ pub fn home<'a>(edge: &'a Edge, shop: &'a ShopRow) -> Home<'a> {
     Home { template: shop.order_url_template.as_deref(), public_url: &edge.public_url }
 }
 
-fn object(edge: &Edge, shop: &ShopRow, row: &OrderRow) -> Result<Value> {
+pub fn object(edge: &Edge, shop: &ShopRow, row: &OrderRow) -> Result<Value> {
     Ok(order::object(&row.doc(&home(edge, shop))?))
 }
 
