@@ -44,6 +44,8 @@ record! {
         pub agent_id: Option<String>,
         pub livemode: i64,
         pub dialect: Option<String>,
+        /// The agent's checkout.
+        pub checkout_session: String,
         pub transaction_id: String,
         /// The shop's own id of it, and what it tells the buyer; once it has told.
         pub order_id: Option<String>,
@@ -105,14 +107,6 @@ impl OrderRow {
     /// In which words its agent is told of it.
     pub fn dialect(&self) -> Option<Dialect> {
         Dialect::stored(self.dialect.as_deref()?)
-    }
-
-    /// What its agent is told: type and body.
-    pub fn event(&self, home: &Home<'_>) -> Result<Option<(String, String)>> {
-        match self.dialect() {
-            Some(dialect) => Ok(Some(event(dialect, false, &self.doc(home)?))),
-            None => Ok(None),
-        }
     }
 }
 

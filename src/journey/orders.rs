@@ -14,8 +14,8 @@ use crate::notice::NoticeRow;
 use crate::order::{Home, OrderRow, STATUSES, Wish};
 use crate::store::Statement;
 use crate::store::aftermath::OfOrder;
-use crate::store::orders::Event;
 pub use crate::store::orders::Filter;
+use crate::store::orders::{Change, Event};
 use crate::store::shops::ShopRow;
 use serde_json::Value;
 
@@ -85,9 +85,10 @@ async fn apply(edge: &Edge, shop: &ShopRow, mut row: Box<OrderRow>, wish: &Wish)
 /// What writes a change and tells the agent of it.
 fn told(edge: &Edge, shop: &ShopRow, before: &OrderRow, after: &OrderRow, if_paid: Option<&Row>, now: i64) -> Result<Vec<Statement>> {
     let id = clock::fresh_id("ccevt_")?;
-    let event = after.event(&home(edge, shop))?;
+    let doc = after.doc(&home(edge, shop))?;
+    let event = after.dialect().map(|dialect| crate::order::event(dialect, false, &doc));
     let event = event.as_ref().map(|(kind, body)| Event { id: &id, kind, body });
-    Ok(edge.db.change_order(before, after, if_paid, event.as_ref(), now))
+    Ok(edge.db.change_order(&Change { before, after, permalink_url: &doc.permalink_url, event, if_paid }, now))
 }
 
 /// The order of a transaction, where it may have one.

@@ -28,6 +28,18 @@ pub struct NewOrder<'a> {
     pub buyer_email: Option<&'a str>,
 }
 
+/// A change of an order.
+pub struct Change<'a> {
+    pub before: &'a OrderRow,
+    pub after: &'a OrderRow,
+    /// Where it is to be seen then.
+    pub permalink_url: &'a str,
+    /// What its agent is to be told, if it has one.
+    pub event: Option<Event<'a>>,
+    /// Only if the transaction is like this by then.
+    pub if_paid: Option<&'a Row>,
+}
+
 /// What an agent is to be told of an order.
 pub struct Event<'a> {
     /// Fresh: `ccevt_…`
@@ -120,14 +132,13 @@ impl Db {
     }
 
     /// Writes a change of an order that is as it was read, and tells its agent. The first statement says by `changes()` whether it was
-    /// written; `if_paid` makes it depend on the transaction being as given, too.
+    /// written.
     ///
     /// An older event must not overtake a newer one, and each holds the whole order. So of one order one event at most is on its way
     /// (it has a time, or a lease), and one at most waits behind it, the newest: what waited before has never been sent, and is only
     /// kept. What failed before is tried at once, since the newest waits for it.
-    pub fn change_order(
-        &self, before: &OrderRow, after: &OrderRow, if_paid: Option<&Row>, event: Option<&Event<'_>>, now: i64,
-    ) -> Vec<Statement> {
+    pub fn change_order(&self, change: &Change<'_>, now: i64) -> Vec<Statement> {
+        let Change { before, after, if_paid, .. } = *change;
         let guard = if if_paid.is_some() {
             " AND EXISTS (SELECT 1 FROM transactions WHERE id = ?12 AND status = ?13 AND refunds = ?14 AND dispute IS ?15)"
         } else {
@@ -154,7 +165,7 @@ impl Db {
             binds.extend([Bind::from(&row.id), row.status.name().into(), (&row.refunds).into(), (&row.dispute).into()]);
         }
         let mut statements = vec![self.statement(&text, &binds)];
-        if let (Some(event), Some(agent), Some(dialect)) = (event, &after.agent_id, &after.dialect) {
+        if let (Some(event), Some(agent), Some(dialect)) = (&change.event, &after.agent_id, &after.dialect) {
             let once = format!("{}/{}", after.id, after.version);
             statements.push(self.tell_agent(&after.shop_id, agent, &after.transaction_id, dialect, event, &once, now));
             statements.push(sql!(
@@ -177,6 +188,20 @@ impl Db {
                 now.saturating_add(super::notices::LEASE)
             ));
         }
+        // The agent's checkout says it too.
+        statements.push(sql!(
+            self,
+            "UPDATE acp_sessions SET state = json_set(state, '$.order.number', ?3, '$.order.permalink_url', ?4, '$.order.status', ?5)
+             WHERE id = ?1 AND shop_id = ?2 AND json_extract(state, '$.order.id') = ?6
+               AND EXISTS (SELECT 1 FROM orders WHERE id = ?6 AND version = ?7)",
+            &after.checkout_session,
+            &after.shop_id,
+            &after.order_number,
+            change.permalink_url,
+            &after.status,
+            &after.id,
+            after.version
+        ));
         if before.order_id != after.order_id {
             // The ledger finds it by the same id.
             statements.push(sql!(

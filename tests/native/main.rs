@@ -11,6 +11,7 @@ mod ledger;
 mod limit;
 mod money;
 mod notice;
+mod order;
 mod pages;
 mod route;
 mod sign;
