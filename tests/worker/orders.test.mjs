@@ -36,7 +36,7 @@ async function aShop({ answer, notices = true, receiver: given, ...more } = {}) 
 
 /** Buys something in a version's words. -> the order, as the shop sees it */
 async function buy(at, { version = '2026-04-17', items = [{ id: 'mug', quantity: 2 }], buyer = BUYER, call = at.call } = {}) {
-  const newest = version >= '2026-01-30';
+  const newest = version !== 'stripe' && version >= '2026-01-30';
   const path = version === 'stripe' ? '/checkouts' : '/checkout_sessions';
   const flat = version === 'stripe' || version === '2025-09-29';
   const address = flat ? { fulfillment_address: ADDRESS } : { fulfillment_details: { name: 'Ada', email: buyer.email, address: ADDRESS } };
@@ -418,7 +418,7 @@ describe('events of one order', () => {
     refused(await resend(update.id), 409, 'webhook_url_missing');
     // Of the shop's own notices each can.
     const [paid] = await eventsOf(at, '&type=transaction.paid');
-    fine(await api('PATCH', '/v1/shop', { key: at.shop.key, body: { webhook_url: `${at.shop.origin}/notices` } }));
+    fine(await w.api('PATCH', '/v1/shop', { key: at.shop.key, body: { webhook_url: `${at.shop.origin}/notices` } }));
     fine(await resend(paid.id));
   });
 
@@ -491,7 +491,7 @@ describe('a shop that leaves', () => {
   test('takes its orders along, and nothing of them stays', async () => {
     const at = await aShop();
     const order = await buy(at, { buyer: { ...BUYER, email: 'leaving@buyer.example' } });
-    const taken = fine(await api('GET', '/v1/shop/export', { key: at.shop.key }));
+    const taken = fine(await w.api('GET', '/v1/shop/export', { key: at.shop.key }));
     assert.deepEqual(taken.orders, [order]);
     const told = taken.notices.find(({ agent }) => agent);
     assert.deepEqual([told.type, told.data.object.id], ['order_create', order.id]);
