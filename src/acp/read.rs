@@ -82,8 +82,11 @@ fn first(dialect: Dialect) -> bool {
     dialect <= Dialect::V20250929
 }
 
-/// Members of a create (1), an update (2) and a completion (4), by the versions that have them.
-const MEMBERS: &[(&str, u8, fn(Dialect) -> bool)] = &[
+/// A member, in which bodies it may be, and in which versions.
+type Known = (&'static str, u8, fn(Dialect) -> bool);
+
+/// Members of a create (1), of an update (2) and of a completion (4).
+const MEMBERS: &[Known] = &[
     ("items", 3, |_| true),
     ("buyer", 7, |_| true),
     ("fulfillment_address", 3, first),

@@ -187,7 +187,7 @@ fn handler(dialect: Dialect, session: &Session, account: &str) -> Value {
         },
     );
     if newest(dialect) {
-        handler.put("display_name", "Card").put("display_order", 0_i64);
+        handler.put("display_name", "Card");
     }
     handler.done()
 }
