@@ -26,11 +26,6 @@ impl Db {
         [sql!(self, &agent, key_hash, now), sql!(self, &shop, key_hash, now)]
     }
 
-    pub async fn agent_of_key(&self, key_hash: &str, now: i64) -> Result<(Option<Box<AgentRow>>, Option<Box<ShopRow>>)> {
-        let answers = self.batch(self.agent_and_shop_of_key(key_hash, now).into()).await?;
-        Ok((answers.at(0)?.first()?, answers.at(1)?.first()?))
-    }
-
     /// Writes a new agent with its first key; `false` when the shop has as many as it may have. Attack: agents made side by side,
     /// each of which counts one less.
     pub async fn insert_agent(&self, agent: &AgentRow, key_hash: &str) -> Result<bool> {
