@@ -75,6 +75,13 @@ pub enum Route {
     Capture(String),
     SummarizeTransactions,
     ExportTransactions,
+    ListOrders,
+    /// Carries `ord_…`, as the next three do.
+    GetOrder(String),
+    UpdateOrder(String),
+    /// The page with the form, and what the form asks for.
+    OrderPage(String),
+    ShowOrder(String),
     ListEvents,
     /// Carries `ccevt_…`.
     GetEvent(String),
@@ -122,6 +129,8 @@ impl Route {
                 | Route::Complete(_)
                 | Route::CompleteBySession
                 | Route::Cancel(_)
+                | Route::OrderPage(_)
+                | Route::ShowOrder(_)
         )
     }
 
@@ -179,6 +188,11 @@ impl Route {
             Route::Capture(_) => "captureTransaction",
             Route::SummarizeTransactions => "summarizeTransactions",
             Route::ExportTransactions => "exportTransactions",
+            Route::ListOrders => "listOrders",
+            Route::GetOrder(_) => "getOrder",
+            Route::UpdateOrder(_) => "updateOrder",
+            Route::OrderPage(_) => "orderPage",
+            Route::ShowOrder(_) => "showOrder",
             Route::ListEvents => "listEvents",
             Route::GetEvent(_) => "getEvent",
             Route::ResendEvent(_) => "resendEvent",
@@ -315,6 +329,12 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Get, "/v1/transactions/{id}", Route::GetTransaction),
     on(Method::Post, "/v1/transactions/{id}/refunds", Route::CreateRefund),
     on(Method::Post, "/v1/transactions/{id}/capture", Route::Capture),
+    // Orders
+    on(Method::Get, "/v1/orders", |_| Route::ListOrders),
+    on(Method::Get, "/v1/orders/{id}", Route::GetOrder),
+    on(Method::Patch, "/v1/orders/{id}", Route::UpdateOrder),
+    on(Method::Get, "/orders/{id}", Route::OrderPage),
+    on(Method::Post, "/orders/{id}", Route::ShowOrder),
     // Notices
     on(Method::Get, "/v1/events", |_| Route::ListEvents),
     on(Method::Get, "/v1/events/{id}", Route::GetEvent),
@@ -437,6 +457,7 @@ fn allow(methods: impl Iterator<Item = Method>) -> &'static str {
         (true, false, false, true, true, false) => "GET, HEAD, PUT, PATCH",
         (true, false, false, true, false, true) => "GET, HEAD, PUT, DELETE",
         (true, false, false, false, true, true) => "GET, HEAD, PATCH, DELETE",
+        (true, false, false, false, true, false) => "GET, HEAD, PATCH",
         (false, false, false, false, true, false) => "PATCH",
         (true, false, false, false, false, true) => "GET, HEAD, DELETE",
         (false, true, false, false, false, false) => "GET",

@@ -1,6 +1,5 @@
 //! Agents of shops and their keys.
 
-use super::shops::ShopRow;
 use super::{Bind, Db, Pending, Statement};
 use crate::agent::{AgentRow, MOST};
 use crate::error::{Problem, Result};

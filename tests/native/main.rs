@@ -13,6 +13,7 @@ mod ledger;
 mod limit;
 mod money;
 mod notice;
+mod order;
 mod pages;
 mod route;
 mod sign;
