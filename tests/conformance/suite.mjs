@@ -17,7 +17,8 @@ class Context {
     this.buyer = target.buyer ?? BUYER;
     this.address = target.address;
     this.currency = target.currency ?? 'usd';
-    this.uses = { shared: undefined };
+    // The handler that was offered last: a session that is over need not offer one, and is still to be asked in full.
+    this.offered = target.handler;
   }
 
   /** A fresh key or name. */
@@ -77,21 +78,17 @@ class Context {
   view(answer, status = 200) {
     assert.equal(answer.status, status, shown(answer));
     assert.ok(answer.body && typeof answer.body === 'object' && typeof answer.body.id === 'string', `this is no session: ${shown(answer)}`);
-    return { ...this.dialect.read(answer.body), raw: answer.body, answer };
+    const view = { ...this.dialect.read(answer.body), raw: answer.body, answer };
+    this.offered = (view.handlers.find(({ name }) => name === 'dev.acp.tokenized.card') ?? view.handlers[0])?.id ?? this.offered;
+    return view;
   }
 
   async look(id) {
     return this.view(await this.api.get(id));
   }
 
-  /** The id of the handler that takes cards. */
-  handlerOf(session) {
-    if (!this.dialect.handlers) return undefined;
-    return (session.handlers.find(({ name }) => name === 'dev.acp.tokenized.card') ?? session.handlers[0])?.id ?? this.target.handler;
-  }
-
   async paymentBody(session, { token, kind = 'success', ...more } = {}) {
-    return this.dialect.complete({ token: token === undefined ? await this.token(kind, session.totals.total) : token, handler: this.handlerOf(session), buyer: this.buyer, ...more });
+    return this.dialect.complete({ token: token === undefined ? await this.token(kind, session.totals.total) : token, handler: this.offered, buyer: this.buyer, ...more });
   }
 
   async complete(session, more, options) {
@@ -194,6 +191,7 @@ export function openSuite(target, { only, versions = target.versions } = {}) {
           const missing = lack(target, entry.needs);
           if (missing) return { ok: false, skipped: missing };
           try {
+            await target.ready?.();
             await within(entry.check(new Context({ target, version, watch })), CHECK_DEADLINE);
             return { ok: true };
           } catch (error) {

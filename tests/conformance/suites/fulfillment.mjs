@@ -36,8 +36,8 @@ requirement('fulfillment.echo', { versions: ALL, section: `${RFC} §4.1`, says: 
 requirement('fulfillment.contact', { versions: since('2025-12-12'), section: 'JSON Schema, FulfillmentDetails', says: 'name, phone number and e-mail address of who receives it come back too' }, async (t) => {
   const contact = { name: 'Grace Hopper', phone_number: '15557654321', email: 'grace@example.com' };
   const session = await t.open({ contact });
-  const { address, ...rest } = session.raw.fulfillment_details;
-  assert.ok(address);
+  const { address, ...rest } = session.raw.fulfillment_details ?? {};
+  assert.ok(address, shown(session.answer));
   assert.deepEqual(rest, contact);
 });
 

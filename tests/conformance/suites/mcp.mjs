@@ -78,7 +78,7 @@ requirement('mcp.purchase', { versions, needs, section: `${DOC}, Response Mappin
   const view = { ...t.dialect.read(updated), raw: updated };
   const read = sessionOf(await call(client, TOOLS[1], { meta: { api_version: NEWEST }, id: bare.id }));
   assert.deepEqual(t.dialect.read(read).totals, view.totals);
-  const done = sessionOf(await call(client, TOOLS[3], { meta: meta(t), id: bare.id, payload: await t.paymentBody(view) }), 'completed');
+  const done = sessionOf(await call(client, TOOLS[3], { meta: meta(t), id: bare.id, payload: await t.paymentBody(view, { handler: view.handlers[0]?.id }) }), 'completed');
   assert.equal(done.status, 'completed');
   assert.equal(done.order.checkout_session_id, bare.id);
 }));

@@ -27,7 +27,8 @@ export async function startReference({ defect } = {}) {
     charges: (id) => merchant.charges.filter(({ session }) => session === id).length,
     charged: (id) => merchant.charges.filter(({ session }) => session === id).reduce((sum, { amount }) => sum + amount, 0),
     permalink: async (url) => { const page = await fetch(url); return { status: page.status, text: await page.text() }; },
-    webhook: { secret: merchant.secret, wait: receiver.wait },
+    // What it tells is there at once, if it is told at all.
+    webhook: { secret: merchant.secret, wait: (fits, what) => receiver.wait(fits, what, 1_000) },
     ship: ({ id }) => merchant.ship(id),
     refund: ({ id }, amount) => merchant.refund(id, amount),
     close: async () => { await merchant.close(); await receiver.close(); },
