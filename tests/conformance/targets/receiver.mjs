@@ -2,8 +2,8 @@
 import { EventEmitter, once } from 'node:events';
 import { createServer } from 'node:http';
 
-/** -> {url, requests, wait(fits, what), close()}; `requests` have {headers, body, event}. */
-export async function startReceiver({ host = '127.0.0.1' } = {}) {
+/** port: a fixed one, else any. -> {url, requests, wait(fits, what), close()}; `requests` have {headers, body, event}. */
+export async function startReceiver({ host = '127.0.0.1', port = 0 } = {}) {
   const requests = [];
   const arrived = new EventEmitter();
   arrived.setMaxListeners(0);
@@ -21,7 +21,7 @@ export async function startReceiver({ host = '127.0.0.1' } = {}) {
     requests.push(request);
     arrived.emit('request', request);
     outgoing.writeHead(200, { 'content-type': 'application/json' }).end('{"received":true}');
-  }).listen(0, '127.0.0.1');
+  }).listen(port, '127.0.0.1');
   await once(server, 'listening');
   return {
     url: `http://${host}:${server.address().port}/agentic_checkout/webhooks/order_events`,

@@ -1,0 +1,33 @@
+// `npm run conformance`: the suite against any server. See README.md.
+import { main } from '../../scripts/setup.mjs';
+import { HELP, read, startFromArguments } from './targets/arguments.mjs';
+import { table } from './requirements.mjs';
+import { openSuite } from './suite.mjs';
+import { sources } from './suites/schemas.mjs';
+
+await main(import.meta.url, async () => {
+  const values = read(process.argv.slice(2));
+  if (values.help) return console.log(HELP);
+  if (values.table) return console.log(table());
+  const target = await startFromArguments(values);
+  const say = values.json ? () => {} : (line) => console.log(line);
+  try {
+    for (const line of sources()) say(`# ${line}`);
+    const count = { passed: 0, failed: 0, advice: 0, skipped: 0 };
+    for (const { run, ...about } of openSuite(target, { only: values.only?.split(',') }).tests) {
+      const result = await run();
+      const counts = values.strict || about.level === 'must';
+      if (result.ok) count.passed += 1;
+      else if (result.skipped) count.skipped += 1;
+      else count[counts ? 'failed' : 'advice'] += 1;
+      if (values.json) console.log(JSON.stringify({ ...about, ...result }));
+      const mark = result.ok ? 'ok  ' : result.skipped ? 'skip' : counts ? 'FAIL' : 'note';
+      say(`${mark} [${about.level}] ${about.title}${result.ok ? '' : `\n       ${(result.skipped ?? result.why).replaceAll('\n', '\n       ')}`}`);
+    }
+    say(`\n${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped${count.advice ? `; ${count.advice} beyond what the protocol demands were not met (--strict counts them)` : ''}`);
+    if (count.failed > 0 || count.passed === 0) process.exitCode = 1;
+  } finally {
+    await target.close();
+  }
+  return undefined;
+});
