@@ -1,18 +1,21 @@
 // `npm run conformance`: the suite against any server. See README.md.
-import { main } from '../../scripts/setup.mjs';
-import { HELP, read, startFromArguments } from './targets/arguments.mjs';
-import { table } from './requirements.mjs';
-import { openSuite } from './suite.mjs';
-import { sources } from './suites/schemas.mjs';
+import { main, setup } from '../../scripts/setup.mjs';
 
 await main(import.meta.url, async () => {
+  await setup({ rust: false });
+  // Only now: these need what setup installs.
+  const { HELP, read, startFromArguments } = await import('./targets/arguments.mjs');
+  const { openSuite } = await import('./suite.mjs');
+  const { table } = await import('./requirements.mjs');
+  const { sources } = await import('./suites/schemas.mjs');
+
   const values = read(process.argv.slice(2));
   if (values.help) return console.log(HELP);
   if (values.table) return console.log(table());
   const target = await startFromArguments(values);
   const say = values.json ? () => {} : (line) => console.log(line);
   try {
-    for (const line of sources()) say(`# ${line}`);
+    for (const line of sources(target.versions)) say(`# ${line}`);
     const count = { passed: 0, failed: 0, advice: 0, skipped: 0 };
     for (const { run, ...about } of openSuite(target, { only: values.only?.split(',') }).tests) {
       const result = await run();

@@ -233,7 +233,7 @@ export const DEFECTS = [
   { breaks: ['attribution.lenient'], about: 'nothing new under the sun', apply: rule('readAttribution', (original, claim) => { if (claim.shelf) throw new Refusal(400, 'invalid', 'No.'); original(claim); }) },
 
   // What both can do.
-  { breaks: ['capabilities.required'], about: 'no word of the agent', apply: (m) => { m.readCapabilities = (c) => (c?.interventions?.supported ?? []); } },
+  { breaks: ['capabilities.required'], about: 'no word of the agent', apply: (m) => { m.readCapabilities = (c) => ({ supported: c?.interventions?.supported ?? [], extensions: [] }); } },
   { breaks: ['capabilities.present'], with: ['create.status'], about: 'no capabilities', apply: sessions((body) => { delete body.capabilities; }) },
   { breaks: ['capabilities.handlers', 'capabilities.merchant'], about: 'no handlers', apply: sessions((body) => { body.capabilities.payment.handlers = []; }) },
   { breaks: ['capabilities.merchant'], about: 'another shop\'s account', apply: sessions((body) => { for (const one of body.capabilities.payment.handlers) one.config.merchant_id = 'acct_other'; }) },
@@ -242,6 +242,7 @@ export const DEFECTS = [
   { breaks: ['capabilities.write_only'], about: 'the agent\'s own limits come back', apply: sessions((body) => { body.capabilities.interventions.max_redirects = 2; }) },
   { breaks: ['capabilities.protocol'], with: ['create.status'], about: 'another version\'s name', apply: sessions((body) => { body.protocol = { version: '2025-09-29' }; }) },
   { breaks: ['capabilities.extension'], about: 'the extension is not declared', apply: sessions((body) => { body.capabilities.extensions = []; }) },
+  { breaks: ['capabilities.quiet'], about: 'the extension is declared to everybody', apply: sessions((body) => { body.capabilities.extensions = [{ name: 'discount' }]; }) },
 
   // Codes.
   { breaks: ['discounts.applied', 'discounts.alias', 'discounts.same_twice', 'discounts.stacked', 'discounts.unknown', 'discounts.warned'], about: 'codes are not read', apply: (m) => { m.readCodes = () => undefined; } },

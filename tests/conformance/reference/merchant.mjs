@@ -202,7 +202,8 @@ export class Merchant {
 
   readCapabilities(capabilities) {
     if (!isObject(capabilities)) throw invalid('$.capabilities');
-    return (capabilities.interventions?.supported ?? []).filter((one) => typeof one === 'string');
+    const texts = (list) => (Array.isArray(list) ? list.filter((one) => typeof one === 'string') : []);
+    return { supported: texts(capabilities.interventions?.supported), extensions: texts(capabilities.extensions) };
   }
 
   readCurrency(currency) {
@@ -411,9 +412,9 @@ export class Merchant {
     if (body === undefined) throw invalid('$');
     const age = words.age(version);
     if (age >= 4) this.readCurrency(body.currency);
-    const supported = age >= 4 ? this.readCapabilities(body.capabilities) : [];
+    const capable = age >= 4 ? this.readCapabilities(body.capabilities) : { supported: [], extensions: [] };
     if (body[age >= 4 ? 'line_items' : 'items'] === undefined) throw invalid(`$.${age >= 4 ? 'line_items' : 'items'}`);
-    const session = this.take({ id: `cs_${randomUUID()}`, agent: agent.id, version, state: 'open', supported, created: Date.now(), updated: Date.now() }, body, version);
+    const session = this.take({ id: `cs_${randomUUID()}`, agent: agent.id, version, state: 'open', ...capable, created: Date.now(), updated: Date.now() }, body, version);
     this.sessions.set(session.id, session);
     await pause(2);
     return { status: 201, body: this.print(version, session) };

@@ -67,13 +67,13 @@ const where = (version, { address, contact }) => {
   return { fulfillment_details: address || contact ? defined({ ...contact, address }) : undefined };
 };
 
-function advert(version, { account, supported, closed }) {
+function advert(version, { account, supported, extensions, closed }) {
   if (age(version) >= HANDLERS) {
     return {
       capabilities: {
         payment: { handlers: closed ? [] : [HANDLER(account)] },
         interventions: { supported: ['3ds'].filter((one) => supported.includes(one)), required: [], enforcement: 'conditional' },
-        extensions: [{ name: 'discount', extends: ['$.CheckoutSession.discounts'] }],
+        ...(extensions.includes('discount') && { extensions: [{ name: 'discount', extends: ['$.CheckoutSession.discounts'] }] }),
       },
     };
   }
