@@ -12,14 +12,14 @@ function parsed(text) {
 }
 
 export class Client {
-  /** watch(answer): is shown every answer. */
-  constructor({ url, key, dialect, watch = () => {} }) {
-    Object.assign(this, { base: url.replace(/\/+$/, ''), token: key, dialect, watch });
+  /** watch(answer): is shown every answer. send: what calls go out by, `fetch` unless told otherwise. */
+  constructor({ url, key, dialect, watch = () => {}, send = fetch }) {
+    Object.assign(this, { base: url.replace(/\/+$/, ''), token: key, dialect, watch, send });
   }
 
   /** The same agent in other words: {key, dialect}. */
   as(more) {
-    return new Client({ url: this.base, key: this.token, dialect: this.dialect, watch: this.watch, ...more });
+    return new Client({ url: this.base, key: this.token, dialect: this.dialect, watch: this.watch, send: this.send, ...more });
   }
 
   /**
@@ -29,7 +29,7 @@ export class Client {
    */
   async call(operation, method, path, { body, raw, key, headers = {} } = {}) {
     const needsKey = method !== 'GET' && this.dialect.keyRequired;
-    const idempotencyKey = key === undefined ? (needsKey ? randomUUID() : undefined) : key ?? undefined;
+    const idempotencyKey = key === undefined ? (needsKey ? randomUUID() : undefined) : (key ?? undefined);
     const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
     const sent = {
       ...(this.token !== undefined && { authorization: `Bearer ${this.token}` }),
@@ -40,27 +40,62 @@ export class Client {
       ...headers,
     };
     for (const [name, value] of Object.entries(sent)) if (value === undefined) delete sent[name];
-    const response = await fetch(`${this.base}${path}`, { method, headers: sent, body: payload, redirect: 'manual', signal: AbortSignal.timeout(DEADLINE) });
+    const { send } = this;
+    const response = await send(`${this.base}${path}`, {
+      method,
+      headers: sent,
+      body: payload,
+      redirect: 'manual',
+      signal: AbortSignal.timeout(DEADLINE),
+    });
     const text = await response.text();
     const answer = {
-      operation, version: this.dialect.version, method, path, sent, payload,
-      status: response.status, headers: response.headers, text, body: parsed(text),
+      operation,
+      version: this.dialect.version,
+      method,
+      path,
+      sent,
+      payload,
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: parsed(text),
     };
     this.watch(answer);
     return answer;
   }
 
-  create(body, more) { return this.call('create', 'POST', this.dialect.path, { body, ...more }); }
-  get(id, more) { return this.call('get', 'GET', `${this.dialect.path}/${encodeURIComponent(id)}`, more); }
-  update(id, body, more) { return this.call('update', this.dialect.updateMethod, `${this.dialect.path}/${encodeURIComponent(id)}`, { body, ...more }); }
-  complete(id, body, more) { return this.call('complete', 'POST', `${this.dialect.path}/${encodeURIComponent(id)}/complete`, { body, ...more }); }
-  cancel(id, body, more) { return this.call('cancel', 'POST', `${this.dialect.path}/${encodeURIComponent(id)}/cancel`, { body, ...more }); }
+  create(body, more) {
+    return this.call('create', 'POST', this.dialect.path, { body, ...more });
+  }
+  get(id, more) {
+    return this.call('get', 'GET', `${this.dialect.path}/${encodeURIComponent(id)}`, more);
+  }
+  update(id, body, more) {
+    return this.call('update', this.dialect.updateMethod, `${this.dialect.path}/${encodeURIComponent(id)}`, { body, ...more });
+  }
+  complete(id, body, more) {
+    return this.call('complete', 'POST', `${this.dialect.path}/${encodeURIComponent(id)}/complete`, { body, ...more });
+  }
+  cancel(id, body, more) {
+    return this.call('cancel', 'POST', `${this.dialect.path}/${encodeURIComponent(id)}/cancel`, { body, ...more });
+  }
 
-  createCart(body, more) { return this.call('cart.create', 'POST', '/carts', { body, ...more }); }
-  getCart(id, more) { return this.call('cart.get', 'GET', `/carts/${encodeURIComponent(id)}`, more); }
-  replaceCart(id, body, more) { return this.call('cart.update', 'PUT', `/carts/${encodeURIComponent(id)}`, { body, ...more }); }
-  cancelCart(id, body, more) { return this.call('cart.cancel', 'POST', `/carts/${encodeURIComponent(id)}/cancel`, { body, ...more }); }
-  discover(more) { return this.call('discovery', 'GET', '/.well-known/acp.json', more); }
+  createCart(body, more) {
+    return this.call('cart.create', 'POST', '/carts', { body, ...more });
+  }
+  getCart(id, more) {
+    return this.call('cart.get', 'GET', `/carts/${encodeURIComponent(id)}`, more);
+  }
+  replaceCart(id, body, more) {
+    return this.call('cart.update', 'PUT', `/carts/${encodeURIComponent(id)}`, { body, ...more });
+  }
+  cancelCart(id, body, more) {
+    return this.call('cart.cancel', 'POST', `/carts/${encodeURIComponent(id)}/cancel`, { body, ...more });
+  }
+  discover(more) {
+    return this.call('discovery', 'GET', '/.well-known/acp.json', more);
+  }
 }
 
 /** What an answer was, in one line, for messages of failure. */

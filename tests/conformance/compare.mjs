@@ -16,10 +16,21 @@ function shape(values, name) {
   if (objects.length) {
     made.free = FREE.has(name);
     const names = [...new Set(objects.flatMap(Object.keys))];
-    made.members = Object.fromEntries(names.map((member) => {
-      const having = objects.filter((object) => Object.hasOwn(object, member));
-      return [member, { always: having.length === objects.length, shape: shape(having.map((object) => object[member]), member) }];
-    }));
+    made.members = Object.fromEntries(
+      names.map((member) => {
+        const having = objects.filter((object) => Object.hasOwn(object, member));
+        return [
+          member,
+          {
+            always: having.length === objects.length,
+            shape: shape(
+              having.map((object) => object[member]),
+              member,
+            ),
+          },
+        ];
+      }),
+    );
   }
   const elements = values.filter(Array.isArray).flat();
   if (elements.length) {
@@ -44,17 +55,23 @@ function differences(expected, value, at, name) {
   const same = expected.types.includes(type) || (type === 'integer' && expected.types.includes('number'));
   if (!same) return [`${at} is ${type}, in the examples ${expected.types.join(' or ')}`];
   if (type === 'object' && expected.members && !expected.free) {
-    const missing = Object.entries(expected.members).filter(([member, { always }]) => always && !Object.hasOwn(value, member))
+    const missing = Object.entries(expected.members)
+      .filter(([member, { always }]) => always && !Object.hasOwn(value, member))
       .map(([member]) => `${at} has no "${member}", in the examples it always has`);
-    return [...missing, ...Object.entries(value).flatMap(([member, inner]) => {
-      const known = expected.members[member];
-      return known ? differences(known.shape, inner, `${at}.${member}`, member) : [`${at}.${member} is in none of the examples`];
-    })];
+    return [
+      ...missing,
+      ...Object.entries(value).flatMap(([member, inner]) => {
+        const known = expected.members[member];
+        return known ? differences(known.shape, inner, `${at}.${member}`, member) : [`${at}.${member} is in none of the examples`];
+      }),
+    ];
   }
   if (type === 'array' && expected.elements) {
     return value.flatMap((element, i) => {
       const known = expected.elements[kind(name, element)];
-      return known ? differences(known, element, `${at}[${i}]`, `${name}[]`) : [`${at}[${i}] is of the type "${element?.type}", of which there is no example`];
+      return known
+        ? differences(known, element, `${at}[${i}]`, `${name}[]`)
+        : [`${at}[${i}] is of the type "${element?.type}", of which there is no example`];
     });
   }
   return [];
@@ -65,7 +82,9 @@ const cache = new Map();
 /** The examples of a version: {name, kind, value}; their files are `<kind>.<what>.json`. */
 export function examples(version) {
   if (!existsSync(folder(version))) return [];
-  return readdirSync(folder(version)).filter((name) => name.endsWith('.json')).sort()
+  return readdirSync(folder(version))
+    .filter((name) => name.endsWith('.json'))
+    .sort()
     .map((name) => ({ name, kind: name.split('.')[0], value: JSON.parse(readFileSync(new URL(name, folder(version)), 'utf8')) }));
 }
 
@@ -75,7 +94,15 @@ export function unlikeExamples(version, kindOf, value) {
   if (!cache.has(key)) {
     const kinds = kindOf === 'completed' ? ['session', 'completed'] : [kindOf];
     const found = examples(version).filter((one) => kinds.includes(one.kind));
-    cache.set(key, found.length ? shape(found.map((one) => one.value), kindOf) : undefined);
+    cache.set(
+      key,
+      found.length
+        ? shape(
+            found.map((one) => one.value),
+            kindOf,
+          )
+        : undefined,
+    );
   }
   const expected = cache.get(key);
   return expected && differences(expected, value, '$', kindOf);

@@ -11,7 +11,13 @@ const compact = (object) => Object.fromEntries(Object.entries(object).filter(([,
 
 /** What an agent can do that the suites were written with. */
 export const AGENT = {
-  interventions: { supported: ['3ds', 'address_verification'], display_context: 'webview', redirect_context: 'in_app', max_redirects: 2, max_interaction_depth: 2 },
+  interventions: {
+    supported: ['3ds', 'address_verification'],
+    display_context: 'webview',
+    redirect_context: 'in_app',
+    max_redirects: 2,
+    max_interaction_depth: 2,
+  },
 };
 
 /** The sum that a list of totals gives for a kind; undefined where the kind is missing. */
@@ -21,7 +27,8 @@ export function amountOf(totals, kind) {
 }
 
 /** The option that costs least, the first of several. */
-export const cheapest = ({ options }) => options.reduce((best, option) => (best === undefined || option.amount < best.amount ? option : best), undefined);
+export const cheapest = ({ options }) =>
+  options.reduce((best, option) => (best === undefined || option.amount < best.amount ? option : best), undefined);
 
 function dialect(version) {
   const stripe = version === 'stripe';
@@ -68,23 +75,45 @@ function dialect(version) {
     richOrders: has('2026-04-17'),
     delivered: has('2026-04-17') ? 'completed' : 'fulfilled',
 
-    create: ({ items, buyer, address, contact, codes, capabilities = AGENT, currency = 'usd', more }) => compact({
-      [itemsMember]: items, buyer, ...where({ address, contact }), ...(handlers && { currency, capabilities }),
-      ...(codes && { discounts: { codes } }), ...more,
-    }),
-    update: ({ items, buyer, address, contact, option, codes, more }) => compact({
-      [itemsMember]: items, buyer, ...where({ address, contact }), ...chosen(option), ...(codes && { discounts: { codes } }), ...more,
-    }),
-    complete: ({ token, handler, buyer, billing, authentication, more }) => compact({
-      payment_data: token === undefined ? undefined : handlers
-        ? compact({ handler_id: handler, instrument: { type: 'card', credential: { type: 'spt', token } }, billing_address: billing })
-        : compact({ token, provider: 'stripe', billing_address: billing }),
-      buyer, authentication_result: authentication, ...more,
-    }),
+    create: ({ items, buyer, address, contact, codes, capabilities = AGENT, currency = 'usd', more }) =>
+      compact({
+        [itemsMember]: items,
+        buyer,
+        ...where({ address, contact }),
+        ...(handlers && { currency, capabilities }),
+        ...(codes && { discounts: { codes } }),
+        ...more,
+      }),
+    update: ({ items, buyer, address, contact, option, codes, more }) =>
+      compact({
+        [itemsMember]: items,
+        buyer,
+        ...where({ address, contact }),
+        ...chosen(option),
+        ...(codes && { discounts: { codes } }),
+        ...more,
+      }),
+    complete: ({ token, handler, buyer, billing, authentication, more }) =>
+      compact({
+        payment_data:
+          token === undefined
+            ? undefined
+            : handlers
+              ? compact({ handler_id: handler, instrument: { type: 'card', credential: { type: 'spt', token } }, billing_address: billing })
+              : compact({ token, provider: 'stripe', billing_address: billing }),
+        buyer,
+        authentication_result: authentication,
+        ...more,
+      }),
     /** A buyer who was authenticated by the bank, as the versions with 3DS print it. */
     authenticated: {
       outcome: 'authenticated',
-      outcome_details: { three_ds_cryptogram: 'AbCdEfGhIjKlMnOpQrStUvWxY0=', electronic_commerce_indicator: '05', transaction_id: 'c4e59ceb-a382-4d6a-bc87-385d591fa09d', version: '2.2.0' },
+      outcome_details: {
+        three_ds_cryptogram: 'AbCdEfGhIjKlMnOpQrStUvWxY0=',
+        electronic_commerce_indicator: '05',
+        transaction_id: 'c4e59ceb-a382-4d6a-bc87-385d591fa09d',
+        version: '2.2.0',
+      },
     },
     refusedByBank: { outcome: version === '2026-01-16' ? 'failed' : 'denied' },
 
@@ -98,25 +127,30 @@ function dialect(version) {
         product: line.item?.id,
         quantity: line.quantity ?? line.item?.quantity,
         unit: line.unit_amount ?? line.item?.unit_amount,
-        ...(handlers ? {
-          base: amountOf(line.totals, 'items_base_amount'),
-          discount: amountOf(line.totals, 'items_discount') ?? amountOf(line.totals, 'discount'),
-          subtotal: amountOf(line.totals, 'subtotal'),
-          tax: amountOf(line.totals, 'tax'),
-          total: amountOf(line.totals, 'total'),
-        } : { base: line.base_amount, discount: line.discount, subtotal: line.subtotal, tax: line.tax, total: line.total }),
+        ...(handlers
+          ? {
+              base: amountOf(line.totals, 'items_base_amount'),
+              discount: amountOf(line.totals, 'items_discount') ?? amountOf(line.totals, 'discount'),
+              subtotal: amountOf(line.totals, 'subtotal'),
+              tax: amountOf(line.totals, 'tax'),
+              total: amountOf(line.totals, 'total'),
+            }
+          : { base: line.base_amount, discount: line.discount, subtotal: line.subtotal, tax: line.tax, total: line.total }),
       })),
       totals: Object.fromEntries((session.totals ?? []).map(({ type }) => [type, amountOf(session.totals, type)])),
       options: (session.fulfillment_options ?? []).map((option) => ({
         id: option.id,
         type: option.type,
         title: option.title,
-        amount: optionTotals ? amountOf(option.totals, 'total') ?? amountOf(option.totals, 'fulfillment') : option.total,
+        amount: optionTotals ? (amountOf(option.totals, 'total') ?? amountOf(option.totals, 'fulfillment')) : option.total,
       })),
       selected: groups
-        ? (session.selected_fulfillment_options ?? []).map((one) => (handlers ? one : { type: one.type, ...one[one.type] }))
-          .map(({ type, option_id: id, item_ids: items }) => ({ type, id, items }))
-        : session.fulfillment_option_id === undefined ? [] : [{ id: session.fulfillment_option_id }],
+        ? (session.selected_fulfillment_options ?? [])
+            .map((one) => (handlers ? one : { type: one.type, ...one[one.type] }))
+            .map(({ type, option_id: id, item_ids: items }) => ({ type, id, items }))
+        : session.fulfillment_option_id === undefined
+          ? []
+          : [{ id: session.fulfillment_option_id }],
       address: groups ? session.fulfillment_details?.address : session.fulfillment_address,
       buyer: session.buyer,
       messages: session.messages ?? [],

@@ -28,28 +28,81 @@ const DEVIATIONS = {
   'it takes any API-Version, or none': ['version.missing', 'version.unsupported', 'version.list'],
   'it does not look at the media type, and does not send Request-Id back': ['http.media_type', 'http.request_id'],
   'it does not keep what it is told of buyer, address and contact': [
-    'buyer.echo', 'buyer.email', 'buyer.email_alone', 'update.null', 'complete.buyer', 'fulfillment.echo', 'fulfillment.contact', 'fulfillment.moved',
-    'state.not_ready_for_payment.update', 'state.ready_for_payment.update',
+    'buyer.echo',
+    'buyer.email',
+    'buyer.email_alone',
+    'update.null',
+    'complete.buyer',
+    'fulfillment.echo',
+    'fulfillment.contact',
+    'fulfillment.moved',
+    'state.not_ready_for_payment.update',
+    'state.ready_for_payment.update',
   ],
   'it does not change items in an update': ['update.items', 'update.quantity', 'items.unknown_later'],
-  'it takes any quantity, and prices with it': ['quantity.zero', 'quantity.negative', 'quantity.fraction', 'quantity.text', 'quantity.other', 'totals.whole', 'schema.official', 'schema.examples'],
+  'it takes any quantity, and prices with it': [
+    'quantity.zero',
+    'quantity.negative',
+    'quantity.fraction',
+    'quantity.text',
+    'quantity.other',
+    'totals.whole',
+    'schema.official',
+    'schema.examples',
+  ],
   'an item of null brings it down, a nested one is not known': ['items.malformed', 'items.nested'],
-  'it takes any currency, notes of any length and any capabilities': ['currency.required', 'currency.case', 'currency.other', 'notes.length', 'capabilities.required'],
-  'its message about stock is gone at the second look, names the first line always, and it sells what is sold out': ['stock.none', 'stock.param', 'stock.unpayable'],
+  'it takes any currency, notes of any length and any capabilities': [
+    'currency.required',
+    'currency.case',
+    'currency.other',
+    'notes.length',
+    'capabilities.required',
+  ],
+  'its message about stock is gone at the second look, names the first line always, and it sells what is sold out': [
+    'stock.none',
+    'stock.param',
+    'stock.unpayable',
+  ],
   'it completes whatever is asked: not ready, canceled, completed, with any token, data, handler, billing address or consent': [
-    'state.not_ready_for_payment.complete', 'state.completed.complete', 'state.canceled.complete', 'payment.missing', 'payment.token', 'payment.handler', 'payment.billing',
-    'payment.unknown_token', 'consents.malformed', 'idempotency.race_keys', 'idempotency.conflict_payment',
+    'state.not_ready_for_payment.complete',
+    'state.completed.complete',
+    'state.canceled.complete',
+    'payment.missing',
+    'payment.token',
+    'payment.handler',
+    'payment.billing',
+    'payment.unknown_token',
+    'consents.malformed',
+    'idempotency.race_keys',
+    'idempotency.conflict_payment',
   ],
   'it changes what is over': ['state.completed.update', 'state.canceled.update'],
   'it compares bodies as texts, and takes keys of any length': ['idempotency.order', 'idempotency.length'],
   'it always charges the same shipping, whether or not there is an address, and whatever is chosen': [
-    'fulfillment.none', 'fulfillment.choose', 'fulfillment.cheapest', 'fulfillment.unknown', 'fulfillment.item_ids', 'fulfillment.malformed', 'fulfillment.country',
+    'fulfillment.none',
+    'fulfillment.choose',
+    'fulfillment.cheapest',
+    'fulfillment.unknown',
+    'fulfillment.item_ids',
+    'fulfillment.malformed',
+    'fulfillment.country',
   ],
   'it has no order in a session that is read again, and always one piece in an order': ['complete.read_back', 'order.rich'],
   'it says little: no privacy policy, no reason why it is not ready, no kinds of total that are 0, no handlers': [
-    'create.links', 'state.says_why', 'totals.kinds', 'capabilities.handlers', 'capabilities.merchant',
+    'create.links',
+    'state.says_why',
+    'totals.kinds',
+    'capabilities.handlers',
+    'capabilities.merchant',
   ],
-  'it does not look at traces, attribution and discounts': ['intent.nested', 'intent.malformed', 'attribution.provider', 'attribution.metadata', 'attribution.pii', 'discounts.malformed'],
+  'it does not look at traces, attribution and discounts': [
+    'intent.nested',
+    'intent.malformed',
+    'attribution.provider',
+    'attribution.metadata',
+    'attribution.pii',
+    'discounts.malformed',
+  ],
 };
 
 /** Which requirement is there for each of its modes: it passes without the mode and fails with it. */
@@ -77,9 +130,18 @@ const NOTICED_BY = {
 
 describe('@acp-check/mock-merchant', () => {
   test('as it is, it fails what is listed and nothing else', async () => {
-    const listed = Object.values(DEVIATIONS).flat().filter((id) => id !== 'schema.official' || hasOfficial('2026-04-17'));
+    const listed = Object.values(DEVIATIONS)
+      .flat()
+      .filter((id) => id !== 'schema.official' || hasOfficial('2026-04-17'));
     const failed = failedIn(await outcome(await startMock()));
-    assert.deepEqual(ids(failed), listed.sort(), failed.filter(({ id }) => !listed.includes(id)).map(({ title, why }) => `${title}\n${why}`).join('\n'));
+    assert.deepEqual(
+      ids(failed),
+      listed.sort(),
+      failed
+        .filter(({ id }) => !listed.includes(id))
+        .map(({ title, why }) => `${title}\n${why}`)
+        .join('\n'),
+    );
   });
 
   test('each of its modes is in the list', () => {
@@ -93,7 +155,11 @@ describe('@acp-check/mock-merchant', () => {
       const right = await outcome(await startMock(), { only });
       assert.deepEqual(ids(failedIn(right).filter(({ id }) => noticed.includes(id))), [], 'without the mode they pass');
       const wrong = ids(failedIn(await outcome(await startMock({ broken: [mode] }), { only })));
-      assert.deepEqual(noticed.filter((id) => !wrong.includes(id)), [], 'with it they fail');
+      assert.deepEqual(
+        noticed.filter((id) => !wrong.includes(id)),
+        [],
+        'with it they fail',
+      );
     });
   }
 });
@@ -102,18 +168,33 @@ describe('the reference merchant', () => {
   for (const version of VERSIONS) {
     test(`meets every requirement of ${version}`, async (t) => {
       const results = await outcome(await startReference(), { versions: [version] });
-      assert.deepEqual(failedIn(results).map(({ title, why }) => `${title}\n${why}`), []);
+      assert.deepEqual(
+        failedIn(results).map(({ title, why }) => `${title}\n${why}`),
+        [],
+      );
       const skipped = results.filter((one) => one.skipped);
       for (const { title, skipped: why } of skipped) t.diagnostic(`skipped: ${title}: ${why}`);
-      assert.deepEqual(ids(skipped), hasOfficial(version) ? [] : ['schema.official'], 'nothing is left out but what this machine has no schema for');
+      assert.deepEqual(
+        ids(skipped),
+        hasOfficial(version) ? [] : ['schema.official'],
+        'nothing is left out but what this machine has no schema for',
+      );
     });
   }
 
   test('each requirement has a defect that it must notice', () => {
     const noticed = new Set(DEFECTS.flatMap(({ breaks }) => breaks));
     const known = requirements().map(({ id }) => id);
-    assert.deepEqual(known.filter((id) => !noticed.has(id)), [], 'these have none');
-    assert.deepEqual([...noticed].filter((id) => !known.includes(id)), [], 'there are no such requirements');
+    assert.deepEqual(
+      known.filter((id) => !noticed.has(id)),
+      [],
+      'these have none',
+    );
+    assert.deepEqual(
+      [...noticed].filter((id) => !known.includes(id)),
+      [],
+      'there are no such requirements',
+    );
   });
 
   const versionsOf = Object.fromEntries(requirements().map(({ id, versions }) => [id, versions]));
@@ -139,7 +220,12 @@ test('what a target cannot do is skipped with its reason, and never counts as pa
   const target = await startReference();
   try {
     const less = { ...target, tokens: ['success'], features: new Set(), coupons: {}, webhook: undefined };
-    for (const [id, reason] of [['payment.declined', /declined/], ['mcp.tools', /mcp/], ['discounts.applied', /coupon/], ['webhooks.created', /webhook/]]) {
+    for (const [id, reason] of [
+      ['payment.declined', /declined/],
+      ['mcp.tools', /mcp/],
+      ['discounts.applied', /coupon/],
+      ['webhooks.created', /webhook/],
+    ]) {
       const [{ ok, skipped }] = await runSuite(less, { only: [id], versions: ['2026-04-17'] });
       assert.equal(ok, false);
       assert.match(skipped, reason);

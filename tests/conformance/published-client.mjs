@@ -13,15 +13,25 @@ const PLENTY = 1_000_000;
 /** python: one with the packages of REQUIREMENTS. -> what published-client.py printed */
 export async function runPublishedClient(target, python) {
   const task = {
-    url: target.url, key: target.key, product: await target.product('shipped'), address: target.address,
+    url: target.url,
+    key: target.key,
+    product: await target.product('shipped'),
+    address: target.address,
     token: await target.token('success', { amount: PLENTY, currency: 'usd' }),
   };
   const child = spawn(python, [here('./published-client.py')], { stdio: ['pipe', 'pipe', 'pipe'] });
   let [out, err] = ['', ''];
-  child.stdout.on('data', (chunk) => { out += chunk; });
-  child.stderr.on('data', (chunk) => { err += chunk; });
+  child.stdout.on('data', (chunk) => {
+    out += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    err += chunk;
+  });
   child.stdin.end(JSON.stringify(task));
-  const code = await new Promise((resolve, reject) => { child.on('error', reject); child.on('close', resolve); });
+  const code = await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
   if (code !== 0) throw new Error(`the published client ended with ${code}:\n${err.split('\n').slice(-25).join('\n')}`);
   return JSON.parse(out);
 }

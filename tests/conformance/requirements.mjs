@@ -10,7 +10,9 @@ const register = new Map();
 let file = '';
 
 /** Names the file whose requirements follow. */
-export const inFile = (name) => { file = name; };
+export const inFile = (name) => {
+  file = name;
+};
 
 /** Why a check cannot be made at this server. It is printed, and never counts as passed. */
 export class Skip extends Error {}
@@ -48,9 +50,17 @@ export function table() {
     const at = versions.map((version) => VERSIONS.indexOf(version));
     const unbroken = at.every((position, i) => i === 0 || position === at[i - 1] + 1);
     if (versions.length === 1) return versions[0];
-    return unbroken && at.at(-1) === VERSIONS.length - 1 ? `${versions[0]} and later` : unbroken ? `${versions[0]} to ${versions.at(-1)}` : versions.join(', ');
+    return unbroken && at.at(-1) === VERSIONS.length - 1
+      ? `${versions[0]} and later`
+      : unbroken
+        ? `${versions[0]} to ${versions.at(-1)}`
+        : versions.join(', ');
   };
-  const rows = requirements().map(({ id, level, versions, section, says, file: at }) =>
-    `| \`${id}\` | ${level} | ${range(versions)} | ${says} | ${section} | [${at}](suites/${at}.mjs) |`);
-  return ['| requirement | level | versions | what | where it is said | test |', '| --- | --- | --- | --- | --- | --- |', ...rows].join('\n');
+  const rows = requirements().map(
+    ({ id, level, versions, section, says, file: at }) =>
+      `| \`${id}\` | ${level} | ${range(versions)} | ${says} | ${section} | [${at}](suites/${at}.mjs) |`,
+  );
+  return ['| requirement | level | versions | what | where it is said | test |', '| --- | --- | --- | --- | --- | --- |', ...rows].join(
+    '\n',
+  );
 }

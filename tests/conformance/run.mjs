@@ -25,9 +25,11 @@ await main(import.meta.url, async () => {
       else count[counts ? 'failed' : 'advice'] += 1;
       if (values.json) console.log(JSON.stringify({ ...about, ...result }));
       const mark = result.ok ? 'ok  ' : result.skipped ? 'skip' : counts ? 'FAIL' : 'note';
-      say(`${mark} [${about.level}] ${about.title}${result.ok ? '' : `\n       ${(result.skipped ?? result.why).replaceAll('\n', '\n       ')}`}`);
+      const more = result.ok ? '' : `\n       ${(result.skipped ?? result.why).replaceAll('\n', '\n       ')}`;
+      say(`${mark} [${about.level}] ${about.title}${more}`);
     }
-    say(`\n${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped${count.advice ? `; ${count.advice} beyond what the protocol demands were not met (--strict counts them)` : ''}`);
+    const beyond = count.advice ? `; ${count.advice} beyond what the protocol demands were not met (--strict counts them)` : '';
+    say(`\n${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped${beyond}`);
     if (count.failed > 0 || count.passed === 0) process.exitCode = 1;
   } finally {
     await target.close();

@@ -27,10 +27,23 @@ const own = (name) => read(new URL(`./schemas/${name}`, import.meta.url));
 
 /** What the official files say and cannot mean. Each entry: [versions, what is wrong, how it is put right]. */
 export const DEFECTS = [
-  [['2025-09-29'], 'Item.quantity has `exclusiveMinimum: true`, a boolean where 2020-12 wants a number',
-    ({ $defs }) => { delete $defs.Item.properties.quantity.exclusiveMinimum; }],
-  [['2025-09-29'], 'CheckoutSessionWithOrder is a closed object without `order` and an object with `order` at once: nothing can be both',
-    ({ $defs }) => { $defs.CheckoutSessionWithOrder.allOf[0] = { ...$defs.CheckoutSessionBase, properties: { ...$defs.CheckoutSessionBase.properties, order: {} } }; }],
+  [
+    ['2025-09-29'],
+    'Item.quantity has `exclusiveMinimum: true`, a boolean where 2020-12 wants a number',
+    ({ $defs }) => {
+      delete $defs.Item.properties.quantity.exclusiveMinimum;
+    },
+  ],
+  [
+    ['2025-09-29'],
+    'CheckoutSessionWithOrder is a closed object without `order` and an object with `order` at once: nothing can be both',
+    ({ $defs }) => {
+      $defs.CheckoutSessionWithOrder.allOf[0] = {
+        ...$defs.CheckoutSessionBase,
+        properties: { ...$defs.CheckoutSessionBase.properties, order: {} },
+      };
+    },
+  ],
 ];
 
 function compiler(version, folder) {
@@ -68,10 +81,20 @@ const explain = ({ instancePath, message, params }) => {
 
 /** What a union says about the branches that were not meant is noise: the branch is told by `type`. */
 function plain(errors, value) {
-  const at = (path) => path.split('/').slice(1).reduce((node, name) => node?.[name.replaceAll('~1', '/').replaceAll('~0', '~')], value);
-  const wrongBranch = errors.filter(({ keyword, schemaPath, instancePath }) => keyword === 'const' && instancePath.endsWith('/type') && /oneOf/.test(schemaPath) && at(instancePath) !== undefined)
+  const at = (path) =>
+    path
+      .split('/')
+      .slice(1)
+      .reduce((node, name) => node?.[name.replaceAll('~1', '/').replaceAll('~0', '~')], value);
+  const wrongBranch = errors
+    .filter(
+      ({ keyword, schemaPath, instancePath }) =>
+        keyword === 'const' && instancePath.endsWith('/type') && /oneOf/.test(schemaPath) && at(instancePath) !== undefined,
+    )
     .map(({ schemaPath }) => schemaPath.replace(/\/properties\/type\/const$/, ''));
-  const kept = errors.filter(({ schemaPath, keyword }) => keyword !== 'oneOf' && !wrongBranch.some((branch) => schemaPath.startsWith(branch)));
+  const kept = errors.filter(
+    ({ schemaPath, keyword }) => keyword !== 'oneOf' && !wrongBranch.some((branch) => schemaPath.startsWith(branch)),
+  );
   return [...new Set((kept.length ? kept : errors).map(explain))].slice(0, 6);
 }
 
@@ -81,11 +104,16 @@ function check(ajv, reference, value) {
   return validate(value) ? [] : plain(validate.errors, value);
 }
 
-export const hasOfficial = (version) => version === 'stripe' || existsSync(join(CONTRACTS, version, 'json-schema', 'schema.agentic_checkout.json'));
+export const hasOfficial = (version) =>
+  version === 'stripe' || existsSync(join(CONTRACTS, version, 'json-schema', 'schema.agentic_checkout.json'));
 
 /** Where the schema of a version comes from, or why there is none. */
-export const sourceOf = (version) => (version === 'stripe' ? 'our own schema, after Stripe\'s page'
-  : hasOfficial(version) ? 'the official JSON Schema' : `no official JSON Schema on this machine (looked in ${CONTRACTS})`);
+export const sourceOf = (version) =>
+  version === 'stripe'
+    ? "our own schema, after Stripe's page"
+    : hasOfficial(version)
+      ? 'the official JSON Schema'
+      : `no official JSON Schema on this machine (looked in ${CONTRACTS})`;
 
 /**
  * Errors of a value under the schema of its kind: session, completed, error, cart, discovery, order, event.
@@ -98,9 +126,18 @@ export function violations(version, kind, value) {
     const order = version === VERSIONS.at(-1) && hasOfficial(version) ? violations(version, 'order', value?.data) : [];
     return [...wrong, ...order];
   }
-  if (version === 'stripe') return check(once('own stripe', () => ownCompiler('stripe')), `stripe#/$defs/${kind}`, value);
+  if (version === 'stripe')
+    return check(
+      once('own stripe', () => ownCompiler('stripe')),
+      `stripe#/$defs/${kind}`,
+      value,
+    );
   if (!hasOfficial(version)) return undefined;
-  return check(once(version, () => compiler(version, join(CONTRACTS, version, 'json-schema'))), DEFINITIONS[kind], value);
+  return check(
+    once(version, () => compiler(version, join(CONTRACTS, version, 'json-schema'))),
+    DEFINITIONS[kind],
+    value,
+  );
 }
 
 /** Versions whose official files are here. */

@@ -1,4 +1,5 @@
-// Runs the requirements against a target, in this process. Who wants results calls `runSuite`; who wants one test for each calls `openSuite`.
+// Runs the requirements against a target, in this process. Who wants results calls `runSuite`; who wants one test for each
+// calls `openSuite`.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { Client, shown } from './client.mjs';
@@ -13,7 +14,7 @@ const BUYER = { first_name: 'Ada', last_name: 'Byron', email: 'ada.byron@example
 class Context {
   constructor({ target, version, watch }) {
     Object.assign(this, { target, version, dialect: DIALECTS[version], watch });
-    this.api = new Client({ url: target.url, key: target.key, dialect: this.dialect, watch: (answer) => watch(answer, this) });
+    this.api = new Client({ url: target.url, key: target.key, dialect: this.dialect, send: target.send, watch: (answer) => watch(answer, this) });
     this.buyer = target.buyer ?? BUYER;
     this.address = target.address;
     this.currency = target.currency ?? 'usd';
@@ -50,7 +51,11 @@ class Context {
   /** The body of a create: one piece that is shipped, a buyer and an address, unless told otherwise (null: without). */
   async createBody({ items, buyer = this.buyer, address = this.address, ...more } = {}) {
     return this.dialect.create({
-      items: items ?? [{ id: await this.product('shipped'), quantity: 1 }], buyer: buyer ?? undefined, address: address ?? undefined, currency: this.currency, ...more,
+      items: items ?? [{ id: await this.product('shipped'), quantity: 1 }],
+      buyer: buyer ?? undefined,
+      address: address ?? undefined,
+      currency: this.currency,
+      ...more,
     });
   }
 
@@ -63,14 +68,21 @@ class Context {
   async ready(more) {
     const session = await this.open(more);
     const ready = session.status === 'ready_for_payment' ? session : await this.choose(session);
-    assert.equal(ready.status, 'ready_for_payment', `a session with items, buyer, address and option is to be paid for: ${shown(ready.answer)}`);
+    assert.equal(
+      ready.status,
+      'ready_for_payment',
+      `a session with items, buyer, address and option is to be paid for: ${shown(ready.answer)}`,
+    );
     return ready;
   }
 
   /** Chooses an option, the cheapest unless told otherwise. */
   async choose(session, option = cheapest(session)) {
     assert.ok(option, `there is no option to choose: ${shown(session.answer)}`);
-    const answer = await this.api.update(session.id, this.dialect.update({ option: { ...option, items: session.lines.map(({ id }) => id) } }));
+    const answer = await this.api.update(
+      session.id,
+      this.dialect.update({ option: { ...option, items: session.lines.map(({ id }) => id) } }),
+    );
     return this.view(answer);
   }
 
@@ -88,7 +100,12 @@ class Context {
   }
 
   async paymentBody(session, { token, kind = 'success', ...more } = {}) {
-    return this.dialect.complete({ token: token === undefined ? await this.token(kind, session.totals.total) : token, handler: this.offered, buyer: this.buyer, ...more });
+    return this.dialect.complete({
+      token: token === undefined ? await this.token(kind, session.totals.total) : token,
+      handler: this.offered,
+      buyer: this.buyer,
+      ...more,
+    });
   }
 
   async complete(session, more, options) {
@@ -104,8 +121,10 @@ class Context {
   /** An answer that refuses, in the protocol's own form. code: one, several, or a pattern. -> the error */
   refused(answer, { status, code, param, type } = {}) {
     const wanted = status === undefined ? undefined : [status].flat();
-    assert.ok(wanted ? wanted.includes(answer.status) : answer.status >= 400 && answer.status < 500,
-      `${wanted ? wanted.join(' or ') : 'a 4xx'} was due: ${shown(answer)}`);
+    assert.ok(
+      wanted ? wanted.includes(answer.status) : answer.status >= 400 && answer.status < 500,
+      `${wanted ? wanted.join(' or ') : 'a 4xx'} was due: ${shown(answer)}`,
+    );
     const error = answer.body;
     for (const member of ['type', 'code', 'message']) {
       assert.equal(typeof error?.[member], 'string', `an error has a "${member}": ${shown(answer)}`);
@@ -142,30 +161,42 @@ class Context {
 function lack(target, needs) {
   for (const need of needs) {
     const [kind, name] = need.split(':');
-    const there = {
-      product: () => target.products?.includes(name), token: () => target.tokens?.includes(name), coupon: () => target.coupons?.[name] !== undefined,
-    }[kind]?.() ?? (target.features?.has(need) || target[need] !== undefined);
+    const there =
+      {
+        product: () => target.products?.includes(name),
+        token: () => target.tokens?.includes(name),
+        coupon: () => target.coupons?.[name] !== undefined,
+      }[kind]?.() ??
+      (target.features?.has(need) || target[need] !== undefined);
     if (!there) return `the target has no ${name === undefined ? need : `${kind} "${name}"`}`;
   }
   return undefined;
 }
 
-const reason = (error) => (error instanceof assert.AssertionError || error.code === 'ERR_ASSERTION' ? error.message : `${error.stack ?? error}`);
+const reason = (error) =>
+  error instanceof assert.AssertionError || error.code === 'ERR_ASSERTION' ? error.message : `${error.stack ?? error}`;
 
 function within(promise, ms) {
   let timer;
-  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`not done within ${ms / 1000} s`)), ms); });
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done within ${ms / 1000} s`)), ms);
+  });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 /**
- * What is to be checked at a target: tests with `run()`, to be run in this order (what must hold in every answer comes last in its version).
+ * What is to be checked at a target: tests with `run()`, to be run in this order. What must hold in every answer comes last in its
+ * version.
  * only: ids of requirements; versions: those of the target unless given.
  * -> {tests: [{id, version, level, title, file, run() -> {ok, why, skipped}}], answers: (version) -> number}
  */
 export function openSuite(target, { only, versions = target.versions } = {}) {
   const chosen = requirements().filter(({ id }) => !only || only.includes(id));
-  for (const id of only ?? []) assert.ok(chosen.some((one) => one.id === id), `there is no requirement ${id}`);
+  for (const id of only ?? [])
+    assert.ok(
+      chosen.some((one) => one.id === id),
+      `there is no requirement ${id}`,
+    );
   const tests = [];
   const counts = new Map();
   for (const version of VERSIONS.filter((one) => versions.includes(one))) {
@@ -223,7 +254,7 @@ export async function runSuite(target, options = {}) {
   const results = [];
   for (const test of openSuite(target, options).tests) {
     const { run, ...about } = test;
-    const result = { ...about, ...await run() };
+    const result = { ...about, ...(await run()) };
     results.push(result);
     options.onResult?.(result);
   }

@@ -10,22 +10,40 @@ import { CONTRACTS, DEFECTS, hasOfficial, officialVersions, violations } from '.
 import './suites/index.mjs';
 
 const readme = readFileSync(new URL('./README.md', import.meta.url), 'utf8');
-const rows = readme.slice(readme.indexOf('## The requirements')).split('\n').filter((line) => line.startsWith('| `'));
+const rows = readme
+  .slice(readme.indexOf('## The requirements'))
+  .split('\n')
+  .filter((line) => line.startsWith('| `'));
 
 describe('the table in README.md', () => {
   const listed = rows.map((row) => row.split('|')[1].trim().replaceAll('`', ''));
 
   test('has every requirement that has a test, and no other', () => {
     const registered = requirements().map(({ id }) => id);
-    assert.deepEqual(registered.filter((id) => !listed.includes(id)), [], 'these have a test and are not in the table');
-    assert.deepEqual(listed.filter((id) => !registered.includes(id)), [], 'these are in the table and have no test');
+    assert.deepEqual(
+      registered.filter((id) => !listed.includes(id)),
+      [],
+      'these have a test and are not in the table',
+    );
+    assert.deepEqual(
+      listed.filter((id) => !registered.includes(id)),
+      [],
+      'these are in the table and have no test',
+    );
     assert.equal(new Set(listed).size, listed.length);
   });
 
   test('says of each what the register says (npm run conformance -- --table prints it)', () => {
     const due = table().split('\n').slice(2);
-    assert.deepEqual(rows.filter((row) => !due.includes(row)), []);
-    assert.deepEqual(rows.map((row) => due.indexOf(row)), due.map((_row, i) => i), 'in the same order');
+    assert.deepEqual(
+      rows.filter((row) => !due.includes(row)),
+      [],
+    );
+    assert.deepEqual(
+      rows.map((row) => due.indexOf(row)),
+      due.map((_row, i) => i),
+      'in the same order',
+    );
   });
 
   test('names files that there are', () => {
@@ -37,7 +55,8 @@ describe('our own examples', () => {
   test('each version has some of each kind', () => {
     for (const version of VERSIONS) {
       const kinds = new Set(examples(version).map(({ kind }) => kind));
-      for (const kind of ['session', 'error', 'event', ...(version === '2026-04-17' ? ['cart', 'discovery'] : [])]) assert.ok(kinds.has(kind), `${version}: ${kind}`);
+      for (const kind of ['session', 'error', 'event', ...(version === '2026-04-17' ? ['cart', 'discovery'] : [])])
+        assert.ok(kinds.has(kind), `${version}: ${kind}`);
     }
   });
 
@@ -76,6 +95,7 @@ describe('what is put right in the official schemas', () => {
   }
 
   test('every dated version has its official schema here, or each that lacks it is named', (t) => {
-    for (const version of since('2025-09-29')) if (!officialVersions().includes(version)) t.diagnostic(`no official schema: ${version} (looked in ${CONTRACTS})`);
+    for (const version of since('2025-09-29'))
+      if (!officialVersions().includes(version)) t.diagnostic(`no official schema: ${version} (looked in ${CONTRACTS})`);
   });
 });

@@ -8,7 +8,13 @@ import * as words from './words.mjs';
 export const VERSIONS = ['2025-09-29', '2025-12-12', '2026-01-16', '2026-01-30', '2026-04-17'];
 const ALIASES = { '2025-09-12': '2025-09-29' };
 const NEWEST = VERSIONS.at(-1);
-const TOOLS = { create_checkout_session: 'create', get_checkout_session: 'get', update_checkout_session: 'update', complete_checkout_session: 'complete', cancel_checkout_session: 'cancel' };
+const TOOLS = {
+  create_checkout_session: 'create',
+  get_checkout_session: 'get',
+  update_checkout_session: 'update',
+  complete_checkout_session: 'complete',
+  cancel_checkout_session: 'cancel',
+};
 const DAY = 86_400_000;
 const TAX_BPS = 875;
 const COUPONS = {
@@ -27,22 +33,48 @@ export class Refusal extends Error {
 
 const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
 const invalid = (param, message = `${param} is not valid`) => new Refusal(400, 'invalid', message, { param });
-const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+const pause = (ms) =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
 
 /** One text for all ways to write the same JSON. */
 function canonical(value) {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (isObject(value)) return `{${Object.keys(value).sort().map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`).join(',')}}`;
+  if (isObject(value))
+    return `{${Object.keys(value)
+      .sort()
+      .map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`)
+      .join(',')}}`;
   return JSON.stringify(value);
 }
 
-const product = (id, title, price, more) => ({ id, title, description: `${title}, plain and good`, image: `https://shop.example/${id}.png`, price, shipped: true, stock: 1000, ...more });
+const product = (id, title, price, more) => ({
+  id,
+  title,
+  description: `${title}, plain and good`,
+  image: `https://shop.example/${id}.png`,
+  price,
+  shipped: true,
+  stock: 1000,
+  ...more,
+});
 
 export class Merchant {
   account = 'acct_reference';
   secret = 'whsec_cmVmZXJlbmNlLXNlY3JldC1vZi1hbi1hZ2VudA==';
-  agents = new Map([['cca_reference_one', { id: 'one' }], ['cca_reference_two', { id: 'two' }]]);
-  catalogue = new Map([product('shirt', 'Shirt', 2000), product('mug', 'Mug', 1250), product('book', 'Book to download', 900, { shipped: false }), product('gone', 'Sold out', 700, { stock: 0 })].map((one) => [one.id, one]));
+  agents = new Map([
+    ['cca_reference_one', { id: 'one' }],
+    ['cca_reference_two', { id: 'two' }],
+  ]);
+  catalogue = new Map(
+    [
+      product('shirt', 'Shirt', 2000),
+      product('mug', 'Mug', 1250),
+      product('book', 'Book to download', 900, { shipped: false }),
+      product('gone', 'Sold out', 700, { stock: 0 }),
+    ].map((one) => [one.id, one]),
+  );
   sessions = new Map();
   carts = new Map();
   tokens = new Map();
@@ -65,7 +97,9 @@ export class Merchant {
     return id;
   }
 
-  expire(id) { this.sessions.get(id).state = 'expired'; }
+  expire(id) {
+    this.sessions.get(id).state = 'expired';
+  }
 
   async ship(id) {
     const session = this.sessions.get(id);
@@ -99,7 +133,8 @@ export class Merchant {
 
   parse({ raw, headers }) {
     if (raw === '') return undefined;
-    if (!/^application\/json(;|$)/.test(headers['content-type'] ?? '')) throw new Refusal(415, 'unsupported_media_type', 'The body has to be JSON.');
+    if (!/^application\/json(;|$)/.test(headers['content-type'] ?? ''))
+      throw new Refusal(415, 'unsupported_media_type', 'The body has to be JSON.');
     let body;
     try {
       body = JSON.parse(raw);
@@ -110,16 +145,30 @@ export class Merchant {
     return body;
   }
 
-  fingerprint(body) { return canonical(body ?? {}); }
-  scope(agent, method, path, key) { return `${agent.id} ${method} ${path} ${key}`; }
-  keyRequired(version) { return version === NEWEST; }
-  keyTooLong(key) { return key.length > 255; }
-  keptAnswer({ status, body }) { return status < 300 || body.code === 'payment_declined'; }
+  fingerprint(body) {
+    return canonical(body ?? {});
+  }
+  scope(agent, method, path, key) {
+    return `${agent.id} ${method} ${path} ${key}`;
+  }
+  keyRequired(version) {
+    return version === NEWEST;
+  }
+  keyTooLong(key) {
+    return key.length > 255;
+  }
+  keptAnswer({ status, body }) {
+    return status < 300 || body.code === 'payment_declined';
+  }
   conflict(version) {
     const old = version !== NEWEST;
-    return new Refusal(old ? 409 : 422, 'idempotency_conflict', 'This key was used with another body.', { type: old ? 'request_not_idempotent' : 'invalid_request' });
+    return new Refusal(old ? 409 : 422, 'idempotency_conflict', 'This key was used with another body.', {
+      type: old ? 'request_not_idempotent' : 'invalid_request',
+    });
   }
-  replay(answer) { return { ...answer, headers: { ...answer.headers, 'idempotent-replayed': 'true' } }; }
+  replay(answer) {
+    return { ...answer, headers: { ...answer.headers, 'idempotent-replayed': 'true' } };
+  }
 
   /** Does `work` once for a key. */
   async idempotently({ agent, method, path, key, version, body }, work) {
@@ -132,7 +181,8 @@ export class Merchant {
     const before = this.stored.get(scope);
     if (before && before.fingerprint !== this.fingerprint(body)) throw this.conflict(version);
     if (before?.answer) return this.replay(before.answer);
-    if (this.running.has(scope)) throw new Refusal(409, 'idempotency_in_flight', 'The first call is still running.', { headers: { 'retry-after': '1' } });
+    if (this.running.has(scope))
+      throw new Refusal(409, 'idempotency_in_flight', 'The first call is still running.', { headers: { 'retry-after': '1' } });
     this.running.add(scope);
     try {
       const answer = await work().catch((error) => this.refusal(error));
@@ -168,14 +218,16 @@ export class Merchant {
     return list.map((one, i) => {
       const param = `$.${member}[${i}]`;
       if (!isObject(one)) throw invalid(param);
-      const id = words.age(version) >= 4 ? one.id ?? one.item?.id : one.id;
+      const id = words.age(version) >= 4 ? (one.id ?? one.item?.id) : one.id;
       if (typeof id !== 'string' || id === '') throw invalid(`${param}.id`);
       const quantity = this.quantity(one.quantity, version, `${param}.quantity`);
       return { line: `li_${i + 1}_${id}`, product: this.find(id, `${param}.id`).id, quantity, price: this.price(one, id) };
     });
   }
 
-  price(_asked, id) { return this.catalogue.get(id).price; }
+  price(_asked, id) {
+    return this.catalogue.get(id).price;
+  }
 
   text(value, param, { max = 5000 } = {}) {
     if (typeof value !== 'string' || value === '' || value.length > max) throw invalid(param);
@@ -189,7 +241,9 @@ export class Merchant {
     return buyer;
   }
 
-  email(value) { if (typeof value !== 'string' || !/^[^@\s]+@[^@\s]+$/.test(value)) throw invalid('$.buyer.email'); }
+  email(value) {
+    if (typeof value !== 'string' || !/^[^@\s]+@[^@\s]+$/.test(value)) throw invalid('$.buyer.email');
+  }
 
   readAddress(address, param) {
     if (!isObject(address)) throw invalid(param);
@@ -198,7 +252,9 @@ export class Merchant {
     return address;
   }
 
-  country(value, param) { if (!/^[A-Z]{2}$/.test(value)) throw invalid(param); }
+  country(value, param) {
+    if (!/^[A-Z]{2}$/.test(value)) throw invalid(param);
+  }
 
   readCapabilities(capabilities) {
     if (!isObject(capabilities)) throw invalid('$.capabilities');
@@ -213,7 +269,14 @@ export class Merchant {
 
   readCodes(body) {
     const given = body.discounts;
-    if (given !== undefined && !(isObject(given) && (given.codes === undefined || (Array.isArray(given.codes) && given.codes.every((one) => typeof one === 'string'))))) throw invalid('$.discounts.codes');
+    if (
+      given !== undefined &&
+      !(
+        isObject(given) &&
+        (given.codes === undefined || (Array.isArray(given.codes) && given.codes.every((one) => typeof one === 'string')))
+      )
+    )
+      throw invalid('$.discounts.codes');
     return given?.codes ?? body.coupons;
   }
 
@@ -223,7 +286,8 @@ export class Merchant {
     if (claim.token === undefined && claim.publisher_id === undefined) throw invalid(member, 'A token or a publisher_id is needed.');
     if (claim.metadata !== undefined) this.flat(claim.metadata, `${member}.metadata`);
     for (const [name, value] of [...Object.entries(claim), ...Object.entries(claim.metadata ?? {})]) {
-      if (this.personal(name, value)) throw new Refusal(400, 'pii_not_allowed', 'Attribution must not name a person.', { param: `${member}.${name}` });
+      if (this.personal(name, value))
+        throw new Refusal(400, 'pii_not_allowed', 'Attribution must not name a person.', { param: `${member}.${name}` });
     }
   }
 
@@ -234,7 +298,8 @@ export class Merchant {
 
   flat(metadata, param) {
     if (!isObject(metadata)) throw invalid(param);
-    for (const [name, value] of Object.entries(metadata)) if (!['string', 'number', 'boolean'].includes(typeof value)) throw invalid(`${param}.${name}`, 'Metadata is flat.');
+    for (const [name, value] of Object.entries(metadata))
+      if (!['string', 'number', 'boolean'].includes(typeof value)) throw invalid(`${param}.${name}`, 'Metadata is flat.');
   }
 
   readTrace(trace) {
@@ -251,7 +316,9 @@ export class Merchant {
     });
   }
 
-  notes(value) { if (value !== undefined && (typeof value !== 'string' || value.length > 5000)) throw invalid('$.order_notes'); }
+  notes(value) {
+    if (value !== undefined && (typeof value !== 'string' || value.length > 5000)) throw invalid('$.order_notes');
+  }
 
   /** Takes from a body what it says; what it does not name stays. */
   take(session, body, version) {
@@ -277,7 +344,9 @@ export class Merchant {
     return next;
   }
 
-  nextCodes(before, given) { return given ?? before; }
+  nextCodes(before, given) {
+    return given ?? before;
+  }
 
   chosenOption(body, version, { items }) {
     const age = words.age(version);
@@ -291,7 +360,8 @@ export class Merchant {
   }
 
   offered(session, id) {
-    if (!this.options(session).some((one) => one.id === id)) throw invalid('$.selected_fulfillment_options[0].option_id', 'This option was not offered.');
+    if (!this.options(session).some((one) => one.id === id))
+      throw invalid('$.selected_fulfillment_options[0].option_id', 'This option was not offered.');
     return id;
   }
 
@@ -301,24 +371,50 @@ export class Merchant {
     if (!options.some(({ id }) => id === session.option)) session.option = this.preselect(options)?.id;
   }
 
-  preselect(options) { return options.toSorted((a, b) => a.amount - b.amount)[0]; }
+  preselect(options) {
+    return options.toSorted((a, b) => a.amount - b.amount)[0];
+  }
 
   // ---- what the shop says ----
 
-  shipped({ items }) { return items.some(({ product: id }) => this.catalogue.get(id).shipped); }
-  ships({ country }) { return ['US', 'CA'].includes(country); }
+  shipped({ items }) {
+    return items.some(({ product: id }) => this.catalogue.get(id).shipped);
+  }
+  ships({ country }) {
+    return ['US', 'CA'].includes(country);
+  }
 
   options(session) {
     if (!this.shipped(session)) return [{ id: 'download', type: 'digital', title: 'Download', about: 'At once', amount: 0 }];
     if (!session.address || !this.ships(session.address)) return [];
     const at = (days) => new Date(session.created + days * DAY).toISOString();
     return [
-      { id: 'standard', type: 'shipping', title: 'Standard', about: '4 to 5 days', carrier: 'Post', amount: 500, earliest: at(4), latest: at(5) },
-      { id: 'express', type: 'shipping', title: 'Express', about: '1 to 2 days', carrier: 'Post', amount: 1500, earliest: at(1), latest: at(2) },
+      {
+        id: 'standard',
+        type: 'shipping',
+        title: 'Standard',
+        about: '4 to 5 days',
+        carrier: 'Post',
+        amount: 500,
+        earliest: at(4),
+        latest: at(5),
+      },
+      {
+        id: 'express',
+        type: 'shipping',
+        title: 'Express',
+        about: '1 to 2 days',
+        carrier: 'Post',
+        amount: 1500,
+        earliest: at(1),
+        latest: at(2),
+      },
     ];
   }
 
-  coupon(code) { return COUPONS[code.toUpperCase()]; }
+  coupon(code) {
+    return COUPONS[code.toUpperCase()];
+  }
 
   /** -> {applied, rejected} of the codes */
   redeem(session, base) {
@@ -339,7 +435,9 @@ export class Merchant {
     return applied.some((one) => one.coupon === coupon) ? 'discount_code_already_applied' : undefined;
   }
 
-  taxBps({ address }) { return address?.country === 'US' && address.state === 'CA' ? TAX_BPS : 0; }
+  taxBps({ address }) {
+    return address?.country === 'US' && address.state === 'CA' ? TAX_BPS : 0;
+  }
 
   reckon(session) {
     const base = session.items.reduce((sum, { price, quantity }) => sum + price * quantity, 0);
@@ -351,19 +449,46 @@ export class Merchant {
       const discount = Math.floor((whole * percent) / 100);
       const subtotal = whole - discount;
       const tax = Math.floor((subtotal * this.taxBps(session)) / 10_000);
-      return { id: line, product: { ...found, price }, quantity, base: whole, discount, subtotal, tax, total: subtotal + tax, stock: found.stock };
+      return {
+        id: line,
+        product: { ...found, price },
+        quantity,
+        base: whole,
+        discount,
+        subtotal,
+        tax,
+        total: subtotal + tax,
+        stock: found.stock,
+      };
     });
     const sum = (member) => lines.reduce((total, one) => total + one[member], 0);
     const subtotal = sum('subtotal');
-    const discount = Math.min(subtotal, applied.reduce((total, { coupon }) => total + (coupon.amount_off ?? 0), 0));
+    const discount = Math.min(
+      subtotal,
+      applied.reduce((total, { coupon }) => total + (coupon.amount_off ?? 0), 0),
+    );
     const option = this.options(session).find(({ id }) => id === session.option);
     const fulfillment = option?.amount ?? 0;
     const tax = sum('tax');
     const shownDiscounts = applied.map(({ code, coupon }) => this.appliedDiscount(code, coupon, lines, discount));
     return {
-      lines, option, rejected,
-      totals: { items_base_amount: sum('base'), items_discount: sum('discount'), subtotal, discount, fulfillment, tax, total: subtotal - discount + fulfillment + tax },
-      discounts: { codes: session.codes ?? [], applied: shownDiscounts, rejected: rejected.map(({ code, reason, message }) => ({ code, reason, message })) },
+      lines,
+      option,
+      rejected,
+      totals: {
+        items_base_amount: sum('base'),
+        items_discount: sum('discount'),
+        subtotal,
+        discount,
+        fulfillment,
+        tax,
+        total: subtotal - discount + fulfillment + tax,
+      },
+      discounts: {
+        codes: session.codes ?? [],
+        applied: shownDiscounts,
+        rejected: rejected.map(({ code, reason, message }) => ({ code, reason, message })),
+      },
     };
   }
 
@@ -375,7 +500,9 @@ export class Merchant {
   }
 
   short(session) {
-    return session.items.map(({ product: id, quantity }, i) => ({ i, stock: this.catalogue.get(id).stock, quantity })).filter(({ stock, quantity }) => stock < quantity);
+    return session.items
+      .map(({ product: id, quantity }, i) => ({ i, stock: this.catalogue.get(id).stock, quantity }))
+      .filter(({ stock, quantity }) => stock < quantity);
   }
 
   status(session) {
@@ -388,23 +515,49 @@ export class Merchant {
   messages(session, { rejected }) {
     if (session.state === 'canceled') return [{ type: 'info', content: 'The checkout was canceled.' }];
     if (session.state !== 'open') return [];
-    const list = this.short(session).map(({ i, stock }) => ({ type: 'error', code: stock === 0 ? 'out_of_stock' : 'quantity_exceeded', at: `$.line_items[${i}]`, content: `There are ${stock} of this.`, resolution: 'recoverable' }));
-    if (this.shipped(session) && !session.address) list.push({ type: 'error', code: 'missing', at: 'address', content: 'Where is it to be shipped to?', resolution: 'recoverable' });
-    if (session.address && this.options(session).length === 0) list.push({ type: 'error', code: 'region_restricted', at: 'address', content: 'Nothing is shipped there.', resolution: 'requires_buyer_input' });
-    list.push(...rejected.map(({ reason, message, i }) => ({ type: 'warning', code: reason, at: `$.discounts.codes[${i}]`, content: message })));
+    const list = this.short(session).map(({ i, stock }) => ({
+      type: 'error',
+      code: stock === 0 ? 'out_of_stock' : 'quantity_exceeded',
+      at: `$.line_items[${i}]`,
+      content: `There are ${stock} of this.`,
+      resolution: 'recoverable',
+    }));
+    if (this.shipped(session) && !session.address)
+      list.push({ type: 'error', code: 'missing', at: 'address', content: 'Where is it to be shipped to?', resolution: 'recoverable' });
+    if (session.address && this.options(session).length === 0)
+      list.push({
+        type: 'error',
+        code: 'region_restricted',
+        at: 'address',
+        content: 'Nothing is shipped there.',
+        resolution: 'requires_buyer_input',
+      });
+    list.push(
+      ...rejected.map(({ reason, message, i }) => ({ type: 'warning', code: reason, at: `$.discounts.codes[${i}]`, content: message })),
+    );
     return list;
   }
 
   facts(session) {
     const reckoned = this.reckon(session);
     return {
-      ...session, ...reckoned, url: this.url, account: this.account, status: this.status(session), options: this.options(session),
-      messages: this.messages(session, reckoned), closed: session.state !== 'open',
-      created: new Date(session.created).toISOString(), updated: new Date(session.updated).toISOString(), expires: new Date(session.created + DAY).toISOString(),
+      ...session,
+      ...reckoned,
+      url: this.url,
+      account: this.account,
+      status: this.status(session),
+      options: this.options(session),
+      messages: this.messages(session, reckoned),
+      closed: session.state !== 'open',
+      created: new Date(session.created).toISOString(),
+      updated: new Date(session.updated).toISOString(),
+      expires: new Date(session.created + DAY).toISOString(),
     };
   }
 
-  print(version, session, { order = words.showsOrder(version) } = {}) { return words.session(version, this.facts(session), { order }); }
+  print(version, session, { order = words.showsOrder(version) } = {}) {
+    return words.session(version, this.facts(session), { order });
+  }
 
   // ---- the five commands ----
 
@@ -414,7 +567,11 @@ export class Merchant {
     if (age >= 4) this.readCurrency(body.currency);
     const capable = age >= 4 ? this.readCapabilities(body.capabilities) : { supported: [], extensions: [] };
     if (body[age >= 4 ? 'line_items' : 'items'] === undefined) throw invalid(`$.${age >= 4 ? 'line_items' : 'items'}`);
-    const session = this.take({ id: `cs_${randomUUID()}`, agent: agent.id, version, state: 'open', ...capable, created: Date.now(), updated: Date.now() }, body, version);
+    const session = this.take(
+      { id: `cs_${randomUUID()}`, agent: agent.id, version, state: 'open', ...capable, created: Date.now(), updated: Date.now() },
+      body,
+      version,
+    );
     this.sessions.set(session.id, session);
     await pause(2);
     return { status: 201, body: this.print(version, session) };
@@ -426,7 +583,9 @@ export class Merchant {
     return session;
   }
 
-  async get({ agent, version, id }) { return { status: 200, body: this.print(version, this.own(agent, id)) }; }
+  async get({ agent, version, id }) {
+    return { status: 200, body: this.print(version, this.own(agent, id)) };
+  }
 
   changeable(session) {
     if (session.state !== 'open') throw new Refusal(409, 'conflict', `The session is ${session.state}.`);
@@ -440,7 +599,8 @@ export class Merchant {
   }
 
   cancelable(session) {
-    if (session.state !== 'open') throw new Refusal(405, 'not_cancelable', `The session is ${session.state}.`, { headers: { allow: 'GET' } });
+    if (session.state !== 'open')
+      throw new Refusal(405, 'not_cancelable', `The session is ${session.state}.`, { headers: { allow: 'GET' } });
   }
 
   async cancel({ agent, version, id, body }) {
@@ -466,7 +626,8 @@ export class Merchant {
   readAuthentication(result, version) {
     if (result === undefined) return undefined;
     if (!isObject(result) || typeof result.outcome !== 'string') throw invalid('$.authentication_result');
-    if (version !== '2026-01-16' && result.outcome === 'authenticated' && !isObject(result.outcome_details)) throw invalid('$.authentication_result.outcome_details');
+    if (version !== '2026-01-16' && result.outcome === 'authenticated' && !isObject(result.outcome_details))
+      throw invalid('$.authentication_result.outcome_details');
     return result.outcome;
   }
 
@@ -482,7 +643,10 @@ export class Merchant {
   async charge(session, token, amount, outcome) {
     const granted = this.tokens.get(token);
     await pause(5);
-    const declined = new Refusal(402, 'payment_declined', 'The payment was declined.', { type: 'processing_error', param: '$.payment_data' });
+    const declined = new Refusal(402, 'payment_declined', 'The payment was declined.', {
+      type: 'processing_error',
+      param: '$.payment_data',
+    });
     if (!granted || granted.used || granted.max < amount || !['success', 'requires_3ds'].includes(granted.kind)) throw declined;
     if (granted.kind === 'requires_3ds') {
       if (outcome !== undefined && outcome !== 'authenticated') throw declined;
@@ -495,7 +659,9 @@ export class Merchant {
     this.charges.push({ session: session.id, amount });
   }
 
-  needs3ds() { return new Refusal(400, 'requires_3ds', 'The bank wants to see the buyer.', { param: '$.authentication_result' }); }
+  needs3ds() {
+    return new Refusal(400, 'requires_3ds', 'The bank wants to see the buyer.', { param: '$.authentication_result' });
+  }
 
   async complete({ agent, version, id, body }) {
     const session = this.own(agent, id);
@@ -521,8 +687,12 @@ export class Merchant {
     return { status: 200, body: this.print(version, session, { order: true }) };
   }
 
-  reserve(session) { for (const { product: one, quantity } of session.items) this.catalogue.get(one).stock -= quantity; }
-  newOrder() { return { id: `ord_${randomUUID()}`, status: 'created', refunds: [], at: new Date().toISOString() }; }
+  reserve(session) {
+    for (const { product: one, quantity } of session.items) this.catalogue.get(one).stock -= quantity;
+  }
+  newOrder() {
+    return { id: `ord_${randomUUID()}`, status: 'created', refunds: [], at: new Date().toISOString() };
+  }
 
   // ---- carts ----
 
@@ -545,8 +715,16 @@ export class Merchant {
   }
 
   printCart(cart) {
-    const { lines, totals: { fulfillment, tax, ...totals } } = this.reckon({ ...cart, codes: [] });
-    const messages = this.short(cart).map(({ i, stock }) => ({ type: 'error', code: 'out_of_stock', at: `$.line_items[${i}]`, content: `There are ${stock} of this.` }));
+    const {
+      lines,
+      totals: { fulfillment, tax, ...totals },
+    } = this.reckon({ ...cart, codes: [] });
+    const messages = this.short(cart).map(({ i, stock }) => ({
+      type: 'error',
+      code: 'out_of_stock',
+      at: `$.line_items[${i}]`,
+      content: `There are ${stock} of this.`,
+    }));
     return words.cart({ ...cart, lines, totals, messages, url: this.url, expires: new Date(cart.created + 7 * DAY).toISOString() });
   }
 
@@ -555,20 +733,36 @@ export class Merchant {
   discovery() {
     return {
       protocol: { name: 'acp', version: NEWEST, supported_versions: VERSIONS },
-      api_base_url: this.url, transports: ['rest', 'mcp'],
-      capabilities: { services: ['checkout', 'orders', 'carts'], extensions: [{ name: 'discount' }], intervention_types: ['3ds'], supported_currencies: ['usd'], supported_locales: ['en-US'] },
+      api_base_url: this.url,
+      transports: ['rest', 'mcp'],
+      capabilities: {
+        services: ['checkout', 'orders', 'carts'],
+        extensions: [{ name: 'discount' }],
+        intervention_types: ['3ds'],
+        supported_currencies: ['usd'],
+        supported_locales: ['en-US'],
+      },
     };
   }
 
   toolList() {
     const object = { type: 'object', additionalProperties: true };
-    const meta = { type: 'object', required: ['api_version'], properties: { api_version: { type: 'string' }, idempotency_key: { type: 'string' }, request_id: { type: 'string' } } };
+    const meta = {
+      type: 'object',
+      required: ['api_version'],
+      properties: { api_version: { type: 'string' }, idempotency_key: { type: 'string' }, request_id: { type: 'string' } },
+    };
     return Object.entries(TOOLS).map(([name, command]) => ({
-      name, description: `${command} a checkout session`,
+      name,
+      description: `${command} a checkout session`,
       inputSchema: {
         type: 'object',
         properties: { meta, ...(command !== 'create' && { id: { type: 'string' } }), ...(command !== 'get' && { payload: object }) },
-        required: ['meta', ...(command === 'create' ? [] : ['id']), ...(['create', 'update', 'complete'].includes(command) ? ['payload'] : [])],
+        required: [
+          'meta',
+          ...(command === 'create' ? [] : ['id']),
+          ...(['create', 'update', 'complete'].includes(command) ? ['payload'] : []),
+        ],
       },
     }));
   }
@@ -576,19 +770,34 @@ export class Merchant {
   async rpc({ agent, message }) {
     const { method, params, id } = message;
     const fail = (code, text, data) => ({ jsonrpc: '2.0', id, error: { code, message: text, ...(data && { data }) } });
-    if (method === 'initialize') return { jsonrpc: '2.0', id, result: { protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'reference', version: '1.0.0' } } };
+    if (method === 'initialize')
+      return {
+        jsonrpc: '2.0',
+        id,
+        result: {
+          protocolVersion: params.protocolVersion,
+          capabilities: { tools: {} },
+          serverInfo: { name: 'reference', version: '1.0.0' },
+        },
+      };
     if (method === 'tools/list') return { jsonrpc: '2.0', id, result: { tools: this.toolList() } };
     if (method !== 'tools/call') return fail(-32601, 'There is no such method.');
     const command = TOOLS[params.name];
     const { meta, id: session, payload } = params.arguments ?? {};
-    const missing = !command || !isObject(meta) || (command !== 'create' && typeof session !== 'string') || (['create', 'update', 'complete'].includes(command) && !isObject(payload));
+    const missing =
+      !command ||
+      !isObject(meta) ||
+      (command !== 'create' && typeof session !== 'string') ||
+      (['create', 'update', 'complete'].includes(command) && !isObject(payload));
     if (missing) return fail(-32602, 'meta, id and payload are needed as the tool says.');
     try {
       const version = this.version({ 'api-version': meta.api_version });
       const work = () => this[command]({ agent, version, id: session, body: payload });
       const key = meta.idempotency_key;
-      const answer = command === 'get' || key === undefined ? await work()
-        : await this.idempotently({ agent, method: 'MCP', path: `${command} ${session ?? ''}`, key, version, body: payload }, work);
+      const answer =
+        command === 'get' || key === undefined
+          ? await work()
+          : await this.idempotently({ agent, method: 'MCP', path: `${command} ${session ?? ''}`, key, version, body: payload }, work);
       if (answer.status >= 400) return fail(-32000, answer.body.message, answer.body);
       return { jsonrpc: '2.0', id, result: this.toolResult(answer.body) };
     } catch (error) {
@@ -597,19 +806,29 @@ export class Merchant {
     }
   }
 
-  toolResult(body) { return { ...body, content: [{ type: 'text', text: JSON.stringify(body) }], structuredContent: body }; }
+  toolResult(body) {
+    return { ...body, content: [{ type: 'text', text: JSON.stringify(body) }], structuredContent: body };
+  }
 
   sign(body) {
     const t = Math.floor(Date.now() / 1000);
-    return `t=${t},v1=${createHmac('sha256', Buffer.from(this.secret.slice(6), 'base64')).update(`${t}.${body}`).digest('hex')}`;
+    return `t=${t},v1=${createHmac('sha256', Buffer.from(this.secret.slice(6), 'base64'))
+      .update(`${t}.${body}`)
+      .digest('hex')}`;
   }
 
-  eventOf(session, created) { return words.event(session.version, this.facts(session), created); }
+  eventOf(session, created) {
+    return words.event(session.version, this.facts(session), created);
+  }
 
   async tell(session, created) {
     if (!this.webhook) return;
     const body = JSON.stringify(this.eventOf(session, created));
-    await fetch(this.webhook, { method: 'POST', headers: { 'content-type': 'application/json', 'merchant-signature': this.sign(body) }, body }).catch(() => {});
+    await fetch(this.webhook, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'merchant-signature': this.sign(body) },
+      body,
+    }).catch(() => {});
   }
 
   // ---- HTTP ----
@@ -620,7 +839,12 @@ export class Merchant {
     if (page && method === 'GET') return { status: 200, page: this.orderPage(page[1]) };
     if (path === '/mcp') {
       const agent = this.authorize(headers);
-      if (method !== 'POST') return { status: 405, headers: { allow: 'POST' }, body: { type: 'invalid_request', code: 'method_not_allowed', message: 'POST only.' } };
+      if (method !== 'POST')
+        return {
+          status: 405,
+          headers: { allow: 'POST' },
+          body: { type: 'invalid_request', code: 'method_not_allowed', message: 'POST only.' },
+        };
       const message = JSON.parse(raw);
       return message.id === undefined ? { status: 202 } : { status: 200, body: await this.rpc({ agent, message }) };
     }
@@ -629,8 +853,24 @@ export class Merchant {
     const agent = this.authorize(headers);
     const version = base === 'checkouts' ? 'stripe' : this.version(headers);
     const change = base === 'checkout_sessions' ? 'POST' : 'PUT';
-    const command = action && method === 'POST' ? action : id === undefined ? (method === 'POST' ? 'create' : undefined) : method === 'GET' ? 'get' : method === change && !action ? 'update' : undefined;
-    if (!command) return { status: 405, headers: { allow: 'GET, POST' }, body: { type: 'invalid_request', code: 'method_not_allowed', message: 'Not so.' } };
+    const command =
+      action && method === 'POST'
+        ? action
+        : id === undefined
+          ? method === 'POST'
+            ? 'create'
+            : undefined
+          : method === 'GET'
+            ? 'get'
+            : method === change && !action
+              ? 'update'
+              : undefined;
+    if (!command)
+      return {
+        status: 405,
+        headers: { allow: 'GET, POST' },
+        body: { type: 'invalid_request', code: 'method_not_allowed', message: 'Not so.' },
+      };
     const body = this.parse({ raw, headers });
     const call = { agent, version, command, id: id && decodeURIComponent(id), body };
     const work = () => (base === 'carts' ? this.cart(call) : this[command](call));
@@ -638,8 +878,12 @@ export class Merchant {
     return this.idempotently({ agent, method, path, key: headers['idempotency-key'], version, body }, work);
   }
 
-  discoveryAnswer() { return { status: 200, headers: { 'cache-control': 'public, max-age=3600' }, body: this.discovery() }; }
-  orderPage() { return '<!doctype html><title>Your order</title><form><input name="email"></form>'; }
+  discoveryAnswer() {
+    return { status: 200, headers: { 'cache-control': 'public, max-age=3600' }, body: this.discovery() };
+  }
+  orderPage() {
+    return '<!doctype html><title>Your order</title><form><input name="email"></form>';
+  }
 
   echo({ method, headers }) {
     return {
@@ -659,10 +903,18 @@ export class Merchant {
       let raw = '';
       for await (const chunk of incoming) raw += chunk;
       const { pathname } = new URL(incoming.url, 'http://reference.invalid');
-      const { status, headers, body, page } = await this.answer({ method: incoming.method, path: pathname, headers: incoming.headers, raw });
+      const { status, headers, body, page } = await this.answer({
+        method: incoming.method,
+        path: pathname,
+        headers: incoming.headers,
+        raw,
+      });
       if (page !== undefined) outgoing.writeHead(status, { 'content-type': 'text/html; charset=utf-8' }).end(page);
       else if (body === undefined) outgoing.writeHead(status, headers).end();
-      else outgoing.writeHead(status, { 'content-type': 'application/json', ...headers }).end(typeof body === 'string' ? body : JSON.stringify(body));
+      else
+        outgoing
+          .writeHead(status, { 'content-type': 'application/json', ...headers })
+          .end(typeof body === 'string' ? body : JSON.stringify(body));
     }).listen(0, '127.0.0.1');
     await once(this.server, 'listening');
     this.url = `http://127.0.0.1:${this.server.address().port}`;
@@ -670,6 +922,9 @@ export class Merchant {
   }
 
   close() {
-    return new Promise((resolve) => { this.server.close(resolve); this.server.closeAllConnections(); });
+    return new Promise((resolve) => {
+      this.server.close(resolve);
+      this.server.closeAllConnections();
+    });
   }
 }

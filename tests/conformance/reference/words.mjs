@@ -2,15 +2,32 @@
 // dialects.mjs: the two are to check each other.
 
 const HANDLER = (account) => ({
-  id: 'card', name: 'dev.acp.tokenized.card', version: '2026-01-22', spec: 'https://agenticcommerce.dev/handlers/tokenized.card',
-  requires_delegate_payment: true, requires_pci_compliance: false, psp: 'stripe',
+  id: 'card',
+  name: 'dev.acp.tokenized.card',
+  version: '2026-01-22',
+  spec: 'https://agenticcommerce.dev/handlers/tokenized.card',
+  requires_delegate_payment: true,
+  requires_pci_compliance: false,
+  psp: 'stripe',
   config_schema: 'https://agenticcommerce.dev/schemas/handlers/tokenized.card/config.json',
   instrument_schemas: ['https://agenticcommerce.dev/schemas/handlers/tokenized.card/instrument.json'],
-  config: { merchant_id: account, psp: 'stripe', accepted_brands: ['visa', 'mastercard', 'amex'], supports_3ds: true, environment: 'sandbox' },
+  config: {
+    merchant_id: account,
+    psp: 'stripe',
+    accepted_brands: ['visa', 'mastercard', 'amex'],
+    supports_3ds: true,
+    environment: 'sandbox',
+  },
 });
 const NETWORKS = ['visa', 'mastercard', 'amex', 'discover'];
 const TEXTS = {
-  items_base_amount: 'Items', items_discount: 'Discounts on items', subtotal: 'Subtotal', discount: 'Discount', fulfillment: 'Shipping', tax: 'Tax', total: 'Total',
+  items_base_amount: 'Items',
+  items_discount: 'Discounts on items',
+  subtotal: 'Subtotal',
+  discount: 'Discount',
+  fulfillment: 'Shipping',
+  tax: 'Tax',
+  total: 'Total',
   amount_refunded: 'Refunded',
 };
 const totals = (amounts) => Object.entries(amounts).map(([type, amount]) => ({ type, display_text: TEXTS[type], amount }));
@@ -31,7 +48,8 @@ const OLDER = { quantity_exceeded: 'out_of_stock', region_restricted: 'invalid' 
 
 function message(version, { type, code, at, content, resolution }) {
   const place = { address: age(version) < GROUPED ? '$.fulfillment_address' : '$.fulfillment_details.address' }[at] ?? at;
-  if (age(version) >= HANDLERS) return defined({ type, code, param: place, content_type: 'plain', content, resolution: age(version) >= RICH ? resolution : undefined });
+  if (age(version) >= HANDLERS)
+    return defined({ type, code, param: place, content_type: 'plain', content, resolution: age(version) >= RICH ? resolution : undefined });
   if (type === 'warning' || type === 'info') return defined({ type: 'info', param: place, content_type: 'plain', content });
   return defined({ type, code: CODES.includes(code) ? code : OLDER[code], param: place, content_type: 'plain', content });
 }
@@ -42,8 +60,12 @@ function line(version, { id, product, quantity, base, discount, subtotal, tax, t
   const shownAs = { name: product.title, description: product.description, images: [product.image], unit_amount: product.price };
   if (age(version) < HANDLERS) return { id, item: { id: product.id, quantity }, ...amounts, ...shownAs };
   return {
-    id, item: { id: product.id, name: product.title, unit_amount: product.price }, quantity, ...shownAs,
-    availability_status: stock >= quantity ? 'in_stock' : 'out_of_stock', available_quantity: stock,
+    id,
+    item: { id: product.id, name: product.title, unit_amount: product.price },
+    quantity,
+    ...shownAs,
+    availability_status: stock >= quantity ? 'in_stock' : 'out_of_stock',
+    available_quantity: stock,
     totals: totals({ items_base_amount: base, items_discount: discount, subtotal, tax, total }),
   };
 }
@@ -58,7 +80,8 @@ function selected(version, { option: chosen, lines }) {
   if (!chosen) return age(version) < GROUPED ? {} : { selected_fulfillment_options: [] };
   const items = lines.map(({ id }) => id);
   if (age(version) < GROUPED) return { fulfillment_option_id: chosen.id };
-  if (age(version) < HANDLERS) return { selected_fulfillment_options: [{ type: chosen.type, [chosen.type]: { option_id: chosen.id, item_ids: items } }] };
+  if (age(version) < HANDLERS)
+    return { selected_fulfillment_options: [{ type: chosen.type, [chosen.type]: { option_id: chosen.id, item_ids: items } }] };
   return { selected_fulfillment_options: [{ type: chosen.type, option_id: chosen.id, item_ids: items }] };
 }
 
@@ -80,22 +103,34 @@ function advert(version, { account, supported, extensions, closed }) {
   if (age(version) <= FIRST) return { payment_provider: { provider: 'stripe', supported_payment_methods: ['card'] } };
   return {
     payment_provider: defined({
-      provider: 'stripe', merchant_id: age(version) >= OPTION_TOTALS ? account : undefined,
+      provider: 'stripe',
+      merchant_id: age(version) >= OPTION_TOTALS ? account : undefined,
       supported_payment_methods: [{ type: 'card', supported_card_networks: NETWORKS }],
     }),
   };
 }
 
 const CHALLENGE = {
-  channel: { type: 'browser', browser: { accept_header: '*/*', ip_address: '192.0.2.1', javascript_enabled: false, language: 'en', user_agent: 'unknown' } },
-  acquirer_details: { acquirer_bin: '123456', acquirer_country: 'US', acquirer_merchant_id: 'acct_reference', merchant_name: 'Reference shop' },
-  directory_server: 'visa', flow_preference: { type: 'challenge', challenge: { type: 'mandated' } },
+  channel: {
+    type: 'browser',
+    browser: { accept_header: '*/*', ip_address: '192.0.2.1', javascript_enabled: false, language: 'en', user_agent: 'unknown' },
+  },
+  acquirer_details: {
+    acquirer_bin: '123456',
+    acquirer_country: 'US',
+    acquirer_merchant_id: 'acct_reference',
+    merchant_name: 'Reference shop',
+  },
+  directory_server: 'visa',
+  flow_preference: { type: 'challenge', challenge: { type: 'mandated' } },
 };
 
-const links = (version, url) => [
-  { type: 'terms_of_use', url: `${url}/terms` }, { type: 'privacy_policy', url: `${url}/privacy` },
-  { type: age(version) <= FIRST ? 'seller_shop_policies' : 'return_policy', url: `${url}/returns` },
-].map((one) => (age(version) >= HANDLERS ? { ...one, title: one.type.replaceAll('_', ' ') } : one));
+const links = (version, url) =>
+  [
+    { type: 'terms_of_use', url: `${url}/terms` },
+    { type: 'privacy_policy', url: `${url}/privacy` },
+    { type: age(version) <= FIRST ? 'seller_shop_policies' : 'return_policy', url: `${url}/returns` },
+  ].map((one) => (age(version) >= HANDLERS ? { ...one, title: one.type.replaceAll('_', ' ') } : one));
 
 /** facts: everything about a session, as the merchant has worked it out. order: whether the answer shows it. */
 export function session(version, facts, { order }) {
@@ -116,8 +151,15 @@ export function session(version, facts, { order }) {
     links: links(version, facts.url),
     ...(age(version) >= GROUPED && facts.status === 'authentication_required' && { authentication_metadata: CHALLENGE }),
     ...(age(version) >= HANDLERS && {
-      discounts: facts.discounts, created_at: facts.created, updated_at: facts.updated, expires_at: facts.expires,
-      ...(age(version) >= RICH && { marketing_consent_options: [{ channel: 'email', display_text: 'News and offers', privacy_policy_url: `${facts.url}/privacy`, is_subscribed: false }] }),
+      discounts: facts.discounts,
+      created_at: facts.created,
+      updated_at: facts.updated,
+      expires_at: facts.expires,
+      ...(age(version) >= RICH && {
+        marketing_consent_options: [
+          { channel: 'email', display_text: 'News and offers', privacy_policy_url: `${facts.url}/privacy`, is_subscribed: false },
+        ],
+      }),
     }),
     order: shownOrder,
   });
@@ -130,13 +172,27 @@ function orderOf(version, { id, order, lines, totals: amounts, url }) {
   const basic = { id: order.id, checkout_session_id: id, permalink_url: `${url}/orders/${order.id}` };
   if (age(version) < RICH) return basic;
   return {
-    type: 'order', ...basic, status: order.status,
+    type: 'order',
+    ...basic,
+    status: order.status,
     line_items: lines.map(({ id: lineId, product, quantity, subtotal }) => ({
-      id: lineId, title: product.title, product_id: product.id, quantity: { ordered: quantity, current: quantity, fulfilled: order.status === 'shipped' ? quantity : 0 },
-      unit_price: product.price, subtotal,
+      id: lineId,
+      title: product.title,
+      product_id: product.id,
+      quantity: { ordered: quantity, current: quantity, fulfilled: order.status === 'shipped' ? quantity : 0 },
+      unit_price: product.price,
+      subtotal,
     })),
-    fulfillments: order.status === 'shipped' ? [{ id: 'ful_1', type: 'shipping', status: 'shipped', carrier: 'Post', tracking_number: '1Z999' }] : [],
-    adjustments: order.refunds.map((amount, i) => ({ id: `adj_${i + 1}`, type: 'refund', occurred_at: order.at, status: 'completed', amount, currency: 'usd' })),
+    fulfillments:
+      order.status === 'shipped' ? [{ id: 'ful_1', type: 'shipping', status: 'shipped', carrier: 'Post', tracking_number: '1Z999' }] : [],
+    adjustments: order.refunds.map((amount, i) => ({
+      id: `adj_${i + 1}`,
+      type: 'refund',
+      occurred_at: order.at,
+      status: 'completed',
+      amount,
+      currency: 'usd',
+    })),
     totals: totals(order.refunds.length ? { ...amounts, amount_refunded: order.refunds.reduce((a, b) => a + b, 0) } : amounts),
   };
 }
@@ -147,13 +203,23 @@ export function event(version, facts, created) {
   return {
     type: version === 'stripe' ? `order_${word}d` : `order_${word}`,
     data: {
-      type: 'order', checkout_session_id: facts.id, permalink_url: `${facts.url}/orders/${facts.order.id}`, status: facts.order.status,
+      type: 'order',
+      checkout_session_id: facts.id,
+      permalink_url: `${facts.url}/orders/${facts.order.id}`,
+      status: facts.order.status,
       refunds: facts.order.refunds.map((amount) => ({ type: 'original_payment', amount })),
     },
   };
 }
 
-export const cart = (facts) => defined({
-  id: facts.id, line_items: facts.lines.map((one) => line('2026-04-17', one)), buyer: facts.buyer, currency: 'usd', totals: totals(facts.totals),
-  messages: facts.messages.map((one) => message('2026-04-17', one)), continue_url: `${facts.url}/cart/${facts.id}`, expires_at: facts.expires,
-});
+export const cart = (facts) =>
+  defined({
+    id: facts.id,
+    line_items: facts.lines.map((one) => line('2026-04-17', one)),
+    buyer: facts.buyer,
+    currency: 'usd',
+    totals: totals(facts.totals),
+    messages: facts.messages.map((one) => message('2026-04-17', one)),
+    continue_url: `${facts.url}/cart/${facts.id}`,
+    expires_at: facts.expires,
+  });

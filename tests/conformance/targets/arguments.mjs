@@ -8,12 +8,27 @@ const run = promisify(execFile);
 const ADDRESS = { name: 'Ada Byron', line_one: '1 Main Street', city: 'San Francisco', state: 'CA', country: 'US', postal_code: '94105' };
 
 export const OPTIONS = {
-  url: { type: 'string' }, key: { type: 'string' }, 'other-key': { type: 'string' }, versions: { type: 'string' },
-  product: { type: 'string', multiple: true, default: [] }, coupon: { type: 'string', multiple: true, default: [] },
-  token: { type: 'string', multiple: true, default: [] }, 'token-command': { type: 'string' }, feature: { type: 'string', multiple: true, default: [] },
-  address: { type: 'string' }, elsewhere: { type: 'string' }, currency: { type: 'string' }, account: { type: 'string' }, handler: { type: 'string' },
-  'webhook-port': { type: 'string' }, 'webhook-secret': { type: 'string' },
-  only: { type: 'string' }, strict: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, table: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+  url: { type: 'string' },
+  key: { type: 'string' },
+  'other-key': { type: 'string' },
+  versions: { type: 'string' },
+  product: { type: 'string', multiple: true, default: [] },
+  coupon: { type: 'string', multiple: true, default: [] },
+  token: { type: 'string', multiple: true, default: [] },
+  'token-command': { type: 'string' },
+  feature: { type: 'string', multiple: true, default: [] },
+  address: { type: 'string' },
+  elsewhere: { type: 'string' },
+  currency: { type: 'string' },
+  account: { type: 'string' },
+  handler: { type: 'string' },
+  'webhook-port': { type: 'string' },
+  'webhook-secret': { type: 'string' },
+  only: { type: 'string' },
+  strict: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  table: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
 };
 
 export const HELP = `npm run conformance -- --url https://shop.example/api --key KEY [options]
@@ -36,11 +51,14 @@ export const HELP = `npm run conformance -- --url https://shop.example/api --key
 
 export const read = (argv) => parseArgs({ args: argv, options: OPTIONS }).values;
 
-const pairs = (list, what) => Object.fromEntries(list.map((one) => {
-  const at = one.indexOf('=');
-  if (at < 1) throw new Error(`--${what} is KIND=VALUE, not "${one}"`);
-  return [one.slice(0, at), one.slice(at + 1)];
-}));
+const pairs = (list, what) =>
+  Object.fromEntries(
+    list.map((one) => {
+      const at = one.indexOf('=');
+      if (at < 1) throw new Error(`--${what} is KIND=VALUE, not "${one}"`);
+      return [one.slice(0, at), one.slice(at + 1)];
+    }),
+  );
 
 /** values: what `read` gave. */
 export async function startFromArguments(values) {
@@ -52,21 +70,34 @@ export async function startFromArguments(values) {
   const command = values['token-command'];
   const receiver = values['webhook-port'] ? await startReceiver({ port: Number(values['webhook-port']) }) : undefined;
   const versions = values.versions?.split(',') ?? VERSIONS.filter((version) => version !== 'stripe');
-  for (const version of versions) if (!VERSIONS.includes(version)) throw new Error(`there is no version "${version}"; there are ${VERSIONS.join(', ')}`);
+  for (const version of versions)
+    if (!VERSIONS.includes(version)) throw new Error(`there is no version "${version}"; there are ${VERSIONS.join(', ')}`);
   return {
-    name: url, url, key, otherKey: values['other-key'] ?? process.env.ACP_OTHER_KEY, versions,
-    products: Object.keys(products), product: (kind) => products[kind],
+    name: url,
+    url,
+    key,
+    otherKey: values['other-key'] ?? process.env.ACP_OTHER_KEY,
+    versions,
+    products: Object.keys(products),
+    product: (kind) => products[kind],
     address: values.address ? JSON.parse(values.address) : ADDRESS,
     ...(values.elsewhere && { elsewhere: JSON.parse(values.elsewhere) }),
-    currency: values.currency ?? 'usd', account: values.account, handler: values.handler,
+    currency: values.currency ?? 'usd',
+    account: values.account,
+    handler: values.handler,
     coupons: pairs(values.coupon, 'coupon'),
     tokens: command ? ['success', 'declined', 'requires_3ds', 'expired', 'over_limit'] : Object.keys(tokens),
     async token(kind, { amount, currency }) {
       if (!command) return tokens[kind];
-      return run(command, [kind, String(amount), currency]).then(({ stdout }) => stdout.trim() || undefined, () => undefined);
+      return run(command, [kind, String(amount), currency]).then(
+        ({ stdout }) => stdout.trim() || undefined,
+        () => undefined,
+      );
     },
     features: new Set(values.feature),
     ...(receiver && { webhook: { secret: values['webhook-secret'] ?? '', wait: receiver.wait } }),
-    close: async () => { await receiver?.close(); },
+    close: async () => {
+      await receiver?.close();
+    },
   };
 }

@@ -39,11 +39,24 @@ export async function startReceiver({ host = '127.0.0.1', port = 0 } = {}) {
         };
         const timer = setTimeout(() => {
           arrived.off('request', take);
-          reject(new Error(`no event within ${ms / 1000} s: ${what}; there were ${requests.map(({ body }) => body.slice(0, 200)).slice(-3).join(' | ') || 'none'}`));
+          reject(
+            new Error(
+              `no event within ${ms / 1000} s: ${what}; there were ${
+                requests
+                  .map(({ body }) => body.slice(0, 200))
+                  .slice(-3)
+                  .join(' | ') || 'none'
+              }`,
+            ),
+          );
         }, ms);
         arrived.on('request', take);
       });
     },
-    close: () => new Promise((resolve) => { server.close(resolve); server.closeAllConnections(); }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      }),
   };
 }
