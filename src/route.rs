@@ -4,8 +4,10 @@
 //! Contract: *Conventions* (base URL with or without a trailing slash, `OPTIONS` answers 405, 405 carries `Allow`).
 
 use crate::limit::Counter;
+use crate::text::percent_decoded;
 
-/// What a request asks for. An id in the path comes along as text that is known to be plain (see [`is_plain`]).
+/// What a request asks for. An id in the path comes along as text that is known to be plain (see [`is_plain`]); only a
+/// product's is the shop's own, and may be anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     FrontPage,
@@ -19,6 +21,14 @@ pub enum Route {
     ExportShop,
     RollApiKey,
     RollSigningSecret,
+    CreateAgent,
+    ListAgents,
+    /// Carries `agt_…`, as the next four do.
+    GetAgent(String),
+    UpdateAgent(String),
+    DeleteAgent(String),
+    RollAgentKey(String),
+    RollAgentSecret(String),
     StartConnect,
     /// The page with the one button; carries the ticket.
     ConsentPage(String),
@@ -53,6 +63,32 @@ pub enum Route {
     GetEvent(String),
     /// Carries `ccevt_…`.
     ResendEvent(String),
+    /// Agents: checkouts and carts. Each carries the document's id where there is one.
+    AcpCreate,
+    AcpGet(String),
+    AcpUpdate(String),
+    AcpComplete(String),
+    AcpCancel(String),
+    AcpCreateCart,
+    AcpGetCart(String),
+    AcpReplaceCart(String),
+    AcpCancelCart(String),
+    AcpDiscovery,
+    ReplaceProducts,
+    UpsertProducts,
+    ListProducts,
+    /// Carries the product's id, decoded, as the next two do.
+    GetProduct(String),
+    PutProduct(String),
+    DeleteProduct(String),
+    UpdateInventory,
+    ListUploads,
+    /// Carries `ccup_…`.
+    GetUpload(String),
+    /// Carries `ccup_…`.
+    ListUploadErrors(String),
+    GetFulfillment,
+    SetFulfillment,
     StripeWebhook,
     AdminListShops,
     /// Carries `shop_…`, as the next two do.
@@ -82,7 +118,7 @@ impl Route {
     pub fn counter(&self) -> Counter {
         match self {
             Route::CreateShop => Counter::Registration,
-            Route::Health | Route::OpenApi => Counter::Address,
+            Route::Health | Route::OpenApi | Route::AcpDiscovery => Counter::Address,
             page if page.is_page() => Counter::Address,
             // Attack: events that Stripe cannot deliver are payments that nobody hears of, and a flood of forged ones would see to
             // that. A forged one costs a hash and no round trip, so it is not worth a limit.
@@ -105,6 +141,13 @@ impl Route {
             Route::ExportShop => "exportShop",
             Route::RollApiKey => "rollApiKey",
             Route::RollSigningSecret => "rollSigningSecret",
+            Route::CreateAgent => "createAgent",
+            Route::ListAgents => "listAgents",
+            Route::GetAgent(_) => "getAgent",
+            Route::UpdateAgent(_) => "updateAgent",
+            Route::DeleteAgent(_) => "deleteAgent",
+            Route::RollAgentKey(_) => "rollAgentKey",
+            Route::RollAgentSecret(_) => "rollAgentSecret",
             Route::StartConnect => "startConnect",
             Route::ConsentPage(_) => "consentPage",
             Route::Consent(_) => "consent",
@@ -128,6 +171,28 @@ impl Route {
             Route::ListEvents => "listEvents",
             Route::GetEvent(_) => "getEvent",
             Route::ResendEvent(_) => "resendEvent",
+            Route::AcpCreate => "createCheckout",
+            Route::AcpGet(_) => "getCheckout",
+            Route::AcpUpdate(_) => "updateCheckout",
+            Route::AcpComplete(_) => "completeCheckout",
+            Route::AcpCancel(_) => "cancelCheckout",
+            Route::AcpCreateCart => "createCart",
+            Route::AcpGetCart(_) => "getCart",
+            Route::AcpReplaceCart(_) => "replaceCart",
+            Route::AcpCancelCart(_) => "cancelCart",
+            Route::AcpDiscovery => "acpDiscovery",
+            Route::ReplaceProducts => "replaceProducts",
+            Route::UpsertProducts => "upsertProducts",
+            Route::ListProducts => "listProducts",
+            Route::GetProduct(_) => "getProduct",
+            Route::PutProduct(_) => "putProduct",
+            Route::DeleteProduct(_) => "deleteProduct",
+            Route::UpdateInventory => "updateInventory",
+            Route::ListUploads => "listUploads",
+            Route::GetUpload(_) => "getUpload",
+            Route::ListUploadErrors(_) => "listUploadErrors",
+            Route::GetFulfillment => "getFulfillment",
+            Route::SetFulfillment => "setFulfillment",
             Route::StripeWebhook => "stripeWebhook",
             Route::AdminListShops => "adminListShops",
             Route::AdminUpdateShop(_) => "adminUpdateShop",
@@ -147,6 +212,7 @@ pub enum Method {
     /// would spend the merchant's one-time state, and the connection would fail for no visible reason.
     GetOnce,
     Post,
+    Put,
     Patch,
     Delete,
 }
@@ -157,6 +223,7 @@ impl Method {
         match self {
             Method::Get | Method::GetOnce => "GET",
             Method::Post => "POST",
+            Method::Put => "PUT",
             Method::Patch => "PATCH",
             Method::Delete => "DELETE",
         }
@@ -168,7 +235,7 @@ impl Method {
     }
 }
 
-/// One line of the table: method, path with at most one `{id}` segment, and what to make of the id.
+/// One line of the table: method, path with at most one `{id}` segment (`{product}`: percent-encoded), and what to make of the id.
 pub struct Entry {
     pub method: Method,
     pub path: &'static str,
@@ -194,6 +261,14 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Post, "/v1/shop/verify", |_| Route::VerifyShop),
     on(Method::Post, "/v1/shop/api_keys", |_| Route::RollApiKey),
     on(Method::Post, "/v1/shop/signing_secrets", |_| Route::RollSigningSecret),
+    // Agents
+    on(Method::Get, "/v1/agents", |_| Route::ListAgents),
+    on(Method::Post, "/v1/agents", |_| Route::CreateAgent),
+    on(Method::Get, "/v1/agents/{id}", Route::GetAgent),
+    on(Method::Patch, "/v1/agents/{id}", Route::UpdateAgent),
+    on(Method::Delete, "/v1/agents/{id}", Route::DeleteAgent),
+    on(Method::Post, "/v1/agents/{id}/api_keys", Route::RollAgentKey),
+    on(Method::Post, "/v1/agents/{id}/signing_secrets", Route::RollAgentSecret),
     // Connect
     on(Method::Post, "/v1/connect/start", |_| Route::StartConnect),
     on(Method::Post, "/v1/connect/confirm", |_| Route::ConfirmConnect),
@@ -222,6 +297,36 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Get, "/v1/events", |_| Route::ListEvents),
     on(Method::Get, "/v1/events/{id}", Route::GetEvent),
     on(Method::Post, "/v1/events/{id}/resend", Route::ResendEvent),
+    // Agents: Stripe's dialect
+    on(Method::Post, "/checkouts", |_| Route::AcpCreate),
+    on(Method::Get, "/checkouts/{id}", Route::AcpGet),
+    on(Method::Put, "/checkouts/{id}", Route::AcpUpdate),
+    on(Method::Post, "/checkouts/{id}/complete", Route::AcpComplete),
+    on(Method::Post, "/checkouts/{id}/cancel", Route::AcpCancel),
+    // Agents: the released versions, told apart by API-Version
+    on(Method::Post, "/checkout_sessions", |_| Route::AcpCreate),
+    on(Method::Get, "/checkout_sessions/{id}", Route::AcpGet),
+    on(Method::Post, "/checkout_sessions/{id}", Route::AcpUpdate),
+    on(Method::Post, "/checkout_sessions/{id}/complete", Route::AcpComplete),
+    on(Method::Post, "/checkout_sessions/{id}/cancel", Route::AcpCancel),
+    on(Method::Post, "/carts", |_| Route::AcpCreateCart),
+    on(Method::Get, "/carts/{id}", Route::AcpGetCart),
+    on(Method::Put, "/carts/{id}", Route::AcpReplaceCart),
+    on(Method::Post, "/carts/{id}/cancel", Route::AcpCancelCart),
+    on(Method::Get, "/.well-known/acp.json", |_| Route::AcpDiscovery),
+    // Catalogue
+    on(Method::Get, "/v1/catalogue/products", |_| Route::ListProducts),
+    on(Method::Put, "/v1/catalogue/products", |_| Route::ReplaceProducts),
+    on(Method::Patch, "/v1/catalogue/products", |_| Route::UpsertProducts),
+    on(Method::Get, "/v1/catalogue/products/{product}", Route::GetProduct),
+    on(Method::Put, "/v1/catalogue/products/{product}", Route::PutProduct),
+    on(Method::Delete, "/v1/catalogue/products/{product}", Route::DeleteProduct),
+    on(Method::Patch, "/v1/catalogue/inventory", |_| Route::UpdateInventory),
+    on(Method::Get, "/v1/catalogue/uploads", |_| Route::ListUploads),
+    on(Method::Get, "/v1/catalogue/uploads/{id}", Route::GetUpload),
+    on(Method::Get, "/v1/catalogue/uploads/{id}/errors", Route::ListUploadErrors),
+    on(Method::Get, "/v1/shop/fulfillment", |_| Route::GetFulfillment),
+    on(Method::Put, "/v1/shop/fulfillment", |_| Route::SetFulfillment),
     // Stripe
     on(Method::Post, "/stripe/webhooks", |_| Route::StripeWebhook),
     // Operator
@@ -253,22 +358,24 @@ pub fn find(method: &str, path: &str) -> Found {
     };
     let here = || ROUTES.iter().filter(|entry| entry.path == template);
     match here().find(|entry| entry.method.answers(method)) {
-        Some(entry) => Found::Route((entry.make)(id.to_owned())),
+        Some(entry) => Found::Route((entry.make)(id)),
         None => Found::NotAllowed(allow(here().map(|entry| entry.method))),
     }
 }
 
 /// Lays a path (without its leading slashes) over a template: the id in it, or "" where there is none.
-fn fit<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+fn fit(template: &str, path: &str) -> Option<String> {
     let mut segments = path.split('/');
-    let mut id = "";
+    let mut id = String::new();
     for expected in template.trim_start_matches('/').split('/') {
         let segment = segments.next()?;
-        if expected.starts_with('{') {
+        if expected == "{product}" {
+            id = percent_decoded(segment).filter(|id| is_shops_own(id))?;
+        } else if expected.starts_with('{') {
             if !is_plain(segment) {
                 return None;
             }
-            id = segment;
+            id = segment.to_owned();
         } else if segment != expected {
             return None;
         }
@@ -282,27 +389,36 @@ fn is_plain(id: &str) -> bool {
     (1..=255).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
+/// A product's id is the shop's own: whatever a feed may call it. It goes into SQL as a parameter and into answers as a text.
+fn is_shops_own(id: &str) -> bool {
+    !id.trim().is_empty() && id.chars().count() <= crate::product::MAX_ID && !id.chars().any(char::is_control)
+}
+
 /// The `Allow` header (RFC 9110, 10.2.1) for the methods of one path.
 fn allow(methods: impl Iterator<Item = Method>) -> &'static str {
-    let (mut get, mut once, mut post, mut patch, mut delete) = (false, false, false, false, false);
+    let (mut get, mut once, mut post, mut put, mut patch, mut delete) = (false, false, false, false, false, false);
     for method in methods {
         match method {
             Method::Get => get = true,
             Method::GetOnce => once = true,
             Method::Post => post = true,
+            Method::Put => put = true,
             Method::Patch => patch = true,
             Method::Delete => delete = true,
         }
     }
     // Only the combinations that occur; a test goes through all of ROUTES.
-    match (get, once, post, patch, delete) {
-        (true, false, false, false, false) => "GET, HEAD",
-        (true, false, true, false, false) => "GET, HEAD, POST",
-        (true, false, false, true, true) => "GET, HEAD, PATCH, DELETE",
-        (false, false, false, true, false) => "PATCH",
-        (true, false, false, false, true) => "GET, HEAD, DELETE",
-        (false, true, false, false, false) => "GET",
-        (false, false, true, false, false) => "POST",
+    match (get, once, post, put, patch, delete) {
+        (true, false, false, false, false, false) => "GET, HEAD",
+        (true, false, true, false, false, false) => "GET, HEAD, POST",
+        (true, false, false, true, false, false) => "GET, HEAD, PUT",
+        (true, false, false, true, true, false) => "GET, HEAD, PUT, PATCH",
+        (true, false, false, true, false, true) => "GET, HEAD, PUT, DELETE",
+        (true, false, false, false, true, true) => "GET, HEAD, PATCH, DELETE",
+        (false, false, false, false, true, false) => "PATCH",
+        (true, false, false, false, false, true) => "GET, HEAD, DELETE",
+        (false, true, false, false, false, false) => "GET",
+        (false, false, true, false, false, false) => "POST",
         _ => "",
     }
 }

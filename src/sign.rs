@@ -24,6 +24,20 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
+/// The same of what arrives piece by piece.
+#[derive(Default)]
+pub struct Digest(Sha256);
+
+impl Digest {
+    pub fn update(&mut self, bytes: &[u8]) {
+        sha2::Digest::update(&mut self.0, bytes);
+    }
+
+    pub fn hex(self) -> String {
+        base16ct::lower::encode_string(&self.0.finalize())
+    }
+}
+
 /// Whether two byte strings are equal, in a time that does not tell where they differ. Lengths are not secret.
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
@@ -159,6 +173,18 @@ pub fn verify_stripe(header: &str, body: &[u8], secrets: &[&str], now: i64) -> s
         return Err(BadSignature("the timestamp is too far from our clock"));
     }
     Ok(())
+}
+
+/// Checks what an agent signed: HMAC-SHA256 of `message` with its signing secret (what follows `whsec_`, decoded), as base64url or
+/// base64, padded or not, or as hex. The protocol names no algorithm; these are the forms in use.
+pub fn verify_agent(secret: &str, message: &[u8], signature: &str) -> bool {
+    let Ok(expected) = signing_key(secret).and_then(|key| mac(&key, &[message])) else { return false };
+    let signature = signature.trim();
+    if let Some(given) = hex_mac(&signature.to_ascii_lowercase()) {
+        return bool::from(expected.ct_eq(&given));
+    }
+    let plain: String = signature.trim_end_matches('=').replace('-', "+").replace('_', "/");
+    base64_decode(&format!("{plain}=")).is_some_and(|given| equal(&expected, &given))
 }
 
 /// 64 lower-case hex digits, or nothing: Stripe sends nothing else.

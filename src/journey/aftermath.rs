@@ -38,7 +38,7 @@ pub async fn apply(edge: &Edge, mut row: Box<Row>, paid: Option<&News>, told: &T
     for _ in 0..TRIES {
         let now = clock::now();
         let (mut batch, base) = match paid.filter(|_| !row.status.sold()) {
-            Some(news) => settle::moving(edge, &row, news, by, now)?,
+            Some(news) => settle::moving(edge, &row, news, by, now).await?,
             None => (Vec::new(), row.clone()),
         };
         if !base.status.sold() {

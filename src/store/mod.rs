@@ -7,6 +7,8 @@
 //! | --- | --- | --- |
 //! | `shops` | for good, deleted ones as `id`, `site_url` and dates; pending ones 24 h | signing secrets sealed (AES-256-GCM, bound to the shop's id) |
 //! | `api_keys` | for good; rolled ones 24 h | SHA-256 of 256 random bits, never the key |
+//! | `agents` | for good, deleted ones without secrets and addresses | signing secrets and feed keys sealed (bound to the agent's id) |
+//! | `agent_keys` | until the agent is deleted; rolled ones 24 h | SHA-256 of 256 random bits, never the key |
 //! | `connect_tickets` | 30 min | SHA-256; opens nothing without the browser's cookie and the verifier |
 //! | `connect_states` | 10 min, used once | SHA-256; consumed in one conditional statement |
 //! | `connect_claims` | 10 min, confirmed ones 24 h | SHA-256; token sealed until it moves to KV |
@@ -19,19 +21,28 @@
 //! | `strays` | for the operator | ids only, no content |
 //! | `erasures` | until nothing personal of a deleted shop is left | ids only |
 //! | `runs` | for good, one row for each job | times only |
+//! | `catalogues`, `products`, `product_words` | the live ones for good; staged and old ones until the sweep has them | public anyway |
+//! | `catalogue_uploads`, `catalogue_errors` | 30 days | nothing secret |
+//! | `stock_holds` | until paid or given back, else a day past their end | ids only |
+//! | `fulfillment`, `coupon_redemptions` | for good | coupon codes in clear: restrict who may read D1 |
 //! | KV `oauth/{connection}` | as long as the connection | sealed, bound to shop, account and mode |
 
+pub mod acp;
 pub mod admin;
 pub mod aftermath;
+pub mod agents;
+pub mod catalogue;
 pub mod checkout;
 pub mod connect;
 pub mod erase;
 pub mod export;
 pub mod idempotency;
 pub mod notices;
+pub mod orders;
 pub mod reseal;
 pub mod shops;
 pub mod transactions;
+pub mod uploads;
 
 use crate::edge::{Counters, js};
 use crate::error::{Problem, Result};

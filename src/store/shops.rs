@@ -4,6 +4,7 @@ use super::{Bind, Db, Pending, Statement};
 use crate::error::{Problem, Result};
 use crate::record::Member;
 use crate::sql;
+use serde_json::Value;
 
 record! {
     /// A shop as D1 has it; signing secrets are sealed.
@@ -22,6 +23,10 @@ record! {
         pub default_success_url: Option<String>,
         pub default_cancel_url: Option<String>,
         pub automatic_tax: i64,
+        pub quote_url: Option<String>,
+        /// `[{type, url, title?}]`, as JSON.
+        pub links: String,
+        pub order_url_template: Option<String>,
         pub fee_bps: Option<i64>,
         pub fee_fixed: Option<String>,
         pub signing_secret: String,
@@ -36,6 +41,11 @@ impl ShopRow {
     /// Whether it is one no more: no key opens it, and no buyer is sent to it with a signature.
     pub fn ended(&self) -> bool {
         matches!(self.status.as_str(), "superseded" | "deleted")
+    }
+
+    /// `[{type, url, title?}]`
+    pub fn links(&self) -> Value {
+        serde_json::from_str(&self.links).unwrap_or_else(|_| Value::Array(Vec::new()))
     }
 
     pub fn origins(&self) -> Vec<String> {
@@ -63,7 +73,7 @@ impl Db {
         if shop.status == "active" {
             batch.push(self.supersede(&shop.site_url, &shop.id));
             batch.push(self.owe_superseded(&shop.site_url, &shop.id, shop.created));
-            batch.push(self.silence_superseded(&shop.site_url, &shop.id));
+            batch.extend(self.silence_superseded(&shop.site_url, &shop.id));
         }
         batch.push(sql!(
             self,
@@ -89,14 +99,14 @@ impl Db {
         sql!(self, "UPDATE shops SET status = 'superseded' WHERE site_url = ?1 AND status = 'active' AND id <> ?2", site_url, by)
     }
 
-    /// The keys of superseded shops answer 401 from now on.
-    fn silence_superseded(&self, site_url: &str, by: &str) -> Statement {
-        sql!(
-            self,
-            "DELETE FROM api_keys WHERE shop_id IN (SELECT id FROM shops WHERE site_url = ?1 AND status = 'superseded' AND id <> ?2)",
-            site_url,
-            by
-        )
+    /// The keys of superseded shops answer 401 from now on, and so do those of their agents.
+    fn silence_superseded(&self, site_url: &str, by: &str) -> [Statement; 2] {
+        ["api_keys", "agent_keys"].map(|table| {
+            let text = format!(
+                "DELETE FROM {table} WHERE shop_id IN (SELECT id FROM shops WHERE site_url = ?1 AND status = 'superseded' AND id <> ?2)"
+            );
+            sql!(self, &text, site_url, by)
+        })
     }
 
     /// A suspended shop whose site lies above or below this one, or else another shop that holds this site: then only a fixed address may prove a second one.
@@ -129,7 +139,7 @@ impl Db {
             ));
             batch.push(self.supersede(&shop.site_url, &shop.id));
             batch.push(self.owe_superseded(&shop.site_url, &shop.id, now));
-            batch.push(self.silence_superseded(&shop.site_url, &shop.id));
+            batch.extend(self.silence_superseded(&shop.site_url, &shop.id));
         }
         let last = batch.len();
         batch.push(sql!(
@@ -146,7 +156,7 @@ impl Db {
     /// other. Answers the shop as it is then. With the kill switch on, its open sessions are due for the sweep in the same batch, which
     /// then ends them; they share its pauses, so that sessions that cannot be ended do not hold up others.
     pub async fn update_shop(&self, shop: &ShopRow, named: &[&str], now: i64) -> Result<Option<Box<ShopRow>>> {
-        let columns: [(&str, Bind<'_>); 8] = [
+        let columns: [(&str, Bind<'_>); 11] = [
             ("name", (&shop.name).into()),
             ("webhook_url", (&shop.webhook_url).into()),
             ("allowed_origins", (&shop.allowed_origins).into()),
@@ -155,6 +165,9 @@ impl Db {
             ("default_success_url", (&shop.default_success_url).into()),
             ("default_cancel_url", (&shop.default_cancel_url).into()),
             ("automatic_tax", shop.automatic_tax.into()),
+            ("quote_url", (&shop.quote_url).into()),
+            ("links", (&shop.links).into()),
+            ("order_url_template", (&shop.order_url_template).into()),
         ];
         let mut text = String::from("UPDATE shops SET id = id");
         let mut binds = vec![Bind::Text(&shop.id)];
@@ -199,14 +212,6 @@ impl Db {
             ))
             .await?
             .changes()?;
-        if moved == 1 {
-            Ok(())
-        } else {
-            Err(Problem::request(
-                409,
-                "roll_in_flight",
-                "Another roll of the signing secret happened at the same moment. Use its secret or roll again.",
-            ))
-        }
+        if moved == 1 { Ok(()) } else { Err(Problem::roll_in_flight()) }
     }
 }
