@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 mod aftermath;
 mod cart;
+mod catalogue;
 mod config;
 mod dice;
+mod fulfillment;
 mod fuzz;
 mod histories;
 mod ledger;

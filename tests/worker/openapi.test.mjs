@@ -48,7 +48,7 @@ describe('the document by itself', () => {
       for (const [name, example] of Object.entries(content.examples ?? {})) {
         assert.deepEqual(violations(content.schema, example.value), [], `${method} ${path}: example ${name}`);
       }
-      for (const body of content.schema.oneOf ?? [content.schema]) {
+      for (const body of content.schema.oneOf ?? [content.schema.items ?? content.schema]) {
         assert.equal(resolve(body).additionalProperties, false, `${method} ${path} takes unknown members`);
       }
     }
@@ -65,7 +65,7 @@ describe('the document by itself', () => {
   });
 
   test('is small enough to be carried in the binary', () => {
-    assert.ok(JSON.stringify(openapi).length < 120_000);
+    assert.ok(JSON.stringify(openapi).length < 160_000);
   });
 });
 
