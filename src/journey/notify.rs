@@ -84,7 +84,10 @@ async fn send_all(edge: &Edge, due: Vec<Due>) -> u32 {
             if silent.borrow().contains(&next.whose) {
                 continue;
             }
-            match send(edge, &next.id).await {
+            let sent = send(edge, &next.id).await;
+            // What a shop's answer made of an order is told to its agent.
+            queue.borrow_mut().extend(by_id(edge.counters.owed.take()));
+            match sent {
                 Ok((outcome, then)) => {
                     queue.borrow_mut().extend(then.map(|id| Due { id, whose: next.whose }));
                     match outcome {

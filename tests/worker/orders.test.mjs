@@ -36,7 +36,7 @@ async function aShop({ answer, notices = true, receiver: given, ...more } = {}) 
 
 /** Buys something in a version's words. -> the order, as the shop sees it */
 async function buy(at, { version = '2026-04-17', items = [{ id: 'mug', quantity: 2 }], buyer = BUYER, call = at.call } = {}) {
-  const newest = version >= '2026-01-30';
+  const newest = version !== 'stripe' && version >= '2026-01-30';
   const path = version === 'stripe' ? '/checkouts' : '/checkout_sessions';
   const flat = version === 'stripe' || version === '2025-09-29';
   const address = flat ? { fulfillment_address: ADDRESS } : { fulfillment_details: { name: 'Ada', email: buyer.email, address: ADDRESS } };
@@ -418,7 +418,7 @@ describe('events of one order', () => {
     refused(await resend(update.id), 409, 'webhook_url_missing');
     // Of the shop's own notices each can.
     const [paid] = await eventsOf(at, '&type=transaction.paid');
-    fine(await api('PATCH', '/v1/shop', { key: at.shop.key, body: { webhook_url: `${at.shop.origin}/notices` } }));
+    fine(await w.api('PATCH', '/v1/shop', { key: at.shop.key, body: { webhook_url: `${at.shop.origin}/notices` } }));
     fine(await resend(paid.id));
   });
 
@@ -487,11 +487,98 @@ describe('events of one order', () => {
   });
 });
 
+describe('the buyer’s page', () => {
+  const PAGE = { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store', 'referrer-policy': 'no-referrer', 'x-frame-options': 'DENY', 'x-content-type-options': 'nosniff' };
+  const enter = async (id, email, more = {}) => {
+    const answer = await w.fetch(`/orders/${id}`, { method: 'POST', body: new URLSearchParams({ email }), ...more });
+    return { status: answer.status, headers: answer.headers, text: await answer.text() };
+  };
+  /** An answer but for what no two have in common. */
+  const bare = ({ status, headers, text }) => ({ status, text, headers: [...headers].filter(([name]) => !['request-id', 'date'].includes(name)) });
+  const UNKNOWN = `ord_${'0'.repeat(26)}`;
+
+  test('asks for the e-mail, and says nothing of any order', async () => {
+    const at = await aShop();
+    const order = await buy(at);
+    const looks = [];
+    w.clearLogs();
+    for (const id of [order.id, UNKNOWN, 'x', order.transaction]) {
+      const answer = await w.fetch(`/orders/${id}`);
+      looks.push(bare({ status: answer.status, headers: answer.headers, text: await answer.text() }));
+    }
+    assert.equal(looks[0].status, 200);
+    for (const look of looks) assert.deepEqual(look, looks[0]);
+    const headers = Object.fromEntries(looks[0].headers);
+    for (const [name, value] of Object.entries(PAGE)) assert.equal(headers[name], value, name);
+    assert.match(headers['content-security-policy'], /^default-src 'none'; style-src 'sha256-[^']+'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'$/);
+    assert.ok(!looks[0].text.includes('<script'));
+    assert.match(looks[0].text, /<form method="post">[^]*<label for="email">/);
+    // Nothing is read for it.
+    assert.equal((await w.logLine((line) => line.route === 'orderPage')).d1, 0);
+    const head = await w.fetch(`/orders/${order.id}`, { method: 'HEAD' });
+    assert.deepEqual([head.status, await head.text()], [200, '']);
+  });
+
+  test('shows the order to whoever knows the e-mail, in any case', async () => {
+    const at = await aShop({ shop: { name: 'Clay & Co' } });
+    const order = await buy(at, { items: [{ id: 'mug', quantity: 2 }, { id: 'tea', quantity: 1 }] });
+    const seen = await enter(order.id, ' ADA@Buyer.Example ');
+    assert.equal(seen.status, 200);
+    for (const [name, value] of Object.entries(PAGE)) assert.equal(seen.headers.get(name), value, name);
+    for (const text of [order.id, 'Clay &amp; Co', 'Received', 'Mug', '× 2', 'USD 24.60', 'Tea', 'Delivery', 'USD 5.00', 'Tax', 'Total', new Date(order.created * 1000).toISOString().slice(0, 10)]) assert.ok(seen.text.includes(text), text);
+    assert.ok(!seen.text.toLowerCase().includes('ada@buyer.example'));
+    fine(await patch(at, order.id, { order_number: 'W-7', status: 'shipped', permalink_url: `${at.shop.origin}/o/7`, fulfillments: [{ type: 'shipping', status: 'in_transit', carrier: 'DHL', tracking_number: '00340', tracking_url: 'https://dhl.example/00340', estimated_delivery: { earliest: 1_776_384_000, latest: 1_776_470_400 } }] }));
+    fine(await refund(at, order, { amount: 1000 }), 201);
+    const later = await enter(order.id, BUYER.email);
+    for (const text of ['Order <bdi>W-7</bdi>', 'On its way', 'DHL', '00340', 'href="https://dhl.example/00340"', '2026-04-17 – 2026-04-18', 'Given back', 'USD 10.00', `href="${at.shop.origin}/o/7"`]) assert.ok(later.text.includes(text), text);
+  });
+
+  test('a wrong e-mail and an unknown order get the same answer', async () => {
+    const at = await aShop();
+    const order = await buy(at);
+    const wrong = 'eve@elsewhere.example';
+    const answers = [];
+    w.clearLogs();
+    for (const [id, email] of [[order.id, wrong], [UNKNOWN, wrong], [order.transaction, wrong], ['x', wrong]]) answers.push(bare(await enter(id, email)));
+    assert.equal(answers[0].status, 404);
+    for (const answer of answers) assert.deepEqual(answer, answers[0]);
+    const lines = await eventually(() => {
+      const found = w.logs().lines.filter(({ route }) => route === 'showOrder');
+      return found.length === 4 && found;
+    });
+    // The same reads, and nothing in the log that tells them apart.
+    assert.deepEqual(lines.map(({ d1, shop, status }) => [d1, shop, status]), Array(4).fill([1, null, 404]));
+    for (const email of ['', ' ', '%', '*', "' OR 1=1 --", 'ada@buyer.example\u0000', BUYER.email.replace('ada', 'a_a')]) assert.equal((await enter(order.id, email)).status, 404, email);
+    assert.equal((await enter(UNKNOWN, BUYER.email)).status, 404);
+    // It is in no address: as a parameter it does not count.
+    assert.equal((await w.fetch(`/orders/${order.id}?email=${BUYER.email}`, { method: 'POST' })).status, 404);
+    assert.equal((await w.fetch(`/orders/${order.id}`, { method: 'POST', body: JSON.stringify({ email: BUYER.email }), headers: { 'content-type': 'application/json' } })).status, 404);
+  });
+
+  test('strangers’ text is text', async () => {
+    const evil = '"><script>alert(1)</script>';
+    const at = await aShop({ shop: { name: evil } });
+    const order = await buy(at);
+    await w.d1("UPDATE orders SET body = json_set(body, '$.lines[0].title', ?) WHERE id = ?", evil, order.id);
+    fine(await patch(at, order.id, { order_number: evil, fulfillments: [{ type: 'shipping', carrier: evil, tracking_number: evil, tracking_url: 'https://dhl.example/?a=%3Cscript%3E&b=2' }] }));
+    for (const { text } of [await enter(order.id, BUYER.email), await enter(UNKNOWN, evil)]) {
+      assert.ok(!text.includes('<script'));
+      assert.ok(text.includes('&lt;script&gt;alert(1)&lt;/script&gt;'));
+    }
+  });
+
+  test('too much is too much', async () => {
+    assert.equal((await enter(UNKNOWN, 'a'.repeat(300_000))).status, 413);
+    assert.equal((await enter(UNKNOWN, 'a'.repeat(10_000))).status, 404);
+    assert.equal((await w.fetch(`/orders/${UNKNOWN}`, { method: 'DELETE' })).headers.get('allow'), 'GET, HEAD, POST');
+  });
+});
+
 describe('a shop that leaves', () => {
   test('takes its orders along, and nothing of them stays', async () => {
     const at = await aShop();
     const order = await buy(at, { buyer: { ...BUYER, email: 'leaving@buyer.example' } });
-    const taken = fine(await api('GET', '/v1/shop/export', { key: at.shop.key }));
+    const taken = fine(await w.api('GET', '/v1/shop/export', { key: at.shop.key }));
     assert.deepEqual(taken.orders, [order]);
     const told = taken.notices.find(({ agent }) => agent);
     assert.deepEqual([told.type, told.data.object.id], ['order_create', order.id]);
