@@ -598,7 +598,7 @@ pub fn agent_body(data: &[u8]) -> bool {
         "update" => read::update(dialect, &body),
         "cart" => read::cart(&body),
         "cancel" => read::cancel(dialect, &body).map(|cancel| {
-            assert!(cancel.trace.is_none_or(|trace| trace["reason_code"].is_string() && trace.to_string().len() <= 8_192));
+            assert!(cancel.trace.is_none_or(|trace| trace["reason_code"].is_string() && trace.to_string().len() <= 16_384));
             Ask::default()
         }),
         _ => read::complete(dialect, &body).map(|payment| {
