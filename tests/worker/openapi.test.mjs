@@ -70,18 +70,27 @@ describe('the document by itself', () => {
 });
 
 describe('the pages about it', () => {
-  const all = operations.flatMap(({ operation }) => Object.keys(operation.responses).flatMap((status) => codesOf(operation, status).map((code) => `${status} ${code}`)));
+  const ofAgents = ({ path }) => /^\/(checkouts|checkout_sessions|carts)\b/.test(path);
+  const codes = (which) => operations.filter(which).flatMap(({ operation }) => Object.keys(operation.responses).flatMap((status) => codesOf(operation, status).map((code) => `${status} ${code}`)));
 
-  test('docs/contract.md lists exactly the codes of the document, each at its status', () => {
-    const table = read('docs/contract.md').split('## Every error code')[1];
-    const told = [...table.matchAll(/^\| (\d{3}) \| ([^|]+) \|/gm)].flatMap(([, status, cell]) => {
-      const names = [...cell.matchAll(/`([a-z_]+)`/g)].map(([, name]) => name);
+  /** The codes in the last table of a page, each with its status. */
+  const told = (page) => {
+    const table = read(page).split('## Every error code')[1];
+    return [...table.matchAll(/^\| (\d{3}) \| ([^|]+) \|/gm)].flatMap(([, status, cell]) => {
+      const names = [...cell.matchAll(/`([a-z_0-9]+)`/g)].map(([, name]) => name);
       // `parameter_invalid_string`, `_integer` … share a row.
       const stem = names[0].replace(/_[a-z]+$/, '');
       return names.map((name) => `${status} ${name.startsWith('_') ? stem + name : name}`);
     });
+  };
+
+  test('docs/contract.md lists exactly the codes of the document, each at its status', () => {
     // These two are told for all routes together, in the document's introduction.
-    assert.deepEqual(unique(told), unique([...all, '404 route_unknown', '405 method_not_allowed']));
+    assert.deepEqual(unique(told('docs/contract.md')), unique([...codes((one) => !ofAgents(one)), '404 route_unknown', '405 method_not_allowed']));
+  });
+
+  test('docs/acp.md those of the agents\' routes', () => {
+    assert.deepEqual(unique(told('docs/acp.md')), unique(codes(ofAgents)));
   });
 
   test('docs/contract.md names every route under /v1', () => {
@@ -110,7 +119,7 @@ describe('the pages about it', () => {
   });
 
   test('links between the pages lead somewhere', () => {
-    for (const page of ['README.md', 'docs/contract.md', 'docs/deploy.md']) {
+    for (const page of ['README.md', 'docs/contract.md', 'docs/acp.md', 'docs/deploy.md']) {
       for (const [, target] of read(page).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
         const [file, anchor] = target.split('#');
         const url = file ? new URL(file, new URL(page, root)) : new URL(page, root);
