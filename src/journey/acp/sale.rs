@@ -56,6 +56,7 @@ impl Beside {
 }
 
 /// Makes the order of a paid checkout. `row` is the transaction as it is then.
+#[allow(clippy::too_many_arguments)]
 pub fn sale(
     edge: &Edge, document: &SessionRow, session: &Session, shop: &ShopRow, agent: Option<&str>, row: &Row, card: Option<Card>, now: i64,
 ) -> Result<Sale> {
