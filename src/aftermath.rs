@@ -56,10 +56,12 @@ impl Aftermath {
         // More than was taken is given back only as long as the failure of one of them has not been heard of.
         let refunded = refund::refunded(&self.refunds).min(row.amount_captured);
         let mut after = Box::new(row.clone());
-        after.refunds = self.refunds.json().to_string();
+        let mut refunds = self.refunds.clone();
+        refund::share_fee(row, &mut refunds);
+        after.refunds = refunds.json().to_string();
         after.dispute = if self.disputes.is_empty() { None } else { Some(self.disputes.json().to_string()) };
         after.amount_refunded = refunded;
-        after.application_fee_refunded = refund::fee_refunded(&self.refunds).min(row.application_fee_amount);
+        after.application_fee_refunded = refund::fee_refunded(&refunds).min(row.application_fee_amount);
         after.status = if self.disputes.iter().any(Case::stands) {
             Status::Disputed
         } else if refunded == 0 {

@@ -16,17 +16,10 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Opens `value`, refusing members that are not in `known`. `path` is empty for the whole body.
+    /// Opens `value`, refusing members that are not in `known`. `path` is empty for the whole body, or `$` (see [`Fields::name`]).
     pub fn open(value: &'a Value, path: &str, known: &[&str]) -> Result<Self> {
-        let Value::Object(members) = value else {
-            return Err(if path.is_empty() {
-                Problem::request(400, "json_invalid", "The body must be a JSON object.")
-            } else {
-                Problem::shape("parameter_invalid_object", path, format!("{path} must be an object."))
-            });
-        };
-        let fields = Fields { members, path: path.to_owned() };
-        match members.keys().find(|name| !known.contains(&name.as_str())) {
+        let fields = Fields::lenient(value, path)?;
+        match fields.members.keys().find(|name| !known.contains(&name.as_str())) {
             Some(name) => {
                 let name: String = name.chars().take(100).collect();
                 let param = fields.name(&name);
@@ -40,8 +33,30 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The full name of a member, in Stripe's style.
+    /// Opens an object of somebody who may send more than is known here.
+    pub fn lenient(value: &'a Value, path: &str) -> Result<Self> {
+        match value {
+            Value::Object(members) => Ok(Fields { members, path: path.to_owned() }),
+            _ if path.is_empty() => Err(Problem::request(400, "json_invalid", "The body must be a JSON object.")),
+            _ if path == "$" => Err(Problem::shape("json_invalid", path, "The body must be a JSON object.")),
+            _ => Err(Problem::shape("parameter_invalid_object", path, format!("{path} must be an object."))),
+        }
+    }
+
+    /// Names and values as they are.
+    pub fn members(&self) -> &'a Map<String, Value> {
+        self.members
+    }
+
+    /// The full name of a member: in Stripe's style, or, where the body was opened as `$`, as an RFC 9535 path.
     pub fn name(&self, member: &str) -> String {
+        if self.path.starts_with('$') {
+            let plain = member.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !member.starts_with(|c: char| c.is_ascii_digit());
+            if plain && !member.is_empty() {
+                return format!("{}.{member}", self.path);
+            }
+            return format!("{}[{}]", self.path, Value::from(member));
+        }
         if self.path.is_empty() { member.to_owned() } else { format!("{}[{member}]", self.path) }
     }
 

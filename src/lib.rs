@@ -11,6 +11,9 @@
 //! | [`money`], [`cart`] | minor units; what a shop sends → an order known to be good |
 //! | [`ledger`] | what a transaction is, which way its status moves, what counts as news of it |
 //! | [`aftermath`], [`refund`], [`dispute`] | what becomes of it after it was paid |
+//! | [`agent`] | agents of a shop: what their keys open, which addresses they may have |
+//! | [`acp`] | the Agentic Commerce Protocol: documents, arithmetic, the versions on the wire |
+//! | [`order`] | an agent's order as its shop changes it: statuses, deliveries, refunds |
 //! | [`feed`], [`product`] | a catalogue as it arrives, bytes to rows; what a row says |
 //! | [`fulfillment`] | how a shop delivers, its taxes and coupons |
 //! | [`notice`] | what a shop is told, and when it is told again |
@@ -29,7 +32,9 @@
 #[macro_use]
 pub mod record;
 
+pub mod acp;
 pub mod aftermath;
+pub mod agent;
 pub mod cart;
 pub mod config;
 pub mod dispute;
@@ -42,6 +47,7 @@ pub mod ledger;
 pub mod limit;
 pub mod money;
 pub mod notice;
+pub mod order;
 pub mod page;
 pub mod product;
 pub mod refund;
@@ -103,7 +109,14 @@ async fn fetch(request: Request, env: Env, context: Context) -> std::result::Res
         Ok(reply) => reply,
         Err(problem) => {
             report(&problem, &request_id);
-            if for_a_person { journey::welcome::sorry(&problem, &request_id) } else { Reply::problem(&problem, &request_id) }
+            let version = incoming.header("API-Version");
+            if let Some(dialect) = journey::acp::dialect_of(&incoming.path, version.as_deref()) {
+                journey::acp::refused(dialect, &problem, incoming.header("Idempotency-Key"))
+            } else if for_a_person {
+                journey::welcome::sorry(&problem, &request_id)
+            } else {
+                Reply::problem(&problem, &request_id)
+            }
         }
     };
     let shop = counters.shop.borrow().clone();
@@ -184,7 +197,8 @@ async fn answer(
 
 async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<Reply> {
     use journey::{
-        admin, catalogue, checkout, complete, connect, erase, event, export, fulfillment, ledger, notify, shops, upload, welcome,
+        admin, agents, catalogue, checkout, complete, connect, erase, event, export, fulfillment, ledger, notify, order_page, orders,
+        shops, upload, welcome,
     };
     // One box each: as one future, what each journey needs is kept and moved for all of them.
     let journey: LocalBoxFuture<Result<Reply>> = match &route {
@@ -198,6 +212,13 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::ExportShop => Box::pin(export::shop(edge, incoming)),
         Route::RollApiKey => Box::pin(shops::roll_api_key(edge, incoming)),
         Route::RollSigningSecret => Box::pin(shops::roll_signing_secret(edge, incoming)),
+        Route::CreateAgent => Box::pin(agents::create(edge, incoming)),
+        Route::ListAgents => Box::pin(agents::list(edge, incoming)),
+        Route::GetAgent(id) => Box::pin(agents::get(edge, incoming, id)),
+        Route::UpdateAgent(id) => Box::pin(agents::update(edge, incoming, id)),
+        Route::DeleteAgent(id) => Box::pin(agents::delete(edge, incoming, id)),
+        Route::RollAgentKey(id) => Box::pin(agents::roll_api_key(edge, incoming, id)),
+        Route::RollAgentSecret(id) => Box::pin(agents::roll_signing_secret(edge, incoming, id)),
         Route::StartConnect => Box::pin(connect::start(edge, incoming)),
         Route::ConsentPage(ticket) => Box::pin(connect::consent_page(edge, ticket)),
         Route::Consent(ticket) => Box::pin(connect::consent(edge, incoming, ticket)),
@@ -218,9 +239,17 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::Capture(id) => Box::pin(journey::capture::capture(edge, incoming, id)),
         Route::SummarizeTransactions => Box::pin(ledger::summary(edge, incoming)),
         Route::ExportTransactions => Box::pin(ledger::export(edge, incoming)),
+        Route::ListOrders => Box::pin(orders::list(edge, incoming)),
+        Route::GetOrder(id) => Box::pin(orders::get(edge, incoming, id)),
+        Route::UpdateOrder(id) => Box::pin(orders::update(edge, incoming, id)),
+        Route::OrderPage(id) => Box::pin(order_page::form(edge, id)),
+        Route::ShowOrder(id) => Box::pin(order_page::show(edge, incoming, id)),
         Route::ListEvents => Box::pin(notify::list(edge, incoming)),
         Route::GetEvent(id) => Box::pin(notify::get(edge, incoming, id)),
         Route::ResendEvent(id) => Box::pin(notify::resend(edge, incoming, id)),
+        Route::Checkout(act, _, id) => Box::pin(journey::acp::checkout(edge, incoming, *act, id)),
+        Route::Cart(act, id) => Box::pin(journey::acp::cart(edge, incoming, *act, id)),
+        Route::AcpDiscovery => return Ok(journey::acp::discovery(edge)),
         Route::ReplaceProducts => Box::pin(upload::receive(edge, incoming, "replace")),
         Route::UpsertProducts => Box::pin(upload::receive(edge, incoming, "upsert")),
         Route::ListProducts => Box::pin(catalogue::list(edge, incoming)),

@@ -126,6 +126,19 @@ pub fn fee_refunded(entries: &[Entry]) -> i64 {
     sum(entries, |entry| entry.fee_refunded, Entry::counts)
 }
 
+/// Shares out anew what of the fee goes back with each refund of ours, the oldest first. Counted from the whole, as Stripe does: many
+/// small refunds give back exactly what one large one does. Anew, because a reservation that was given up had a share, and the
+/// cent that its rounding cost belongs to the others.
+pub fn share_fee(row: &Row, entries: &mut [Entry]) {
+    let (mut amount, mut given) = (0_i64, 0_i64);
+    for entry in entries.iter_mut().rev().filter(|entry| entry.key.is_some() && entry.holds()) {
+        amount = amount.saturating_add(entry.amount);
+        let fee = share(row.application_fee_amount, amount, row.amount_captured).max(given);
+        entry.fee_refunded = fee.saturating_sub(given);
+        given = fee;
+    }
+}
+
 /// What can still be given back.
 pub fn left(row: &Row, entries: &[Entry]) -> i64 {
     row.amount_captured.saturating_sub(sum(entries, |entry| entry.amount, Entry::holds)).max(0)
@@ -194,10 +207,6 @@ pub fn reserve(row: &Row, entries: &[Entry], refundable: bool, wish: &Wish, key:
         transaction: &row.id,
         refund: key,
     });
-    // Counted from the whole: many small refunds give back exactly what one large one does.
-    let ours = |entry: &Entry| entry.key.is_some() && entry.holds();
-    let before = sum(entries, |entry| entry.amount, ours);
-    let fee = share(row.application_fee_amount, before.saturating_add(amount), row.amount_captured);
     Ok(Entry {
         id: None,
         key: Some(key.to_owned()),
@@ -205,7 +214,8 @@ pub fn reserve(row: &Row, entries: &[Entry], refundable: bool, wish: &Wish, key:
         status: HELD.to_owned(),
         reason: wish.reason.map(str::to_owned),
         failure_reason: None,
-        fee_refunded: fee.saturating_sub(sum(entries, |entry| entry.fee_refunded, ours)).max(0),
+        // Its share is reckoned with those of all others (`share_fee`).
+        fee_refunded: 0,
         created: now,
         form: Some(form),
         tries: 0,

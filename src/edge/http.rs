@@ -78,18 +78,24 @@ impl Incoming {
 
     /// The body as JSON; an empty one counts as `{}`.
     pub async fn json(&mut self) -> Result<Value> {
+        Ok(self.json_and_bytes().await?.0)
+    }
+
+    /// The same, with the bytes that a signature is over.
+    pub async fn json_and_bytes(&mut self) -> Result<(Value, Vec<u8>)> {
         let kind = self.header("Content-Type").unwrap_or_default();
         let body = self.bytes().await?;
         if body.is_empty() {
-            return Ok(Value::Object(serde_json::Map::new()));
+            return Ok((Value::Object(serde_json::Map::new()), body));
         }
         let media = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if media != "application/json" {
             return Err(Problem::request(415, "media_type_unsupported", "Send the body as JSON, with Content-Type: application/json."));
         }
-        serde_json::from_slice(&body).map_err(|e| {
+        let value = serde_json::from_slice(&body).map_err(|e| {
             Problem::request(400, "json_invalid", format!("The body is not valid JSON (line {}, column {}).", e.line(), e.column()))
-        })
+        })?;
+        Ok((value, body))
     }
 }
 

@@ -1,8 +1,10 @@
 //! One file a story, each to be read from top to bottom: receive → load → decide → call Stripe → record → reply.
 
 pub mod access;
+pub mod acp;
 pub mod admin;
 pub mod aftermath;
+pub mod agents;
 pub mod attempt;
 pub mod capture;
 pub mod catalogue;
@@ -17,6 +19,8 @@ pub mod fulfillment;
 pub mod ledger;
 pub mod lists;
 pub mod notify;
+pub mod order_page;
+pub mod orders;
 pub mod refund;
 pub mod reseal;
 pub mod settle;

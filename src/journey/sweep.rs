@@ -62,6 +62,7 @@ async fn clean(edge: &Edge) -> Result<u32> {
     let mut all = 0_u32;
     for _ in 0..SLICES {
         let gone = edge.db.expire(clock::now()).await.map(|gone| u32::try_from(gone).unwrap_or(u32::MAX))?;
+        let gone = gone.saturating_add(edge.db.expire_documents(clock::now()).await?);
         all = all.saturating_add(gone);
         if gone < FULL {
             break;
@@ -122,6 +123,9 @@ async fn ask(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
     if row.status.sold() {
         return super::refund::settle(edge, row, now).await;
     }
+    if row.by_api() {
+        return super::acp::complete::sweep(edge, row, now).await;
+    }
     let asked = row.checks.saturating_add(1);
     let again = |status: Status| ledger::next_check(status, asked, now, row.expires_at);
     let Some(session_id) = &row.checkout_session else {
@@ -175,7 +179,8 @@ pub fn past(row: &Row, now: i64) -> bool {
 
 /// Ends an open session of a shop whose kill switch is on; `true` when it is over.
 async fn end(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
-    if row.checkout_session.is_none() {
+    // An agent's checkout has nothing at Stripe that a buyer could still pay.
+    if row.checkout_session.is_none() || row.by_api() {
         return ask(edge, row, now).await;
     }
     match checkout::end(edge, row).await {
