@@ -352,7 +352,7 @@ impl Db {
         let [lost, staged] = self.give_up_lost("1", &[Bind::Int(now)]);
         let words = format!(
             "DELETE FROM product_words WHERE (generation, word, id) IN
-               (SELECT generation, word, id FROM product_words WHERE generation = {OLD} LIMIT 10000)"
+               (SELECT generation, word, id FROM product_words WHERE generation = {OLD} LIMIT 20000)"
         );
         let products = format!("DELETE FROM products WHERE rowid IN (SELECT rowid FROM products WHERE generation = {OLD} LIMIT 2000)");
         let empty = format!(
