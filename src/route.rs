@@ -73,6 +73,8 @@ pub enum Route {
     AcpGetCart(String),
     AcpReplaceCart(String),
     AcpCancelCart(String),
+    /// The same as tools.
+    Mcp,
     AcpDiscovery,
     ReplaceProducts,
     UpsertProducts,
@@ -180,6 +182,7 @@ impl Route {
             Route::AcpGetCart(_) => "getCart",
             Route::AcpReplaceCart(_) => "replaceCart",
             Route::AcpCancelCart(_) => "cancelCart",
+            Route::Mcp => "mcp",
             Route::AcpDiscovery => "acpDiscovery",
             Route::ReplaceProducts => "replaceProducts",
             Route::UpsertProducts => "upsertProducts",
@@ -313,6 +316,7 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Get, "/carts/{id}", Route::AcpGetCart),
     on(Method::Put, "/carts/{id}", Route::AcpReplaceCart),
     on(Method::Post, "/carts/{id}/cancel", Route::AcpCancelCart),
+    on(Method::Post, "/mcp", |_| Route::Mcp),
     on(Method::Get, "/.well-known/acp.json", |_| Route::AcpDiscovery),
     // Catalogue
     on(Method::Get, "/v1/catalogue/products", |_| Route::ListProducts),
@@ -385,7 +389,7 @@ fn fit(template: &str, path: &str) -> Option<String> {
 
 /// Every id and ticket of ours and of Stripe's is of these characters; anything else names nothing,
 /// and need not be carried into SQL, KV keys or Stripe's paths.
-fn is_plain(id: &str) -> bool {
+pub fn is_plain(id: &str) -> bool {
     (1..=255).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 

@@ -18,6 +18,7 @@ pub mod export;
 pub mod fulfillment;
 pub mod ledger;
 pub mod lists;
+pub mod mcp;
 pub mod notify;
 pub mod refund;
 pub mod reseal;
