@@ -61,6 +61,12 @@ const nodeTests = (name, { needs, concurrency = 2 } = {}) => async (filter, have
   }
 };
 
+/** The answers of the agent protocol against the schemas of each version: the native tests write them down. */
+const dialects = async (filter, have) => {
+  const total = await inOurTarget(() => cargo(['test', '--test', 'native', '--', 'acp_write'], countCargo));
+  return total.failed > 0 ? total : nodeTests('acp')(filter, have);
+};
+
 async function buildStage() {
   await build();
   return one(true);
@@ -68,6 +74,7 @@ async function buildStage() {
 
 const STAGES = {
   rust: { about: 'format, clippy (native and WASM), native tests', work: rust },
+  acp: { about: 'what agents are answered, against the schemas of each version', work: dialects },
   scripts: { about: 'the scripts of this repository', work: nodeTests('scripts') },
   sandbox: { about: 'the local Stripe', work: nodeTests('sandbox') },
   shop: { about: 'the demo shop', work: nodeTests('shop') },

@@ -323,6 +323,38 @@ fn make(dice: &mut Dice, target: &str) -> Vec<u8> {
             let value = cart(dice);
             json_bytes(dice, value)
         }
+        "acp" => {
+            use crate::acp_read::{full_complete, full_create};
+            use cognitivecart_worker::acp::dialect::Dialect;
+            let place = dice.below(6);
+            let dialect = Dialect::VERSIONS.get(place).copied().unwrap_or(Dialect::Stripe);
+            let (done, value) = match dice.below(7) {
+                0 | 1 => ("create", full_create(dialect)),
+                2 => ("complete", full_complete(dialect)),
+                3 => (
+                    "cancel",
+                    json!({ "intent_trace": { "reason_code": word(dice), "trace_summary": word(dice), "metadata": { "a": 1 } } }),
+                ),
+                4 => (
+                    "cart",
+                    json!({ "line_items": [{ "id": "mug", "quantity": 2 }], "buyer": { "email": "a@example.com" }, "locale": "de-DE" }),
+                ),
+                _ => {
+                    let mut value = full_create(dialect);
+                    for name in ["currency", "capabilities", "affiliate_attribution", "locale", "timezone", "quote_id", "metadata"] {
+                        value.as_object_mut().unwrap().remove(name);
+                    }
+                    if dialect >= Dialect::V20251212 {
+                        value["selected_fulfillment_options"] =
+                            json!([{ "type": "shipping", "shipping": { "option_id": "o", "item_ids": ["mug"] } }]);
+                    } else {
+                        value["fulfillment_option_id"] = json!("o");
+                    }
+                    ("update", value)
+                }
+            };
+            [format!("{} {done}\n", dialect.name()).into_bytes(), json_bytes(dice, value)].concat()
+        }
         "fields" => {
             let names = ["a", "b", "site_url", "name", "replace", "prefill", "other"];
             let known = if dice.one_in(4) { 7 } else { 6 };

@@ -1,5 +1,7 @@
 //! Everything that decides, tested on the host in milliseconds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod acp_read;
+mod acp_write;
 mod aftermath;
 mod agent;
 mod cart;

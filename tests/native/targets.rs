@@ -3,12 +3,16 @@
 //! Each target takes bytes, panics where something does not hold, and says whether the parser accepted them. [`crate::fuzz`]
 //! drives them with seeded inputs in every `cargo test`; `fuzz/` does with libFuzzer for as long as one likes.
 
+use cognitivecart_worker::acp::ask::{Ask, Patch};
+use cognitivecart_worker::acp::dialect::Dialect;
+use cognitivecart_worker::acp::session::{Line, Message, Seller, Session as Document};
+use cognitivecart_worker::acp::{change, idempotency, problem, read, write};
 use cognitivecart_worker::cart;
 use cognitivecart_worker::error::Problem;
 use cognitivecart_worker::fields::{Fields, MAX_SAFE_INTEGER};
 use cognitivecart_worker::ledger::{self, IntentNews, Row};
 use cognitivecart_worker::money::{Amount, MAX_CHARGE};
-use cognitivecart_worker::record::Record;
+use cognitivecart_worker::record::{Json, Record};
 use cognitivecart_worker::route::{self, Found, ROUTES};
 use cognitivecart_worker::seal::SealKeys;
 use cognitivecart_worker::stripe::{Form, PaymentIntent, Session, Terms, event, payment_intent, session};
@@ -22,7 +26,7 @@ use std::net::IpAddr;
 /// Feeds one input; `true` when the parser took it.
 pub type Target = fn(&[u8]) -> bool;
 
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("signature", signature),
     ("event", webhook_event),
     ("cart", checkout_body),
@@ -38,6 +42,7 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("network", network),
     ("page", pages),
     ("metadata", metadata),
+    ("acp", agent_body),
 ];
 
 /// The clock of all targets.
@@ -540,4 +545,77 @@ pub fn metadata(data: &[u8]) -> bool {
             false
         }
     }
+}
+
+fn no_null(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(elements) => elements.iter().all(no_null),
+        // `metadata` is the agent's own.
+        Value::Object(members) => members.iter().all(|(name, value)| name == "metadata" || no_null(value)),
+        _ => true,
+    }
+}
+
+/// Dialect and what is done, line feed, body. What an agent may send is a wish within bounds, which every dialect can write back; what it
+/// may not is a 400 that names the member.
+pub fn agent_body(data: &[u8]) -> bool {
+    let (head, body) = halves(data);
+    let Some((dialect, done)) = std::str::from_utf8(head).ok().and_then(|head| head.split_once(' ')) else { return false };
+    let (Some(dialect), Ok(body)) = (Dialect::stored(dialect), serde_json::from_slice::<Value>(body)) else { return false };
+    assert_eq!(idempotency::fingerprint(&body).len(), 64);
+    let read: Result<Ask, Problem> = match done {
+        "create" => read::create(dialect, &body),
+        "update" => read::update(dialect, &body),
+        "cart" => read::cart(&body),
+        "cancel" => read::cancel(dialect, &body).map(|cancel| {
+            assert!(cancel.trace.is_none_or(|trace| trace["reason_code"].is_string() && trace.to_string().len() <= 8_192));
+            Ask::default()
+        }),
+        _ => read::complete(dialect, &body).map(|payment| {
+            assert!(!payment.token.trim().is_empty() && payment.token.chars().count() <= 255);
+            assert!(payment.consents.len() <= 20 && payment.authentication.is_none_or(|result| !result.outcome.is_empty()));
+            payment.ask
+        }),
+    };
+    let ask = match read {
+        Ok(ask) => ask,
+        Err(refused) => {
+            refusal(&refused);
+            assert_eq!(refused.status, 400);
+            assert!(refused.param.as_deref().is_some_and(|param| param.starts_with('$')), "{:?}", refused.param);
+            let (status, told) = problem::body(dialect, &refused);
+            assert!(status == 400 && told["type"] == "invalid_request" && no_null(&told), "{told}");
+            return false;
+        }
+    };
+    if done == "create" {
+        assert!(ask.items.is_some() || ask.cart.is_some());
+    }
+    let items = ask.items.as_deref().unwrap_or_default();
+    assert!(items.len() <= 100 && items.iter().all(|item| (1..=999_999).contains(&item.quantity) && !item.product.trim().is_empty()));
+    let mut session = Document::default();
+    change::apply(&mut session, &ask);
+    if let Patch::Set(selected) = &ask.selected {
+        session.selected.clone_from(selected);
+    }
+    assert!(session.json().to_string().len() < 200_000);
+    assert_eq!(Document::stored(&session.json().to_string()).unwrap(), session);
+    let words = || String::from_utf8_lossy(head).into_owned();
+    session.lines = items
+        .iter()
+        .map(|item| Line { product: item.product.clone(), quantity: item.quantity, title: words(), ..Line::default() })
+        .collect();
+    session.messages =
+        vec![Message { kind: "error".to_owned(), code: Some(words()), param: Some(words()), content: words(), resolution: Some(words()) }];
+    let seller = Seller { name: words(), site_url: words(), account: Some(words()), links: Vec::new(), public_url: words() };
+    for dialect in Dialect::VERSIONS.into_iter().chain([Dialect::Stripe]) {
+        let answer = write::session(dialect, &session, &seller);
+        assert!(no_null(&answer), "{answer}");
+        if let Some(affiliate) = ask.affiliate.as_ref().and_then(|claim| claim["token"].as_str()).filter(|token| token.len() > 20) {
+            assert!(!answer.to_string().contains(affiliate), "attribution is never echoed");
+        }
+    }
+    assert!(no_null(&write::cart(&session, &seller)));
+    true
 }
