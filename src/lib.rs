@@ -132,7 +132,11 @@ async fn fetch(request: Request, env: Env, context: Context) -> std::result::Res
 
 /// The caller's id, if it is one that a log can hold; else a fresh one.
 fn request_id(incoming: &Incoming) -> String {
-    incoming.header("Request-Id").filter(|id| log::fits(id)).or_else(|| clock::fresh_id("req_").ok()).unwrap_or_else(|| "req_unknown".to_owned())
+    incoming
+        .header("Request-Id")
+        .filter(|id| log::fits(id))
+        .or_else(|| clock::fresh_id("req_").ok())
+        .unwrap_or_else(|| "req_unknown".to_owned())
 }
 
 async fn answer(

@@ -69,7 +69,10 @@ pub fn refused(problem: &Problem) -> Reply {
 pub async fn serve(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     // Receive.
     if !mcp::may_come_from(incoming.header("Origin").as_deref(), &edge.public_url) {
-        return Err(Problem::forbidden("origin_not_allowed", "Pages in browsers may not speak here: an agent's key does not belong there."));
+        return Err(Problem::forbidden(
+            "origin_not_allowed",
+            "Pages in browsers may not speak here: an agent's key does not belong there.",
+        ));
     }
     let key_hash = access::agent_key_hash(incoming)?;
     let version = incoming.header("MCP-Protocol-Version");
@@ -93,7 +96,11 @@ pub async fn serve(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     if !matches!((work.first(), alone), (Some(Work::Run(..)), true)) {
         known(edge, incoming).await?;
     }
-    let tools = if work.iter().any(|work| matches!(work, Work::Tell(_, Asks::ListTools))) { http::unpacked_text(TOOLS).await? } else { String::new() };
+    let tools = if work.iter().any(|work| matches!(work, Work::Tell(_, Asks::ListTools))) {
+        http::unpacked_text(TOOLS).await?
+    } else {
+        String::new()
+    };
     // Decide, record, reply: message by message, since a later one may build on an earlier one.
     let mut told = Vec::new();
     for work in work.drain(..) {
@@ -175,8 +182,10 @@ async fn done(edge: &Edge, incoming: &Incoming, work: Work, tools: &str) -> Resu
                 Ok(answered) => (answered.status, None),
                 Err(problem) => (problem.status, Some(&*problem.code)),
             };
-            log::line(object! { "level": "info", "event": "tool", "request_id": &*edge.request_id, "tool": run.tool.name(), "status": status,
-            "code": code, "agent_request_id": run.request_id.as_deref().filter(|id| log::fits(id)) });
+            log::line(
+                object! { "level": "info", "event": "tool", "request_id": &*edge.request_id, "tool": run.tool.name(), "status": status,
+                "code": code, "agent_request_id": run.request_id.as_deref().filter(|id| log::fits(id)) },
+            );
             match outcome {
                 Ok(answered) => Told::good(&id, &result(edge, &run, answered)),
                 Err(problem) if of_the_door(&problem) => return Err(problem),
@@ -216,6 +225,7 @@ fn result(edge: &Edge, run: &Run, answered: Answered) -> String {
 
 /// Whether it is about who asks, and not about what is asked.
 fn of_the_door(problem: &Problem) -> bool {
-    let about_the_key = ["api_key_missing", "api_key_invalid", "shop_key_not_allowed", "agent_not_allowed", "shop_suspended", "shop_not_verified"];
+    let about_the_key =
+        ["api_key_missing", "api_key_invalid", "shop_key_not_allowed", "agent_not_allowed", "shop_suspended", "shop_not_verified"];
     problem.kind == Kind::RateLimit || about_the_key.contains(&&*problem.code)
 }

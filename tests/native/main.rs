@@ -11,6 +11,7 @@ mod fuzz;
 mod histories;
 mod ledger;
 mod limit;
+mod mcp;
 mod money;
 mod notice;
 mod pages;
