@@ -4,6 +4,7 @@
 //! run out. The body is the same bytes each time.
 
 use super::access;
+use super::lanes::side_by_side;
 use super::lists::Page;
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, log, outside};
@@ -15,8 +16,6 @@ use crate::store::notices::{Attempted, Due};
 use crate::store::shops::ShopRow;
 use futures_util::future::LocalBoxFuture;
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
-use std::task::Poll;
 
 /// What a shop is given for a notice, milliseconds.
 const DEADLINE: u32 = 10_000;
@@ -83,13 +82,7 @@ async fn send_all(edge: &Edge, due: Vec<Due>) -> u32 {
             }
         }
     };
-    let mut lanes: Vec<LocalBoxFuture<'_, ()>> = (0..LANES).map(|_| Box::pin(lane()) as _).collect();
-    // All of them side by side, until the last is done. (`join_all` does the same with 10 KB of queues.)
-    poll_fn(|context| {
-        lanes.retain_mut(|lane| lane.as_mut().poll(context).is_pending());
-        if lanes.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
+    side_by_side((0..LANES).map(|_| Box::pin(lane()) as LocalBoxFuture<'_, ()>).collect()).await;
     delivered.get()
 }
 

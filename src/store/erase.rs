@@ -97,6 +97,13 @@ impl Db {
                 sql!(self, "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE shop_id = ?1 LIMIT 500)", shop_id),
                 sql!(
                     self,
+                    "DELETE FROM feed_products WHERE (agent_id, key, product) IN
+                       (SELECT agent_id, key, product FROM feed_products WHERE shop_id = ?1 LIMIT 1000)",
+                    shop_id
+                ),
+                sql!(self, "DELETE FROM feed_changes WHERE seq IN (SELECT seq FROM feed_changes WHERE shop_id = ?1 LIMIT 1000)", shop_id),
+                sql!(
+                    self,
                     "DELETE FROM catalogue_errors WHERE (upload_id, row, field) IN (SELECT upload_id, row, field FROM catalogue_errors
                        WHERE upload_id IN (SELECT id FROM catalogue_uploads WHERE shop_id = ?1) LIMIT 5000)",
                     shop_id
@@ -130,7 +137,7 @@ impl Db {
             ])
             .await?;
         let mut cleared = 0_usize;
-        for index in 0..8 {
+        for index in 0..10 {
             cleared = cleared.saturating_add(answers.at(index)?.changes()?);
         }
         Ok(cleared > 0)
