@@ -10,8 +10,8 @@ pub fn key_required(dialect: Dialect) -> bool {
     dialect >= Dialect::V20260417
 }
 
-/// SHA-256 of a body, as lower-case hex, the same for bodies that mean the same: members in any order, `1.0` as `1`; arrays are ordered, and
-/// an absent member is not a `null`.
+/// SHA-256 of a body, as lower-case hex, the same for bodies that mean the same: members in any order, `1.0` as `1`. Arrays are ordered,
+/// and an absent member is not a `null`. Integers are exact up to 64 bits; larger ones are read as floats, as everywhere in JSON.
 pub fn fingerprint(body: &Value) -> String {
     let mut canonical = String::new();
     write(body, &mut canonical);

@@ -219,7 +219,9 @@ fn ordered(order: &OrderDoc, line: &Line) -> Value {
     let sent = pieces(order.fulfillments.iter().filter(sent).flat_map(|fulfillment| &fulfillment.line_items), line);
     let count = line.quantity.max(1);
     let current = if order.status == "canceled" { 0 } else { count.saturating_sub(gone).max(0) };
-    let fulfilled = sent.min(current);
+    // Whom nobody told of deliveries is told by the order's own status that everything is on its way.
+    let dispatched = order.fulfillments.is_empty() && matches!(order.status.as_str(), "shipped" | "completed");
+    let fulfilled = if dispatched { current } else { sent.min(current) };
     let status = match fulfilled {
         _ if current == 0 => "removed",
         fulfilled if fulfilled == current => "fulfilled",
@@ -317,12 +319,16 @@ pub fn object(order: &OrderDoc) -> Value {
     }
 }
 
-/// In documents of ours `type` is called `kind`, at every depth.
+/// In documents of ours `type` is called `kind`, at every depth, and a delivery's window is in two parts.
 fn typed(mut value: Value) -> Value {
     for element in value.as_array_mut().into_iter().flatten() {
         let Some(members) = element.as_object_mut() else { continue };
         if let Some(kind) = members.remove("kind") {
             members.insert("type".to_owned(), kind);
+        }
+        if let (Some(earliest), Some(latest)) = (members.remove("earliest"), members.remove("latest")) {
+            let window = object! { "earliest": earliest, "latest": latest };
+            members.insert("estimated_delivery".to_owned(), if latest.is_null() { Value::Null } else { window });
         }
         if let Some(events) = members.remove("events") {
             members.insert("events".to_owned(), typed(events));

@@ -187,7 +187,7 @@ fn handler(dialect: Dialect, session: &Session, account: &str) -> Value {
         },
     );
     if newest(dialect) {
-        handler.put("display_name", "Card").put("display_order", 0_i64);
+        handler.put("display_name", "Card");
     }
     handler.done()
 }
@@ -362,28 +362,26 @@ pub(super) fn totals(dialect: Dialect, totals: &Totals, currency: &str, scope: S
 
 /// The tax that is added; what prices include is told in words, for no version has a figure for it.
 fn tax(dialect: Dialect, totals: &Totals, currency: &str) -> Value {
-    let mut tax = Object::default();
-    let included = totals.included_tax > 0;
-    let text = if included && first(dialect) { "Tax (prices include it)" } else { "Tax" };
-    tax.put("type", "tax").put("display_text", text).put("amount", totals.tax);
-    if included && !first(dialect) {
-        let display = |amount: i64| match (Currency::parse(currency), Amount::new(amount)) {
-            (Some(currency), Some(amount)) => currency.display(amount),
-            _ => amount.to_string(),
-        };
-        let mut text = format!("Prices include {}", display(totals.included_tax));
-        for (place, part) in totals.taxes.iter().filter(|part| part.inclusive).enumerate() {
-            text.push_str(&format!(
-                "{}{} {}: {}",
-                if place == 0 { " (" } else { ", " },
-                part.name,
-                percent(part.rate_bps),
-                display(part.amount)
-            ));
+    let display = |amount: i64| match (Currency::parse(currency), Amount::new(amount)) {
+        (Some(currency), Some(amount)) => currency.display(amount),
+        _ => amount.to_string(),
+    };
+    let mut text = "Tax".to_owned();
+    let mut description = None;
+    if totals.included_tax > 0 {
+        let included = display(totals.included_tax);
+        if first(dialect) {
+            text = format!("Tax (prices include {included})");
+        } else {
+            let parts = totals.taxes.iter().filter(|part| part.inclusive);
+            let parts: Vec<String> =
+                parts.map(|part| format!("{} {}: {}", part.name, percent(part.rate_bps), display(part.amount))).collect();
+            let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+            description = Some(format!("Prices include {included}{parts}"));
         }
-        text.push_str(if totals.taxes.iter().any(|part| part.inclusive) { ")" } else { "" });
-        tax.put("description", text);
     }
+    let mut tax = Object::default();
+    tax.put("type", "tax").put("display_text", text).put("amount", totals.tax).maybe("description", description);
     let breakdown: Vec<Value> = totals
         .taxes
         .iter()

@@ -19,6 +19,8 @@ pub mod fulfillment;
 pub mod ledger;
 pub mod lists;
 pub mod notify;
+pub mod order_page;
+pub mod orders;
 pub mod refund;
 pub mod reseal;
 pub mod settle;

@@ -52,11 +52,10 @@ pub async fn move_row(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -
 /// What the shop is owed for the move is in the same batch.
 /// An agent's checkout becomes an order there, too.
 pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Box<Row>)> {
-    let (mut statements, after) = moving_alone(edge, row, news, by, now)?;
-    if row.by_api() && !statements.is_empty() && after.status == Status::Paid {
-        statements.extend(super::acp::sale::of_row(edge, &after, now).await?);
+    if row.by_api() && news.to == Some(Status::Paid) {
+        return super::acp::sale::moving(edge, row, news, by, now).await;
     }
-    Ok((statements, after))
+    moving_alone(edge, row, news, by, now)
 }
 
 /// The same without the order, for whoever has it at hand.

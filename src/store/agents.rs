@@ -1,6 +1,5 @@
 //! Agents of shops and their keys.
 
-use super::shops::ShopRow;
 use super::{Bind, Db, Pending, Statement};
 use crate::agent::{AgentRow, MOST};
 use crate::error::{Problem, Result};
@@ -24,11 +23,6 @@ impl Db {
         let agent = format!("SELECT * FROM agents WHERE id = {AGENT_OF_KEY} AND deleted_at IS NULL");
         let shop = format!("SELECT * FROM shops WHERE id = {SHOP_OF_AGENT_KEY}");
         [sql!(self, &agent, key_hash, now), sql!(self, &shop, key_hash, now)]
-    }
-
-    pub async fn agent_of_key(&self, key_hash: &str, now: i64) -> Result<(Option<Box<AgentRow>>, Option<Box<ShopRow>>)> {
-        let answers = self.batch(self.agent_and_shop_of_key(key_hash, now).into()).await?;
-        Ok((answers.at(0)?.first()?, answers.at(1)?.first()?))
     }
 
     /// Writes a new agent with its first key; `false` when the shop has as many as it may have. Attack: agents made side by side,

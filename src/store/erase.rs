@@ -94,6 +94,7 @@ impl Db {
             .batch(vec![
                 sql!(self, &clear, shop_id),
                 sql!(self, "DELETE FROM notices WHERE id IN (SELECT id FROM notices WHERE shop_id = ?1 LIMIT 500)", shop_id),
+                sql!(self, "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE shop_id = ?1 LIMIT 500)", shop_id),
                 sql!(self, "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE shop_id = ?1 LIMIT 500)", shop_id),
                 sql!(
                     self,
@@ -130,7 +131,7 @@ impl Db {
             ])
             .await?;
         let mut cleared = 0_usize;
-        for index in 0..8 {
+        for index in 0..9 {
             cleared = cleared.saturating_add(answers.at(index)?.changes()?);
         }
         Ok(cleared > 0)

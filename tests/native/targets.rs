@@ -3,12 +3,19 @@
 //! Each target takes bytes, panics where something does not hold, and says whether the parser accepted them. [`crate::fuzz`]
 //! drives them with seeded inputs in every `cargo test`; `fuzz/` does with libFuzzer for as long as one likes.
 
+use cognitivecart_worker::acp::ask::{Ask, Patch};
+use cognitivecart_worker::acp::dialect::Dialect;
+use cognitivecart_worker::acp::session::{Line, Message, Seller, Session as Document};
+use cognitivecart_worker::acp::{change, idempotency, problem, read, write};
 use cognitivecart_worker::cart;
 use cognitivecart_worker::error::Problem;
+use cognitivecart_worker::feed::{Cells, Feed, Format, MAX_COLUMNS, MAX_ROW, Row as FeedRow};
 use cognitivecart_worker::fields::{Fields, MAX_SAFE_INTEGER};
+use cognitivecart_worker::fulfillment::Fulfillment;
 use cognitivecart_worker::ledger::{self, IntentNews, Row};
-use cognitivecart_worker::money::{Amount, MAX_CHARGE};
-use cognitivecart_worker::record::Record;
+use cognitivecart_worker::money::{Amount, Currency, MAX_CHARGE};
+use cognitivecart_worker::product::{self, Product, Rules};
+use cognitivecart_worker::record::{Json, Record};
 use cognitivecart_worker::route::{self, Found, ROUTES};
 use cognitivecart_worker::seal::SealKeys;
 use cognitivecart_worker::stripe::{Form, PaymentIntent, Session, Terms, event, payment_intent, session};
@@ -22,7 +29,7 @@ use std::net::IpAddr;
 /// Feeds one input; `true` when the parser took it.
 pub type Target = fn(&[u8]) -> bool;
 
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("signature", signature),
     ("event", webhook_event),
     ("cart", checkout_body),
@@ -38,6 +45,9 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("network", network),
     ("page", pages),
     ("metadata", metadata),
+    ("acp", agent_body),
+    ("catalogue", catalogue),
+    ("fulfillment", rules),
 ];
 
 /// The clock of all targets.
@@ -313,6 +323,25 @@ pub fn address(data: &[u8]) -> bool {
     taken
 }
 
+/// The id of a product in a path, read a second way: none where the rule has none.
+fn products_name(segment: &str) -> Option<String> {
+    let hex = |text: &[u8]| {
+        std::str::from_utf8(text).ok().filter(|t| t.bytes().all(|b| b.is_ascii_hexdigit())).and_then(|t| u8::from_str_radix(t, 16).ok())
+    };
+    let (mut rest, mut bytes) = (segment.as_bytes(), Vec::new());
+    while let [first, after @ ..] = rest {
+        if *first == b'%' {
+            bytes.push(hex(after.get(..2)?)?);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    let id = String::from_utf8(bytes).ok()?;
+    (!id.trim().is_empty() && id.chars().count() <= 100 && !id.chars().any(char::is_control)).then_some(id)
+}
+
 /// Method, line feed, path. A route is found only at its own address, and what it carries along is plain.
 pub fn path(data: &[u8]) -> bool {
     let (method, path) = halves(data);
@@ -323,14 +352,19 @@ pub fn path(data: &[u8]) -> bool {
                 let (mut expected, mut given) = (entry.path.trim_start_matches('/').split('/'), path.trim_start_matches('/').split('/'));
                 let same = expected.by_ref().zip(given.by_ref()).all(|(e, g)| {
                     e == g
+                        || e == "{product}" && products_name(g).is_some()
                         || e.starts_with('{')
+                            && e != "{product}"
                             && (1..=255).contains(&g.len())
                             && g.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
                 });
-                let id = path.trim_start_matches('/').split('/').find(|segment| (entry.make)((*segment).to_owned()) == found).unwrap_or("");
+                let read = |segment: &str| {
+                    if entry.path.contains("{product}") { products_name(segment).unwrap_or_default() } else { segment.to_owned() }
+                };
+                let id = path.trim_start_matches('/').split('/').map(read).find(|id| (entry.make)(id.clone()) == found).unwrap_or_default();
                 same && expected.next().is_none()
                     && path.trim_start_matches('/').split('/').count() == entry.path.trim_start_matches('/').split('/').count()
-                    && (entry.make)(id.to_owned()) == found
+                    && (entry.make)(id) == found
                     && (method == entry.method.name() || method == "HEAD")
             });
             assert!(fits, "{method} {path} → {found:?}");
@@ -537,6 +571,200 @@ pub fn metadata(data: &[u8]) -> bool {
         Err(problem) => {
             refusal(&problem);
             assert!(problem.param.as_deref().is_some_and(|param| param.starts_with("metadata")));
+            false
+        }
+    }
+}
+
+fn no_null(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(elements) => elements.iter().all(no_null),
+        // `metadata` is the agent's own.
+        Value::Object(members) => members.iter().all(|(name, value)| name == "metadata" || no_null(value)),
+        _ => true,
+    }
+}
+
+/// Dialect and what is done, line feed, body. What an agent may send is a wish within bounds, which every dialect can write back; what it
+/// may not is a 400 that names the member.
+pub fn agent_body(data: &[u8]) -> bool {
+    let (head, body) = halves(data);
+    let Some((dialect, done)) = std::str::from_utf8(head).ok().and_then(|head| head.split_once(' ')) else { return false };
+    let (Some(dialect), Ok(body)) = (Dialect::stored(dialect), serde_json::from_slice::<Value>(body)) else { return false };
+    assert_eq!(idempotency::fingerprint(&body).len(), 64);
+    let read: Result<Ask, Problem> = match done {
+        "create" => read::create(dialect, &body),
+        "update" => read::update(dialect, &body),
+        "cart" => read::cart(&body),
+        "cancel" => read::cancel(dialect, &body).map(|cancel| {
+            assert!(cancel.trace.is_none_or(|trace| trace["reason_code"].is_string() && trace.to_string().len() <= 8_192));
+            Ask::default()
+        }),
+        _ => read::complete(dialect, &body).map(|payment| {
+            assert!(!payment.token.trim().is_empty() && payment.token.chars().count() <= 255);
+            assert!(payment.consents.len() <= 20 && payment.authentication.is_none_or(|result| !result.outcome.is_empty()));
+            payment.ask
+        }),
+    };
+    let ask = match read {
+        Ok(ask) => ask,
+        Err(refused) => {
+            refusal(&refused);
+            assert_eq!(refused.status, 400);
+            assert!(refused.param.as_deref().is_some_and(|param| param.starts_with('$')), "{:?}", refused.param);
+            let (status, told) = problem::body(dialect, &refused);
+            assert!(status == 400 && told["type"] == "invalid_request" && no_null(&told), "{told}");
+            return false;
+        }
+    };
+    if done == "create" {
+        assert!(ask.items.is_some() || ask.cart.is_some());
+    }
+    let items = ask.items.as_deref().unwrap_or_default();
+    assert!(items.len() <= 100 && items.iter().all(|item| (1..=999_999).contains(&item.quantity) && !item.product.trim().is_empty()));
+    let mut session = Document::default();
+    change::apply(&mut session, &ask);
+    if let Patch::Set(selected) = &ask.selected {
+        session.selected.clone_from(selected);
+    }
+    assert!(session.json().to_string().len() < 200_000);
+    assert_eq!(Document::stored(&session.json().to_string()).unwrap(), session);
+    let words = || String::from_utf8_lossy(head).into_owned();
+    session.lines = items
+        .iter()
+        .map(|item| Line { product: item.product.clone(), quantity: item.quantity, title: words(), ..Line::default() })
+        .collect();
+    session.messages =
+        vec![Message { kind: "error".to_owned(), code: Some(words()), param: Some(words()), content: words(), resolution: Some(words()) }];
+    let seller = Seller { name: words(), site_url: words(), account: Some(words()), links: Vec::new(), public_url: words() };
+    for dialect in Dialect::VERSIONS.into_iter().chain([Dialect::Stripe]) {
+        let answer = write::session(dialect, &session, &seller);
+        assert!(no_null(&answer), "{answer}");
+        if let Some(affiliate) = ask.affiliate.as_ref().and_then(|claim| claim["token"].as_str()).filter(|token| token.len() > 20) {
+            assert!(!answer.to_string().contains(affiliate), "attribution is never echoed");
+        }
+    }
+    assert!(no_null(&write::cart(&session, &seller)));
+    true
+}
+
+/// Takes a file in pieces.
+fn rows_of<'a>(format: Format, pieces: impl Iterator<Item = &'a [u8]>) -> Result<(Vec<FeedRow>, Vec<String>), Problem> {
+    let (mut feed, mut rows) = (Feed::new(format), Vec::new());
+    for piece in pieces {
+        feed.push(piece, &mut rows)?;
+    }
+    feed.finish(&mut rows)?;
+    assert_eq!(feed.rows(), rows.len() as i64);
+    Ok((rows, feed.header().to_vec()))
+}
+
+/// A product that was taken: of amounts that can be charged, and the same again when its answer is sent back.
+fn good_product(product: &Product) {
+    let row = &product.row;
+    assert!(
+        !row.id.is_empty()
+            && row.id.chars().count() <= product::MAX_ID
+            && !row.id.chars().any(|c| c.is_control() && c != '\n' && c != '\t' && c != '\r')
+    );
+    if product.deleted {
+        return;
+    }
+    let currency = Currency::parse(&row.currency).unwrap();
+    for price in [Some(row.price), row.sale_price].into_iter().flatten() {
+        assert!((0..=MAX_CHARGE).contains(&price) && price % currency.step() == 0, "{price} {currency}");
+    }
+    assert!(row.sale_price.is_none_or(|sale| sale <= row.price));
+    assert_eq!(row.sale_from.is_some(), row.sale_price_effective_date.is_some());
+    assert!(row.sale_from < row.sale_until || row.sale_from.is_none());
+    assert!(row.inventory_quantity.is_none_or(|quantity| quantity >= 0));
+    assert!(row.title.chars().count() <= 150 && row.digital & !1 == 0);
+    let words = product.words();
+    assert!(words.len() <= 32 && words.iter().all(|word| !word.is_empty() && word.chars().all(|c| !c.is_whitespace())));
+    let again = product::read_one(&row.object(NOW), &row.id, Rules { allow_local: true })
+        .unwrap_or_else(|problem| panic!("{}: {}", row.object(NOW), problem.message));
+    assert_eq!(format!("{:?}", again.row), format!("{row:?}"));
+    assert_eq!(again.words(), words);
+}
+
+/// A format, line feed, a file: the same rows however it is cut, each of which is a product or says what is wrong.
+pub fn catalogue(data: &[u8]) -> bool {
+    let (kind, file) = halves(data);
+    let Some(format) = std::str::from_utf8(kind).ok().and_then(Format::of) else { return false };
+    let whole = rows_of(format, std::iter::once(file));
+    for length in [1, 3, 64] {
+        match (&whole, rows_of(format, file.chunks(length))) {
+            (Ok(rows), Ok(cut)) => assert_eq!(*rows, cut),
+            (Err(problem), Err(cut)) => assert_eq!((&problem.code, &problem.message), (&cut.code, &cut.message)),
+            (whole, cut) => panic!("whole {:?}, cut {:?}", whole.as_ref().err(), cut.err()),
+        }
+    }
+    let (rows, header) = match whole {
+        Ok(read) => read,
+        Err(problem) => {
+            refusal(&problem);
+            return false;
+        }
+    };
+    let mut good = false;
+    for (place, row) in rows.into_iter().enumerate() {
+        assert_eq!(row.number, place as i64 + 1);
+        let cells = match row.cells {
+            Ok(Cells::Object(members)) => members,
+            Ok(Cells::Table(texts)) => {
+                assert!(
+                    texts.len() <= header.len()
+                        && header.len() <= MAX_COLUMNS + 1
+                        && texts.iter().map(String::len).sum::<usize>() <= MAX_ROW
+                );
+                assert!(texts.iter().any(|text| !text.is_empty()) && header.iter().any(|name| name == "id"));
+                header.iter().cloned().zip(texts.into_iter().map(Value::String)).collect()
+            }
+            Err(why) => {
+                assert!(!why.is_empty());
+                continue;
+            }
+        };
+        match product::read(cells, Rules { allow_local: true }) {
+            Ok(product) => {
+                good_product(&product);
+                good = true;
+            }
+            Err(faults) => {
+                assert!(!faults.is_empty());
+                for fault in faults {
+                    assert!(fault.message().len() < 2_048 && fault.field.chars().count() <= 100, "{fault:?}");
+                    refusal(&fault.problem());
+                }
+            }
+        }
+    }
+    good
+}
+
+/// Rules of delivery: what is taken is stored and read again as it is.
+pub fn rules(data: &[u8]) -> bool {
+    let Ok(body) = serde_json::from_slice::<Value>(data) else { return false };
+    match Fulfillment::read(&body) {
+        Ok(rules) => {
+            assert_eq!(Fulfillment::stored(&rules.json().to_string()).unwrap(), rules);
+            let mut keys: Vec<String> = rules.coupons.iter().map(|coupon| coupon.key()).collect();
+            keys.sort();
+            keys.dedup();
+            assert_eq!(keys.len(), rules.coupons.len());
+            for coupon in &rules.coupons {
+                assert!(coupon.percent_off.is_some() != coupon.amount_off.is_some());
+                assert!(coupon.percent_off.is_none_or(|bps| (1..=10_000).contains(&bps)));
+                assert!(coupon.currency.is_some() || (coupon.amount_off.is_none() && coupon.min_subtotal.is_none()));
+            }
+            for rule in &rules.shipping {
+                assert!(rule.amount >= 0 && !rule.countries.is_empty() && Currency::parse(&rule.currency).is_some());
+            }
+            true
+        }
+        Err(problem) => {
+            refusal(&problem);
             false
         }
     }

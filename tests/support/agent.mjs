@@ -7,7 +7,7 @@ export const BUYER = { first_name: 'Ada', last_name: 'Buyer', email: 'ada@buyer.
 
 /** The rows of a small catalogue, by Stripe's column names. */
 export const PRODUCTS = [
-  { id: 'mug', title: 'Mug', description: 'A mug of clay.', link: 'https://shop.example/mug', image_link: 'https://shop.example/mug.jpg', price: '12.30 USD', availability: 'in_stock', inventory_quantity: 10 },
+  { id: 'mug', title: 'Mug', description: 'A mug of clay.', link: 'https://shop.example/mug', image_link: 'https://shop.example/mug.jpg', price: '12.30 USD', availability: 'in_stock', inventory_quantity: 1000 },
   { id: 'tea', title: 'Tea', description: 'Black tea.', link: 'https://shop.example/tea', image_link: 'https://shop.example/tea.jpg', price: '5.00 USD', sale_price: '4.00 USD', availability: 'in_stock' },
   { id: 'last', title: 'The last one', description: 'Only one is left.', link: 'https://shop.example/last', image_link: 'https://shop.example/last.jpg', price: '99.00 USD', availability: 'in_stock', inventory_quantity: 1 },
   { id: 'gone', title: 'Gone', description: 'Sold out.', link: 'https://shop.example/gone', image_link: 'https://shop.example/gone.jpg', price: '7.00 USD', availability: 'out_of_stock' },

@@ -59,9 +59,9 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str)
     asked.body.as_ref().map_err(Clone::clone)?;
     let payment = payment.ok_or_else(|| Problem::fault("a body that asks nothing"))??;
     let (document, mut session) = own(&mut loaded, id, false, now)?;
-    // A retry without a key, of a request whose answer was lost: it is told what came of it, and pays nothing.
-    if asked.key.is_none() && session.status == Status::Completed {
-        return Ok(Answered { status: 200, body: rendered(edge, asked, &caller, &loaded, &session), replayed: true });
+    // A retry of the request whose answer was lost, or one without a key: it is told what came of it, and pays nothing.
+    if session.status == Status::Completed && (asked.key.is_none() || loaded.attempt.is_some()) {
+        return paid_before(edge, asked, &caller, &loaded, &session, now).await;
     }
     if session.status == Status::InProgress {
         return take_up(edge, asked, &caller, &loaded, &document, session, now).await;
@@ -600,9 +600,6 @@ async fn record(
     }
     // The webhook was faster, or this batch ran before and its answer was lost: the order that there is counts.
     let mut loaded = load(edge, asked, &attempted.session.id, "session", None, now).await?;
-    if let Some(answered) = earlier(asked, loaded.attempt.as_deref(), now)? {
-        return Ok(Answered { replayed: false, ..answered });
-    }
     let (_, session) = own(&mut loaded, &attempted.session.id, false, now)?;
     if session.status != Status::Completed {
         return Err(Problem::fault("a checkout was paid and is not completed"));
@@ -610,6 +607,18 @@ async fn record(
     let body = rendered(edge, asked, caller, &loaded, &session);
     edge.db.run_repeatable(vec![edge.db.keep_answer(attempt, 200, &body)]).await?;
     Ok(Answered { status: 200, body, replayed: false })
+}
+
+/// The payment was made and recorded, and whoever asked for it was never told.
+async fn paid_before(edge: &Edge, asked: &Asked, caller: &Caller, loaded: &Loaded, session: &Session, now: i64) -> Result<Answered> {
+    let body = rendered(edge, asked, caller, loaded, session);
+    if let (Some(key), Some(begun)) = (&asked.key, &loaded.attempt) {
+        let lock = clock::fresh_secret("")?;
+        let attempt = Attempt { shop_id: &caller.agent.id, path: &asked.path, key, lock: &lock };
+        let take = edge.db.take_key(&attempt, &asked.fingerprint, &begun.subject, None, now, now);
+        edge.db.run_repeatable(vec![take, edge.db.keep_answer(&attempt, 200, &body)]).await?;
+    }
+    Ok(Answered { status: 200, body, replayed: true })
 }
 
 /// The payment, compared with its row in full.

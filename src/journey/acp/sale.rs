@@ -4,9 +4,10 @@ use crate::acp::dialect::Dialect;
 use crate::acp::order::{Card, OrderDoc};
 use crate::acp::session::{Address, OrderRef, Session, Status};
 use crate::edge::{Edge, clock};
-use crate::error::{Problem, Result};
+use crate::error::Result;
+use crate::journey::settle;
 use crate::ledger::{News, Row};
-use crate::record::{Json, Record};
+use crate::record::Record;
 use crate::store::Statement;
 use crate::store::acp::SessionRow;
 use crate::store::orders::NewOrder;
@@ -55,6 +56,7 @@ impl Beside {
 }
 
 /// Makes the order of a paid checkout. `row` is the transaction as it is then.
+#[allow(clippy::too_many_arguments)]
 pub fn sale(
     edge: &Edge, document: &SessionRow, session: &Session, shop: &ShopRow, agent: Option<&str>, row: &Row, card: Option<Card>, now: i64,
 ) -> Result<Sale> {
@@ -114,19 +116,26 @@ pub fn sale(
 
 /// Where a buyer sees his order: the shop's own page where it has one, else ours.
 pub fn permalink(edge: &Edge, shop: &ShopRow, id: &str) -> String {
-    let own = shop.order_url_template.as_deref().and_then(|template| crate::weburl::fill_order(template, id, None));
-    own.unwrap_or_else(|| format!("{}/orders/{id}", edge.public_url))
+    crate::journey::orders::home(edge, shop).of(id, None)
 }
 
-/// The same for whoever hears of it from Stripe: a webhook or the sweep. Nothing where the document is gone with its shop.
-pub async fn of_row(edge: &Edge, row: &Row, now: i64) -> Result<Vec<Statement>> {
-    let Some((document, shop, agent)) = edge.db.document_of(row).await? else { return Ok(Vec::new()) };
+/// What moves a row, for whoever hears from Stripe that it was paid (a webhook, the sweep): with what the checkout knows of the buyer,
+/// and the order.
+pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Box<Row>)> {
+    // Its document is gone with its shop; the books are kept all the same.
+    let Some((document, shop, agent)) = edge.db.document_of(row).await? else {
+        return settle::moving_alone(edge, row, news, by, now);
+    };
     let session = document.document()?;
-    if session.status == Status::Completed {
-        return Ok(Vec::new());
+    let buyer = buyer_of(&session, Beside::of(&document.private).billing.as_ref());
+    let known =
+        News { customer: buyer.customer, shipping_details: buyer.shipping_details, billing_details: buyer.billing_details, ..news.clone() };
+    let (mut statements, after) = settle::moving_alone(edge, row, &known, by, now)?;
+    if !statements.is_empty() && session.status != Status::Completed {
+        let agent = agent.as_ref().map(|agent| agent.id.as_str());
+        statements.extend(sale(edge, &document, &session, &shop, agent, &after, None, now)?.statements);
     }
-    let agent = agent.as_ref().map(|agent| agent.id.as_str());
-    Ok(sale(edge, &document, &session, &shop, agent, row, None, now)?.statements)
+    Ok((statements, after))
 }
 
 /// What Stripe does not say of an agent's payment and the checkout does: who bought, and where it goes.
@@ -145,10 +154,4 @@ pub fn buyer_of(session: &Session, billing: Option<&Address>) -> News {
         }),
         ..News::default()
     }
-}
-
-/// For the record of what was asked: a list as JSON text.
-pub fn json_text(value: &impl Json) -> Result<String> {
-    let text = value.json().to_string();
-    if text.len() > 900_000 { Err(Problem::fault("a document that does not fit a row")) } else { Ok(text) }
 }
