@@ -84,6 +84,7 @@ export function createAgentOrders({ store, orders, client, siteUrl, log, now }) 
     const order = bookedAs(id);
     if ((sold.amount_refunded ?? 0) < sold.amount_total) await refund(order, undefined, recorder);
     await client.call('PATCH', `/v1/orders/${id}`, { body: { status: 'canceled' }, recorder });
+    order.canceled_at = now();
     note(order, 'Canceled, all money given back');
   }
 

@@ -94,7 +94,7 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
   /** What was bought and has no weight; the order's key opens it as it opens the order. */
   function download(context) {
     const order = orderOf(context.params.id, context.query.get('key'));
-    const bought = order.status === 'paid' && order.lines.some((line) => line.product_id === context.params.product);
+    const bought = order.status === 'paid' && !order.canceled_at && order.lines.some((line) => line.product_id === context.params.product);
     const found = findProduct(context.params.product);
     if (!bought || !found?.digital) throw new Refused(404, 'Nothing to download', 'This order has no such download.');
     const reply = text(`${found.name}\n\nGrind, pour, wait. (A real shop has a book here.)\n`);
@@ -207,6 +207,7 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
       return json({ type: 'invalid_request', code: result.reason, message: 'This event is not signed by the merchant.' }, 401);
     }
     events.take(result.event, headers['webhook-id'] ?? headers['request-id']);
+    log(`the agent heard ${result.event.type} of ${result.event.data?.checkout_session_id}`);
     return json({ received: true, ...(headers['request-id'] && { request_id: headers['request-id'] }) });
   }
 

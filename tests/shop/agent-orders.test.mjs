@@ -125,9 +125,12 @@ test('half of it back; a lost answer is the same refund when the button is press
   assert.match((await visitor.go('/admin/orders')).text, /of which \$150\.50 given back/);
 }));
 
-test('cancel: first the money that is left, then the word', () => setting(async ({ stub, visitor }) => {
+test('cancel: first the money that is left, then the word', () => setting(async ({ stub, visitor, orders }) => {
   stub.orders = [sold({ amount_refunded: 5050 })];
   await visitor.submit('/', '/admin/orders/ord_1/cancel');
+  const [{ id, key }] = orders();
+  assert.match((await visitor.go(`/order/${id}?key=${key}`)).text, /This order was canceled/);
+  assert.equal((await visitor.go(`/order/${id}/download/guide?key=${key}`)).status, 404);
   const told = stub.requests.map((request) => [request.route, request.body]).filter(([route, body]) => route.startsWith('POST /v1/transactions') || body?.status);
   assert.deepEqual(told, [['POST /v1/transactions/cct_1/refunds', { reason: 'requested_by_customer' }], ['PATCH /v1/orders/ord_1', { status: 'canceled' }]]);
   assert.equal(stub.orders[0].amount_refunded, 15050);

@@ -155,15 +155,15 @@ function exchangeCard(exchange, open) {
   const { number, title, method, path, sent, body, status, told, answer, error, ms, tries } = exchange;
   const good = status < 300 ? 'good' : status === undefined ? 'warn' : 'bad';
   return html`<details class="talk"${open ? html` open` : ''}><summary><span>${number}. ${title}</span> ${pill(good, status ?? 'no answer')}${told['idempotent-replayed'] === 'true' ? html` ${pill('', 'replayed')}` : ''}<br><code>${method} ${path}</code> <span class="hint">${ms} ms${tries > 1 ? `, ${tries} tries` : ''}</span></summary>
-<h3>Request</h3><pre tabindex="0" aria-label="Request ${number}">${method} ${path}
+<h3>Request</h3><pre tabindex="0" role="group" aria-label="Request ${number}">${method} ${path}
 ${Object.entries(sent).map(([name, value]) => `${name}: ${value}\n`)}${body === undefined ? '' : `\n${pretty(body)}`}</pre>
-<h3>Answer</h3><pre tabindex="0" aria-label="Answer ${number}">${status === undefined ? error : `${status}\n${Object.entries(told).map(([name, value]) => `${name}: ${value}\n`).join('')}\n${pretty(answer)}`}</pre></details>`;
+<h3>Answer</h3><pre tabindex="0" role="group" aria-label="Answer ${number}">${status === undefined ? error : `${status}\n${Object.entries(told).map(([name, value]) => `${name}: ${value}\n`).join('')}\n${pretty(answer)}`}</pre></details>`;
 }
 
 /** What an agent heard: signature checked before it came here (agent/events.mjs). */
 export function eventList(events) {
   return html`${events.map((event) => html`<details class="talk"><summary><span>${event.type.replace(/_/g, ' ')}</span> ${pill('good', 'signature is right')} ${pill('', event.data?.status ?? '')}<br><span class="hint">${moment(event.at)}${event.data?.id && html` · <code>${event.data.id}</code>`}${event.times > 1 ? ` · came ${event.times} times` : ''}</span></summary>
-<pre tabindex="0" aria-label="Event">${pretty({ type: event.type, data: event.data })}</pre></details>`)}`;
+<pre tabindex="0" role="group" aria-label="Event">${pretty({ type: event.type, data: event.data })}</pre></details>`)}`;
 }
 
 const pretty = (value) => (typeof value === 'string' ? value : JSON.stringify(value, null, 2));

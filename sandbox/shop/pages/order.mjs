@@ -7,25 +7,26 @@ import { sums } from './cart.mjs';
 import { button, layout, moment, note, pill, problem } from './layout.mjs';
 
 const KIND = { paid: 'good', authorized: 'good', processing: 'warn', pending: '', ended: 'bad' };
-export const statusPill = (order) => pill(KIND[order.status], WORDS[order.status]);
+export const statusPill = (order) => (order.canceled_at ? pill('warn', 'Canceled') : pill(KIND[order.status], WORDS[order.status]));
 
 const SAID = {
   paid: ['good', 'Thank you, your order is paid.', 'A confirmation mail would be on its way now.'],
   authorized: ['good', 'Thank you, your payment is authorized.', 'The amount is reserved and is taken when the goods leave.'],
   processing: ['warn', 'We are still waiting for your bank.', 'Some payments take minutes or days to arrive. You need not do anything; the order goes on as soon as the money is there.'],
   pending: ['warn', 'This order is not paid.', 'No money has moved. You can still pay.'],
+  canceled: ['warn', 'This order was canceled.', 'Your money is on its way back, by the way you paid.'],
   ended: ['bad', 'This checkout has ended without a payment.', 'No money has moved. Put the goods into the cart again if you still want them.'],
 };
 
 export function orderPage(view, { order }) {
-  const [kind, heading, text] = SAID[order.status];
+  const [kind, heading, text] = SAID[order.canceled_at ? 'canceled' : order.status];
   const last = order.sessions.at(-1);
   return layout(view, `Order ${order.id}`, html`<h1>Order ${order.id}</h1>
 ${note(kind, text, heading)}
 <div class="columns"><section class="card" aria-labelledby="what-title"><h2 id="what-title">What you ordered</h2>
 <ul class="lines">${order.lines.map((line) => html`<li><img src="/pictures/${line.product_id}.svg" alt="" width="58" height="58"><div class="between"><span>${line.quantity} × ${line.name}</span><span class="price">${format(line.amount_total, order.currency)}</span></div></li>`)}</ul>
 <hr>${sums(order)}
-${order.status === 'paid' && order.lines.filter((line) => findProduct(line.product_id)?.digital).map((line) => html`<p><a class="button second wide" href="/order/${order.id}/download/${line.product_id}?key=${order.key}">Download ${line.name}</a></p>`)}</section>
+${order.status === 'paid' && !order.canceled_at && order.lines.filter((line) => findProduct(line.product_id)?.digital).map((line) => html`<p class="gap"><a class="button second wide" href="/order/${order.id}/download/${line.product_id}?key=${order.key}">Download ${line.name}</a></p>`)}</section>
 <section class="card" aria-labelledby="state-title"><h2 id="state-title">Where it stands</h2>
 <p>${statusPill(order)} ${!order.livemode && pill('', 'Test mode')}</p>
 <ul class="history">${order.history.map((entry) => html`<li class="small">${moment(entry.at)}<br>${entry.what}</li>`)}</ul><p></p>
