@@ -54,7 +54,7 @@ export function createAgentOrders({ store, orders, client, siteUrl, log, now }) 
     const { data } = await client.call('GET', '/v1/orders', { query: { limit: SHOWN }, recorder });
     return Promise.all(data.map(async (sold) => {
       const answer = book(sold);
-      if (!sold.order_id) await client.call('PATCH', `/v1/orders/${sold.id}`, { body: answer, recorder });
+      if (sold.order_id !== answer.order_id) await client.call('PATCH', `/v1/orders/${sold.id}`, { body: answer, recorder });
       return { sold, order: bookedAs(sold.id) };
     }));
   }

@@ -122,7 +122,7 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
     return page(agentPage(view(context), {
       seller: agent && known && { name: agent.name, mode: agent.mode, rows: known.rows, at: known.at },
       tour, session: current, events: current ? events.list(current.id) : [],
-      wallet: { local: wallet.local, account: current?.account ?? agent?.account },
+      wallet: { local: wallet.local, account: current?.account ?? agent?.account }, workerUrl: shop.client.workerUrl,
     }));
   }
 

@@ -27,7 +27,10 @@ export const headers = (version) => (version === 'stripe' ? {} : { 'api-version'
 
 // --- what an agent asks: each function gives {method, path, body?} ---
 
-/** items: [{id, quantity}]. Names and prices are the shop's to say. */
+/**
+ * items: [{id, quantity}]. Names and prices are the shop's to say. Since 2026-01-30 the published schema has no place for a
+ * quantity in a request; it was forgotten, and agents send it all the same.
+ */
 export function create(version, { items, buyer, currency = 'usd' }) {
   const body = since(version, '2026-01-30')
     ? { line_items: items, currency, capabilities: { interventions: { supported: ['3ds'] } }, buyer }

@@ -34,10 +34,10 @@ const tab = (view, path, label) => html`<li><a href="${path}"${view.here === pat
  * seller: what the agent knows: {name, mode, rows, at} · tour, session: the tour, and its checkout understood · events: what it heard of it
  * wallet: {local, account, total}
  */
-export function agentPage(view, { seller, tour, session, events, wallet }) {
+export function agentPage(view, { seller, tour, session, events, wallet, workerUrl }) {
   return layout({ ...view, exchanges: null }, 'Agent', html`<h1>Agent</h1>
 ${agentTabs(view)}
-<p class="lead">A small agent buys for Ada by the Agentic Commerce Protocol, in any of its versions. Each step shows what it asked and what the shop answered; it never names a price.</p>
+<p class="lead">A small agent buys for Ada by the Agentic Commerce Protocol, in any of <a href="${workerUrl}/.well-known/acp.json">the versions that the Worker speaks</a>. Each step shows what it asked and what the shop answered; it never names a price.</p>
 ${!seller ? closed(view) : !tour ? createForm(view, { seller }) : touring(view, { seller, tour, session, events, wallet })}`);
 }
 
