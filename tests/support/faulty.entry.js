@@ -10,6 +10,8 @@ import Worker from './index.js';
 let rules = [];
 let calls = [];
 let deaths = [];
+/** What was prepared, each text once. */
+const statements = new Set();
 const forever = () => new Promise(() => {});
 
 function died(where) {
@@ -22,6 +24,7 @@ function wrap(binding, name, methods) {
     get(target, method) {
       const found = Reflect.get(target, method);
       if (typeof found !== 'function') return found;
+      if (method === 'prepare') return (text) => { statements.add(text); return target.prepare(text); };
       if (!methods.includes(method)) return found.bind(target);
       return async (...args) => {
         const where = `${name}.${method}`;
@@ -53,7 +56,7 @@ export default class extends WorkerEntrypoint {
         rules = await request.json();
         calls = [];
       }
-      return Response.json({ calls });
+      return Response.json({ calls, statements: [...statements] });
     }
     const death = new Promise((resolve) => { deaths.push(resolve); });
     const body = await request.arrayBuffer();
