@@ -193,6 +193,11 @@ impl Row {
         self.charge_type == "destination"
     }
 
+    /// Whether it may have an order, of which the shop and an agent are told.
+    pub fn has_order(&self) -> bool {
+        !matches!(self.protocol.as_str(), "" | "checkout")
+    }
+
     /// Whether an agent's checkout was paid by API: then `checkout_session` is no Session of Stripe's.
     pub fn by_api(&self) -> bool {
         self.protocol == "acp"

@@ -13,6 +13,7 @@
 //! | [`aftermath`], [`refund`], [`dispute`] | what becomes of it after it was paid |
 //! | [`agent`] | agents of a shop: what their keys open, which addresses they may have |
 //! | [`acp`] | the Agentic Commerce Protocol: documents, arithmetic, the versions on the wire |
+//! | [`order`] | an agent's order as its shop changes it: statuses, deliveries, refunds |
 //! | [`mcp`] | the same as tools: messages of the Model Context Protocol |
 //! | [`feed`], [`product`] | a catalogue as it arrives, bytes to rows; what a row says |
 //! | [`fulfillment`] | how a shop delivers, its taxes and coupons |
@@ -48,6 +49,7 @@ pub mod limit;
 pub mod mcp;
 pub mod money;
 pub mod notice;
+pub mod order;
 pub mod page;
 pub mod product;
 pub mod refund;
@@ -194,7 +196,8 @@ async fn answer(
 
 async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<Reply> {
     use journey::{
-        admin, agents, catalogue, checkout, complete, connect, erase, event, export, fulfillment, ledger, notify, shops, upload, welcome,
+        admin, agents, catalogue, checkout, complete, connect, erase, event, export, fulfillment, ledger, notify, order_page, orders,
+        shops, upload, welcome,
     };
     // One box each: as one future, what each journey needs is kept and moved for all of them.
     let journey: LocalBoxFuture<Result<Reply>> = match &route {
@@ -235,18 +238,16 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::Capture(id) => Box::pin(journey::capture::capture(edge, incoming, id)),
         Route::SummarizeTransactions => Box::pin(ledger::summary(edge, incoming)),
         Route::ExportTransactions => Box::pin(ledger::export(edge, incoming)),
+        Route::ListOrders => Box::pin(orders::list(edge, incoming)),
+        Route::GetOrder(id) => Box::pin(orders::get(edge, incoming, id)),
+        Route::UpdateOrder(id) => Box::pin(orders::update(edge, incoming, id)),
+        Route::OrderPage(id) => Box::pin(order_page::form(edge, id)),
+        Route::ShowOrder(id) => Box::pin(order_page::show(edge, incoming, id)),
         Route::ListEvents => Box::pin(notify::list(edge, incoming)),
         Route::GetEvent(id) => Box::pin(notify::get(edge, incoming, id)),
         Route::ResendEvent(id) => Box::pin(notify::resend(edge, incoming, id)),
-        Route::AcpCreate => Box::pin(journey::acp::create(edge, incoming)),
-        Route::AcpGet(id) => Box::pin(journey::acp::get(edge, incoming, id)),
-        Route::AcpUpdate(id) => Box::pin(journey::acp::update(edge, incoming, id)),
-        Route::AcpComplete(id) => Box::pin(journey::acp::pay(edge, incoming, id)),
-        Route::AcpCancel(id) => Box::pin(journey::acp::cancel(edge, incoming, id)),
-        Route::AcpCreateCart => Box::pin(journey::acp::create_cart(edge, incoming)),
-        Route::AcpGetCart(id) => Box::pin(journey::acp::get_cart(edge, incoming, id)),
-        Route::AcpReplaceCart(id) => Box::pin(journey::acp::replace_cart(edge, incoming, id)),
-        Route::AcpCancelCart(id) => Box::pin(journey::acp::cancel_cart(edge, incoming, id)),
+        Route::Checkout(act, _, id) => Box::pin(journey::acp::checkout(edge, incoming, *act, id)),
+        Route::Cart(act, id) => Box::pin(journey::acp::cart(edge, incoming, *act, id)),
         Route::Mcp => Box::pin(journey::mcp::serve(edge, incoming)),
         Route::AcpDiscovery => return Ok(journey::acp::discovery(edge)),
         Route::ReplaceProducts => Box::pin(upload::receive(edge, incoming, "replace")),

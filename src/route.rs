@@ -6,6 +6,23 @@
 use crate::limit::Counter;
 use crate::text::percent_decoded;
 
+/// What an agent does to a checkout or a cart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    Create,
+    Get,
+    Update,
+    Complete,
+    Cancel,
+}
+
+/// Whose words an agent speaks: those of Stripe's page, or of a released version, which `API-Version` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    Stripe,
+    Released,
+}
+
 /// What a request asks for. An id in the path comes along as text that is known to be plain (see [`is_plain`]); only a
 /// product's is the shop's own, and may be anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,21 +75,22 @@ pub enum Route {
     Capture(String),
     SummarizeTransactions,
     ExportTransactions,
+    ListOrders,
+    /// Carries `ord_…`, as the next three do.
+    GetOrder(String),
+    UpdateOrder(String),
+    /// The page with the form, and what the form asks for.
+    OrderPage(String),
+    ShowOrder(String),
     ListEvents,
     /// Carries `ccevt_…`.
     GetEvent(String),
     /// Carries `ccevt_…`.
     ResendEvent(String),
-    /// Agents: checkouts and carts. Each carries the document's id where there is one.
-    AcpCreate,
-    AcpGet(String),
-    AcpUpdate(String),
-    AcpComplete(String),
-    AcpCancel(String),
-    AcpCreateCart,
-    AcpGetCart(String),
-    AcpReplaceCart(String),
-    AcpCancelCart(String),
+    /// An agent's checkout; carries its id where there is one.
+    Checkout(Act, Wire, String),
+    /// An agent's cart, likewise.
+    Cart(Act, String),
     /// The same as tools.
     Mcp,
     AcpDiscovery,
@@ -113,6 +131,8 @@ impl Route {
                 | Route::Complete(_)
                 | Route::CompleteBySession
                 | Route::Cancel(_)
+                | Route::OrderPage(_)
+                | Route::ShowOrder(_)
         )
     }
 
@@ -170,18 +190,34 @@ impl Route {
             Route::Capture(_) => "captureTransaction",
             Route::SummarizeTransactions => "summarizeTransactions",
             Route::ExportTransactions => "exportTransactions",
+            Route::ListOrders => "listOrders",
+            Route::GetOrder(_) => "getOrder",
+            Route::UpdateOrder(_) => "updateOrder",
+            Route::OrderPage(_) => "orderPage",
+            Route::ShowOrder(_) => "showOrder",
             Route::ListEvents => "listEvents",
             Route::GetEvent(_) => "getEvent",
             Route::ResendEvent(_) => "resendEvent",
-            Route::AcpCreate => "createCheckout",
-            Route::AcpGet(_) => "getCheckout",
-            Route::AcpUpdate(_) => "updateCheckout",
-            Route::AcpComplete(_) => "completeCheckout",
-            Route::AcpCancel(_) => "cancelCheckout",
-            Route::AcpCreateCart => "createCart",
-            Route::AcpGetCart(_) => "getCart",
-            Route::AcpReplaceCart(_) => "replaceCart",
-            Route::AcpCancelCart(_) => "cancelCart",
+            Route::Checkout(act, Wire::Stripe, _) => match act {
+                Act::Create => "createCheckoutStripe",
+                Act::Get => "getCheckoutStripe",
+                Act::Update => "updateCheckoutStripe",
+                Act::Complete => "completeCheckoutStripe",
+                Act::Cancel => "cancelCheckoutStripe",
+            },
+            Route::Checkout(act, Wire::Released, _) => match act {
+                Act::Create => "createCheckout",
+                Act::Get => "getCheckout",
+                Act::Update => "updateCheckout",
+                Act::Complete => "completeCheckout",
+                Act::Cancel => "cancelCheckout",
+            },
+            Route::Cart(act, _) => match act {
+                Act::Create => "createCart",
+                Act::Get => "getCart",
+                Act::Update | Act::Complete => "replaceCart",
+                Act::Cancel => "cancelCart",
+            },
             Route::Mcp => "mcp",
             Route::AcpDiscovery => "acpDiscovery",
             Route::ReplaceProducts => "replaceProducts",
@@ -296,26 +332,32 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Get, "/v1/transactions/{id}", Route::GetTransaction),
     on(Method::Post, "/v1/transactions/{id}/refunds", Route::CreateRefund),
     on(Method::Post, "/v1/transactions/{id}/capture", Route::Capture),
+    // Orders
+    on(Method::Get, "/v1/orders", |_| Route::ListOrders),
+    on(Method::Get, "/v1/orders/{id}", Route::GetOrder),
+    on(Method::Patch, "/v1/orders/{id}", Route::UpdateOrder),
+    on(Method::Get, "/orders/{id}", Route::OrderPage),
+    on(Method::Post, "/orders/{id}", Route::ShowOrder),
     // Notices
     on(Method::Get, "/v1/events", |_| Route::ListEvents),
     on(Method::Get, "/v1/events/{id}", Route::GetEvent),
     on(Method::Post, "/v1/events/{id}/resend", Route::ResendEvent),
     // Agents: Stripe's dialect
-    on(Method::Post, "/checkouts", |_| Route::AcpCreate),
-    on(Method::Get, "/checkouts/{id}", Route::AcpGet),
-    on(Method::Put, "/checkouts/{id}", Route::AcpUpdate),
-    on(Method::Post, "/checkouts/{id}/complete", Route::AcpComplete),
-    on(Method::Post, "/checkouts/{id}/cancel", Route::AcpCancel),
+    on(Method::Post, "/checkouts", |id| Route::Checkout(Act::Create, Wire::Stripe, id)),
+    on(Method::Get, "/checkouts/{id}", |id| Route::Checkout(Act::Get, Wire::Stripe, id)),
+    on(Method::Put, "/checkouts/{id}", |id| Route::Checkout(Act::Update, Wire::Stripe, id)),
+    on(Method::Post, "/checkouts/{id}/complete", |id| Route::Checkout(Act::Complete, Wire::Stripe, id)),
+    on(Method::Post, "/checkouts/{id}/cancel", |id| Route::Checkout(Act::Cancel, Wire::Stripe, id)),
     // Agents: the released versions, told apart by API-Version
-    on(Method::Post, "/checkout_sessions", |_| Route::AcpCreate),
-    on(Method::Get, "/checkout_sessions/{id}", Route::AcpGet),
-    on(Method::Post, "/checkout_sessions/{id}", Route::AcpUpdate),
-    on(Method::Post, "/checkout_sessions/{id}/complete", Route::AcpComplete),
-    on(Method::Post, "/checkout_sessions/{id}/cancel", Route::AcpCancel),
-    on(Method::Post, "/carts", |_| Route::AcpCreateCart),
-    on(Method::Get, "/carts/{id}", Route::AcpGetCart),
-    on(Method::Put, "/carts/{id}", Route::AcpReplaceCart),
-    on(Method::Post, "/carts/{id}/cancel", Route::AcpCancelCart),
+    on(Method::Post, "/checkout_sessions", |id| Route::Checkout(Act::Create, Wire::Released, id)),
+    on(Method::Get, "/checkout_sessions/{id}", |id| Route::Checkout(Act::Get, Wire::Released, id)),
+    on(Method::Post, "/checkout_sessions/{id}", |id| Route::Checkout(Act::Update, Wire::Released, id)),
+    on(Method::Post, "/checkout_sessions/{id}/complete", |id| Route::Checkout(Act::Complete, Wire::Released, id)),
+    on(Method::Post, "/checkout_sessions/{id}/cancel", |id| Route::Checkout(Act::Cancel, Wire::Released, id)),
+    on(Method::Post, "/carts", |id| Route::Cart(Act::Create, id)),
+    on(Method::Get, "/carts/{id}", |id| Route::Cart(Act::Get, id)),
+    on(Method::Put, "/carts/{id}", |id| Route::Cart(Act::Update, id)),
+    on(Method::Post, "/carts/{id}/cancel", |id| Route::Cart(Act::Cancel, id)),
     on(Method::Post, "/mcp", |_| Route::Mcp),
     on(Method::Get, "/.well-known/acp.json", |_| Route::AcpDiscovery),
     // Catalogue
@@ -419,6 +461,7 @@ fn allow(methods: impl Iterator<Item = Method>) -> &'static str {
         (true, false, false, true, true, false) => "GET, HEAD, PUT, PATCH",
         (true, false, false, true, false, true) => "GET, HEAD, PUT, DELETE",
         (true, false, false, false, true, true) => "GET, HEAD, PATCH, DELETE",
+        (true, false, false, false, true, false) => "GET, HEAD, PATCH",
         (false, false, false, false, true, false) => "PATCH",
         (true, false, false, false, false, true) => "GET, HEAD, DELETE",
         (false, true, false, false, false, false) => "GET",

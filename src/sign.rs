@@ -117,6 +117,17 @@ pub fn webhook_signature(secrets: &[String], id: &str, t: i64, body: &str) -> Re
     Ok(header)
 }
 
+/// The `Merchant-Signature` of an event to an agent (2026-04-17, `postOrderEvents`): `t=<seconds>,v1=<64 hex>`, HMAC-SHA256 over
+/// `{t}.{body}`. The key is the *whole* text of the secret, prefix included, as receivers of this protocol take it. With `t` none it is
+/// what the versions before say: the bare hex of the body's HMAC.
+pub fn merchant_signature(secret: &str, t: Option<i64>, body: &str) -> Result<String> {
+    let hex = |parts: &[&[u8]]| mac(secret.as_bytes(), parts).map(|mac| base16ct::lower::encode_string(&mac));
+    match t {
+        Some(t) => Ok(format!("t={t},v1={}", hex(&[t.to_string().as_bytes(), b".", body.as_bytes()])?)),
+        None => hex(&[body.as_bytes()]),
+    }
+}
+
 /// Why a `Stripe-Signature` is not good, in words for the log and for the answer 400. Holds nothing of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadSignature(pub &'static str);

@@ -3,35 +3,22 @@
 use crate::record::Json;
 use serde_json::{Map, Value};
 
-#[derive(Default)]
-pub(super) struct Object(Map<String, Value>);
-
-impl Object {
-    pub fn put(&mut self, name: &str, value: impl Json) -> &mut Self {
-        self.add(name, value.json())
-    }
-
-    pub fn maybe(&mut self, name: &str, value: Option<impl Json>) -> &mut Self {
-        match value {
-            Some(value) => self.add(name, value.json()),
-            None => self,
-        }
-    }
-
-    /// `null` counts as nothing.
-    pub fn add(&mut self, name: &str, value: Value) -> &mut Self {
+/// An object of those members that are not `null`.
+pub fn without_null(members: &[(&str, &dyn Json)]) -> Value {
+    let mut object = Map::new();
+    for (name, value) in members {
+        let value = value.json();
         if !value.is_null() {
-            self.0.insert(name.to_owned(), value);
+            object.insert((*name).to_owned(), value);
         }
-        self
     }
-
-    /// At the end of a chain.
-    pub fn taken(&mut self) -> Value {
-        Value::Object(std::mem::take(&mut self.0))
-    }
-
-    pub fn done(self) -> Value {
-        Value::Object(self.0)
-    }
+    Value::Object(object)
 }
+
+/// `present! { "name": value, … }`: like `object!`, without what is `null`.
+macro_rules! present {
+    ($($name:literal : $value:expr),* $(,)?) => {
+        $crate::acp::object::without_null(&[$(($name, &$value as &dyn $crate::record::Json)),*])
+    };
+}
+pub(super) use present;

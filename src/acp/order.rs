@@ -3,7 +3,7 @@
 //! Amounts are minor units of `currency`, times Unix seconds. Words are those of 2026-04-17.
 
 use super::dialect::Dialect;
-use super::object::Object;
+use super::object::present;
 use super::session::{Address, Applied, Contact, DeliveryOption, Line, Totals, document};
 use super::time::rfc3339;
 use super::write::{Scope, address, decimal, estimate, line_totals, totals, uri};
@@ -173,30 +173,25 @@ fn brief(order: &OrderDoc) -> Value {
 
 /// `Order` of 2026-04-17, with the `type` that an event's has.
 fn whole(order: &OrderDoc) -> Value {
-    let mut data = Object::default();
-    data.put("type", "order").put("id", &order.id).put("checkout_session_id", &order.checkout_session_id);
-    data.maybe("order_number", order.order_number.as_ref()).put("permalink_url", &order.permalink_url);
-    data.put("status", &order.status);
-    let shipped = order.fulfillments.iter().find(|fulfillment| fulfillment.latest.is_some());
-    let chosen = order.delivery.iter().find(|option| option.latest.is_some());
-    data.add(
-        "estimated_delivery",
-        match (shipped, chosen) {
-            (Some(fulfillment), _) => estimate(fulfillment.earliest, fulfillment.latest),
-            (None, Some(option)) => estimate(option.earliest, option.latest),
-            (None, None) => Value::Null,
+    let shipped = order.fulfillments.iter().find(|one| one.latest.is_some()).map(|one| estimate(one.earliest, one.latest));
+    let chosen = order.delivery.iter().find(|option| option.latest.is_some()).map(|option| estimate(option.earliest, option.latest));
+    present! {
+        "type": "order",
+        "id": order.id,
+        "checkout_session_id": order.checkout_session_id,
+        "order_number": order.order_number,
+        "permalink_url": order.permalink_url,
+        "status": order.status,
+        "estimated_delivery": shipped.or(chosen),
+        "confirmation": present! {
+            "confirmation_number": order.order_number.as_ref().unwrap_or(&order.id),
+            "receipt_url": order.receipt_url.as_deref().and_then(uri), "order_notes": order.order_notes,
         },
-    );
-    let mut confirmation = Object::default();
-    confirmation.put("confirmation_number", order.order_number.as_ref().unwrap_or(&order.id));
-    confirmation.maybe("receipt_url", order.receipt_url.as_deref().and_then(uri)).maybe("order_notes", order.order_notes.as_ref());
-    data.put("confirmation", confirmation.done());
-    let lines: Vec<Value> = order.lines.iter().map(|line| ordered(order, line)).collect();
-    let fulfillments: Vec<Value> = order.fulfillments.iter().map(|one| fulfillment(order, one)).collect();
-    let adjustments: Vec<Value> = order.adjustments.iter().map(adjustment).collect();
-    data.put("line_items", lines).put("fulfillments", fulfillments).put("adjustments", adjustments);
-    data.put("totals", totals(Dialect::V20260417, &order.totals, &order.currency, Scope::Order(refunded(order))));
-    data.done()
+        "line_items": order.lines.iter().map(|line| ordered(order, line)).collect::<Vec<Value>>(),
+        "fulfillments": order.fulfillments.iter().map(|one| fulfillment(order, one)).collect::<Vec<Value>>(),
+        "adjustments": order.adjustments.iter().map(adjustment).collect::<Vec<Value>>(),
+        "totals": totals(Dialect::V20260417, &order.totals, &order.currency, Scope::Order(refunded(order))),
+    }
 }
 
 /// What was given back for good (rfc.orders, section 4.6).
@@ -228,12 +223,19 @@ fn ordered(order: &OrderDoc, line: &Line) -> Value {
         0 => "processing",
         _ => "partial",
     };
-    let mut item = Object::default();
-    item.put("id", &line.id).put("title", &line.title).put("product_id", &line.product).maybe("description", line.description.as_ref());
-    item.maybe("image_url", line.images.iter().find_map(|image| uri(image))).maybe("url", line.link.as_deref().and_then(uri));
-    item.put("quantity", object! { "ordered": count, "current": current, "fulfilled": fulfilled });
-    item.put("unit_price", line.unit_amount).put("subtotal", line.subtotal).put("totals", line_totals(line)).put("status", status);
-    item.done()
+    present! {
+        "id": line.id,
+        "title": line.title,
+        "product_id": line.product,
+        "description": line.description,
+        "image_url": line.images.iter().find_map(|image| uri(image)),
+        "url": line.link.as_deref().and_then(uri),
+        "quantity": object! { "ordered": count, "current": current, "fulfilled": fulfilled },
+        "unit_price": line.unit_amount,
+        "subtotal": line.subtotal,
+        "totals": line_totals(line),
+        "status": status,
+    }
 }
 
 fn references(refs: &[LineRef]) -> Vec<&LineRef> {
@@ -241,40 +243,44 @@ fn references(refs: &[LineRef]) -> Vec<&LineRef> {
 }
 
 fn fulfillment(order: &OrderDoc, one: &Fulfillment) -> Value {
-    let shipping = one.kind == "shipping";
-    let mut answer = Object::default();
     // Three kinds in a closed list; a shop that delivers in another way ships.
     let kind = if matches!(one.kind.as_str(), "pickup" | "digital") { &*one.kind } else { "shipping" };
-    answer.put("id", &one.id).put("type", kind).maybe("status", Some(&one.status).filter(|status| !status.is_empty()));
-    answer.put("line_items", references(&one.line_items)).maybe("carrier", one.carrier.as_ref());
-    answer.maybe("tracking_number", one.tracking_number.as_ref()).maybe("tracking_url", one.tracking_url.as_deref().and_then(uri));
-    answer.maybe("destination", order.address.as_ref().filter(|_| shipping).map(|to| address(Dialect::V20260417, to)));
-    answer.add("estimated_delivery", estimate(one.earliest, one.latest)).maybe("description", one.description.as_ref());
-    if one.access_url.is_some() || one.license_key.is_some() {
-        let mut access = Object::default();
-        access.maybe("access_url", one.access_url.as_deref().and_then(uri)).maybe("license_key", one.license_key.as_ref());
-        answer.put("digital_delivery", access.maybe("expires_at", one.access_expires_at.map(rfc3339)).taken());
+    let access = (one.access_url.is_some() || one.license_key.is_some()).then(|| {
+        present! { "access_url": one.access_url.as_deref().and_then(uri), "license_key": one.license_key,
+        "expires_at": one.access_expires_at.map(rfc3339) }
+    });
+    let event = |event: &FulfillmentEvent| {
+        present! { "id": event.id, "type": event.kind, "occurred_at": rfc3339(event.occurred_at), "description": event.description,
+        "location": event.location }
+    };
+    present! {
+        "id": one.id,
+        "type": kind,
+        "status": Some(&one.status).filter(|status| !status.is_empty()),
+        "line_items": references(&one.line_items),
+        "carrier": one.carrier,
+        "tracking_number": one.tracking_number,
+        "tracking_url": one.tracking_url.as_deref().and_then(uri),
+        "destination": order.address.as_ref().filter(|_| kind == "shipping").map(|to| address(Dialect::V20260417, to)),
+        "estimated_delivery": estimate(one.earliest, one.latest),
+        "digital_delivery": access,
+        "description": one.description,
+        "events": one.events.iter().map(event).collect::<Vec<Value>>(),
     }
-    let events: Vec<Value> = one
-        .events
-        .iter()
-        .map(|event| {
-            let mut told = Object::default();
-            told.put("id", &event.id).put("type", &event.kind).put("occurred_at", rfc3339(event.occurred_at));
-            told.maybe("description", event.description.as_ref()).maybe("location", event.location.as_ref()).taken()
-        })
-        .collect();
-    answer.put("events", events).taken()
 }
 
 fn adjustment(one: &Adjustment) -> Value {
-    let mut answer = Object::default();
-    answer.put("id", &one.id).put("type", &one.kind).put("occurred_at", rfc3339(one.occurred_at)).put("status", &one.status);
-    answer.put("line_items", references(&one.line_items));
-    if let Some(amount) = one.amount {
-        answer.put("amount", amount).maybe("currency", one.currency.as_ref());
+    present! {
+        "id": one.id,
+        "type": one.kind,
+        "occurred_at": rfc3339(one.occurred_at),
+        "status": one.status,
+        "line_items": references(&one.line_items),
+        "amount": one.amount,
+        "currency": one.currency.as_ref().filter(|_| one.amount.is_some()),
+        "description": one.description,
+        "reason": one.reason,
     }
-    answer.maybe("description", one.description.as_ref()).maybe("reason", one.reason.as_ref()).taken()
 }
 
 /// The order as the shop sees it, in `/v1/orders` and in the notice `order.created` (contract, *Stripe's agentic commerce*). In Stripe's
@@ -319,7 +325,7 @@ pub fn object(order: &OrderDoc) -> Value {
     }
 }
 
-/// Documents of ours in the words in which a shop changes them: `type` for `kind`, at every depth, and both ends of an estimate in one.
+/// In documents of ours `type` is called `kind`, at every depth, and a delivery's window is in two parts.
 fn typed(mut value: Value) -> Value {
     for element in value.as_array_mut().into_iter().flatten() {
         let Some(members) = element.as_object_mut() else { continue };
@@ -327,12 +333,8 @@ fn typed(mut value: Value) -> Value {
             members.insert("type".to_owned(), kind);
         }
         if let (Some(earliest), Some(latest)) = (members.remove("earliest"), members.remove("latest")) {
-            let estimate = if latest.is_null() {
-                latest
-            } else {
-                object! { "earliest": earliest, "latest": latest }
-            };
-            members.insert("estimated_delivery".to_owned(), estimate);
+            let window = object! { "earliest": earliest, "latest": latest };
+            members.insert("estimated_delivery".to_owned(), if latest.is_null() { Value::Null } else { window });
         }
         if let Some(events) = members.remove("events") {
             members.insert("events".to_owned(), typed(events));

@@ -1,7 +1,7 @@
 //! Refusals in each version's words: the flat `Error` of the protocol.
 
 use super::dialect::Dialect;
-use super::object::Object;
+use super::object::present;
 use crate::error::Problem;
 use crate::record::Json;
 use serde_json::Value;
@@ -33,13 +33,11 @@ pub fn body(dialect: Dialect, problem: &Problem) -> (u16, Value) {
         500.. => "processing_error",
         _ => "invalid_request",
     };
-    let mut error = Object::default();
-    error.put("type", kind).put("code", &*problem.code).put("message", &problem.message);
-    error.maybe("param", problem.param.as_deref().and_then(|param| path(dialect, param, true)));
-    if dialect >= Dialect::V20260417 {
-        error.maybe("supported_versions", problem.extra.as_ref().and_then(|extra| extra.get("supported_versions")));
-    }
-    (problem.status, error.done())
+    let supported = problem.extra.as_ref().and_then(|extra| extra.get("supported_versions")).filter(|_| dialect >= Dialect::V20260417);
+    let param = problem.param.as_deref().and_then(|param| path(dialect, param, true));
+    let error =
+        present! { "type": kind, "code": problem.code, "message": problem.message, "param": param, "supported_versions": supported };
+    (problem.status, error)
 }
 
 /// A path into the newest version's checkout, in the words of another: of a session, or of a request. `None` where it has none for it.

@@ -4,9 +4,9 @@
 //! `null`: what a version has no word for is left out, or said by the nearest word that it has.
 
 use super::dialect::Dialect;
-use super::object::Object;
+use super::object::present;
 use super::problem::{path, versions};
-use super::session::{Address, Applied, Contact, DeliveryOption, Line, Message, OrderRef, Seller, Session, Status, Totals};
+use super::session::{Address, Allocation, Applied, DeliveryOption, Line, Message, OrderRef, Selected, Seller, Session, Status, Totals};
 use super::time::rfc3339;
 use crate::money::{Amount, Currency};
 use crate::record::Json;
@@ -32,42 +32,53 @@ fn first(dialect: Dialect) -> bool {
 
 /// A checkout as an answer.
 pub fn session(dialect: Dialect, session: &Session, seller: &Seller) -> Value {
-    let mut answer = Object::default();
-    answer.put("id", &session.id);
-    if newer(dialect) {
-        answer.put("protocol", object! { "version": dialect.name() });
-        answer.put("capabilities", capabilities(dialect, session, seller));
-    } else {
-        answer.add("payment_provider", payment_provider(dialect, seller));
+    let (newer, first) = (newer(dialect), first(dialect));
+    let open = newest(dialect) && !session.status.ended();
+    present! {
+        "id": session.id,
+        "protocol": newer.then(|| object! { "version": dialect.name() }),
+        "capabilities": newer.then(|| capabilities(session, seller, dialect)),
+        "payment_provider": if newer { Value::Null } else { payment_provider(dialect, seller) },
+        "buyer": buyer(dialect, &session.buyer),
+        "status": status(dialect, session.status),
+        "currency": session.currency,
+        "line_items": lines(dialect, session, seller),
+        "fulfillment_address": session.address.as_ref().filter(|_| first).map(|to| address(dialect, to)),
+        "fulfillment_details": if first { Value::Null } else { details(dialect, session) },
+        "fulfillment_options": session.options.iter().map(|option| delivery_option(dialect, option)).collect::<Vec<Value>>(),
+        // One for all: what is digital comes with what is shipped.
+        "fulfillment_option_id": if first { chosen(session).map(|chosen| &chosen.option_id) } else { None },
+        "selected_fulfillment_options": if first { Value::Null } else { selection(dialect, session) },
+        "fulfillment_groups": if newer { groups(dialect, session) } else { Value::Null },
+        "totals": totals(dialect, &session.totals, &session.currency, Scope::Checkout),
+        "messages": messages(dialect, session),
+        "links": links(dialect, seller),
+        "created_at": newer.then(|| rfc3339(session.created)),
+        "updated_at": newer.then(|| rfc3339(session.updated)),
+        "expires_at": newer.then(|| rfc3339(session.expires_at)),
+        "continue_url": if newer { continue_at(session, seller) } else { None },
+        "locale": session.locale.as_ref().filter(|_| newer),
+        "timezone": session.timezone.as_ref().filter(|_| newer),
+        "quote_id": session.quote_id.as_ref().filter(|_| newer),
+        "metadata": if newer { &session.metadata } else { &Value::Null },
+        "discounts": newer.then(|| discounts(session)),
+        "marketing_consent_options": if open { consent_options(seller) } else { None },
+        "order": session.order.as_ref().map(|made| order(dialect, session, made, seller)),
     }
-    answer.add("buyer", buyer(dialect, &session.buyer));
-    answer.put("status", status(dialect, session.status)).put("currency", &session.currency);
-    answer.put("line_items", lines(dialect, session, seller));
-    if first(dialect) {
-        answer.maybe("fulfillment_address", session.address.as_ref().map(|to| address(dialect, to)));
-    } else {
-        answer.add("fulfillment_details", details(dialect, session.contact.as_ref(), session.address.as_ref()));
-    }
-    let options: Vec<Value> = session.options.iter().map(|option| delivery_option(dialect, option)).collect();
-    answer.put("fulfillment_options", options);
-    selection(dialect, session, &mut answer);
-    answer.put("totals", totals(dialect, &session.totals, &session.currency, Scope::Checkout));
-    answer.put("messages", messages(dialect, session)).put("links", links(dialect, seller));
-    if newer(dialect) {
-        more(dialect, session, seller, &mut answer);
-    }
-    answer.maybe("order", session.order.as_ref().map(|made| order(dialect, session, made, seller)));
-    answer.done()
 }
 
 /// A cart as an answer (2026-04-17): estimates, for a cart has no address.
 pub fn cart(session: &Session, seller: &Seller) -> Value {
     let dialect = Dialect::V20260417;
-    let mut answer = Object::default();
-    answer.put("id", &session.id).put("line_items", lines(dialect, session, seller)).add("buyer", buyer(dialect, &session.buyer));
-    answer.put("currency", &session.currency).put("totals", totals(dialect, &session.totals, &session.currency, Scope::Cart));
-    answer.put("messages", messages(dialect, session)).put("expires_at", rfc3339(session.expires_at));
-    answer.done()
+    present! {
+        "id": session.id,
+        "line_items": lines(dialect, session, seller),
+        "buyer": session.buyer,
+        "currency": session.currency,
+        "totals": totals(dialect, &session.totals, &session.currency, Scope::Cart),
+        "messages": messages(dialect, session),
+        "expires_at": rfc3339(session.expires_at),
+    }
 }
 
 /// `/.well-known/acp.json` (rfc.discovery): the same for every shop, and nothing about any of them.
@@ -92,42 +103,34 @@ fn privacy_policy(seller: &Seller) -> Option<&str> {
     seller.links.iter().filter(|link| link.kind == "privacy_policy").find_map(|link| uri(&link.url))
 }
 
-/// What only the newer versions have.
-fn more(dialect: Dialect, session: &Session, seller: &Seller, answer: &mut Object) {
-    answer.maybe("locale", session.locale.as_ref()).maybe("timezone", session.timezone.as_ref());
+fn consent_options(seller: &Seller) -> Option<Vec<Value>> {
+    let policy = privacy_policy(seller)?;
+    let option = |channel: &&str| {
+        let text = format!("News and offers from {} by {channel}", seller.name);
+        object! { "channel": *channel, "display_text": text, "privacy_policy_url": policy, "is_subscribed": false }
+    };
+    Some(consent_channels(seller).iter().map(option).collect())
+}
+
+/// Where no agent can go on, the buyer may at the shop itself.
+fn continue_at<'a>(session: &Session, seller: &'a Seller) -> Option<&'a str> {
+    let stuck = |message: &Message| {
+        let code = message.code.as_deref().unwrap_or_default();
+        among(" unsupported requires_sign_in age_verification_required approval_required intervention_required ", code)
+    };
+    let here = session.status == Status::NotReady && session.messages.iter().any(stuck);
+    uri(&seller.site_url).filter(|_| here)
+}
+
+/// As the agent sent them, in this version's words.
+fn groups(dialect: Dialect, session: &Session) -> Value {
     let mut groups = session.groups.clone();
-    if !newest(dialect) {
-        for group in groups.as_array_mut().into_iter().flatten() {
-            if let Some(address) = group.pointer_mut("/fulfillment_details/address").and_then(Value::as_object_mut) {
-                address.remove("company");
-            }
+    for group in groups.as_array_mut().into_iter().flatten().filter(|_| !newest(dialect)) {
+        if let Some(address) = group.pointer_mut("/fulfillment_details/address").and_then(Value::as_object_mut) {
+            address.remove("company");
         }
     }
-    answer.add("fulfillment_groups", groups);
-    answer.put("created_at", rfc3339(session.created)).put("updated_at", rfc3339(session.updated));
-    answer.put("expires_at", rfc3339(session.expires_at));
-    // Where no agent can go on, the buyer may at the shop itself.
-    let stuck = |message: &Message| {
-        matches!(
-            message.code.as_deref(),
-            Some("unsupported" | "requires_sign_in" | "age_verification_required" | "approval_required" | "intervention_required")
-        )
-    };
-    if session.status == Status::NotReady && session.messages.iter().any(stuck) {
-        answer.maybe("continue_url", uri(&seller.site_url));
-    }
-    answer.add("metadata", session.metadata.clone()).maybe("quote_id", session.quote_id.as_ref());
-    answer.put("discounts", discounts(session));
-    if let Some(policy) = privacy_policy(seller).filter(|_| newest(dialect) && !session.status.ended()) {
-        let options: Vec<Value> = consent_channels(seller)
-            .iter()
-            .map(|channel| {
-                let text = format!("News and offers from {} by {channel}", seller.name);
-                object! { "channel": *channel, "display_text": text, "privacy_policy_url": policy, "is_subscribed": false }
-            })
-            .collect();
-        answer.put("marketing_consent_options", options);
-    }
+    groups
 }
 
 fn status(dialect: Dialect, status: Status) -> &'static str {
@@ -146,19 +149,18 @@ fn payment_provider(dialect: Dialect, seller: &Seller) -> Value {
         return object! { "provider": "stripe", "supported_payment_methods": ["card"] };
     }
     let card = object! { "type": "card", "supported_card_networks": ["amex", "discover", "mastercard", "visa"] };
-    let mut provider = Object::default();
-    provider.put("provider", "stripe").put("supported_payment_methods", [card]);
-    provider.maybe("merchant_id", (dialect == Dialect::V20260116).then_some(account));
-    provider.done()
+    let merchant = Some(account).filter(|_| dialect == Dialect::V20260116);
+    present! { "provider": "stripe", "supported_payment_methods": [card], "merchant_id": merchant }
 }
 
 /// What agent and shop can do together (rfc.capability_negotiation, rfc.payment_handlers, rfc.extensions).
-fn capabilities(dialect: Dialect, session: &Session, seller: &Seller) -> Value {
+fn capabilities(session: &Session, seller: &Seller, dialect: Dialect) -> Value {
     let handlers: Vec<Value> = seller.account.iter().map(|account| handler(dialect, session, account)).collect();
     let said = |name: &str| session.capabilities.get(name);
     // An agent that never spoke of it, in an older version, may be able to; one that did, and left it out, is not.
     let supported: &[&str] = match said("interventions").and_then(|said| said.get("supported")?.as_array()) {
-        Some(theirs) if theirs.iter().any(|theirs| theirs == "3ds") => &["3ds"],
+        // The examples of 2026-01-16 tell kinds of it apart: `3ds_redirect`, `3ds_challenge`.
+        Some(theirs) if theirs.iter().any(|theirs| theirs.as_str().is_some_and(|theirs| theirs.starts_with("3ds"))) => &["3ds"],
         None if session.capabilities.is_null() => &["3ds"],
         _ => &[],
     };
@@ -173,23 +175,23 @@ fn capabilities(dialect: Dialect, session: &Session, seller: &Seller) -> Value {
 
 fn handler(dialect: Dialect, session: &Session, account: &str) -> Value {
     const AT: &str = "https://acp.dev/schemas/handlers/tokenized.card";
-    let mut handler = Object::default();
-    handler.put("id", HANDLER).put("name", "dev.acp.tokenized.card").put("version", "2026-01-22");
-    handler.put("spec", "https://acp.dev/handlers/tokenized.card").put("requires_delegate_payment", true);
-    handler.put("requires_pci_compliance", false).put("psp", "stripe").put("config_schema", format!("{AT}/config.json"));
-    handler.put("instrument_schemas", [format!("{AT}/instrument.json")]);
-    handler.put(
-        "config",
-        object! {
+    present! {
+        "id": HANDLER,
+        "name": "dev.acp.tokenized.card",
+        "display_name": newest(dialect).then_some("Card"),
+        "version": "2026-01-22",
+        "spec": "https://acp.dev/handlers/tokenized.card",
+        "requires_delegate_payment": true,
+        "requires_pci_compliance": false,
+        "psp": "stripe",
+        "config_schema": format!("{AT}/config.json"),
+        "instrument_schemas": [format!("{AT}/instrument.json")],
+        "config": object! {
             "merchant_id": account, "psp": "stripe", "accepted_brands": ["visa", "mastercard", "amex", "discover"],
             "accepted_funding_types": ["credit", "debit", "prepaid"], "supports_3ds": true,
             "environment": if session.livemode { "production" } else { "sandbox" },
         },
-    );
-    if newest(dialect) {
-        handler.put("display_name", "Card");
     }
-    handler.done()
 }
 
 /// `null` where there is none, or where an older version has no words for one without a name.
@@ -206,32 +208,28 @@ fn buyer(dialect: Dialect, buyer: &Value) -> Value {
     if given.is_empty() && family.is_empty() {
         return Value::Null;
     }
-    let mut answer = Object::default();
-    answer.put("first_name", given.trim_end()).put("last_name", family);
-    answer.put("email", said("email")).add("phone_number", buyer.get("phone_number").cloned().unwrap_or_default());
-    answer.done()
+    present! { "first_name": given.trim_end(), "last_name": family, "email": said("email"), "phone_number": buyer.get("phone_number") }
 }
 
 pub(super) fn address(dialect: Dialect, to: &Address) -> Value {
-    let mut address = Object::default();
-    address.put("name", &to.name).put("line_one", &to.line_one).maybe("line_two", to.line_two.as_ref()).put("city", &to.city);
-    address.put("state", &to.state).put("country", &to.country).put("postal_code", &to.postal_code);
-    address.maybe("company", to.company.as_ref().filter(|_| newest(dialect)));
-    address.done()
+    present! {
+        "name": to.name, "line_one": to.line_one, "line_two": to.line_two, "city": to.city, "state": to.state, "country": to.country,
+        "postal_code": to.postal_code, "company": to.company.as_ref().filter(|_| newest(dialect)),
+    }
 }
 
 /// `fulfillment_details`; `null` where nothing is known.
-pub(super) fn details(dialect: Dialect, contact: Option<&Contact>, to: Option<&Address>) -> Value {
+fn details(dialect: Dialect, session: &Session) -> Value {
+    let (contact, to) = (session.contact.as_ref(), session.address.as_ref());
     if contact.is_none() && to.is_none() {
         return Value::Null;
     }
-    let mut details = Object::default();
-    if let Some(contact) = contact {
-        details.maybe("name", contact.name.as_ref()).maybe("phone_number", contact.phone_number.as_ref());
-        details.maybe("email", contact.email.as_ref());
+    present! {
+        "name": contact.and_then(|contact| contact.name.as_ref()),
+        "phone_number": contact.and_then(|contact| contact.phone_number.as_ref()),
+        "email": contact.and_then(|contact| contact.email.as_ref()),
+        "address": to.map(|to| address(dialect, to)),
     }
-    details.maybe("address", to.map(|to| address(dialect, to)));
-    details.done()
 }
 
 fn lines(dialect: Dialect, session: &Session, seller: &Seller) -> Vec<Value> {
@@ -239,53 +237,48 @@ fn lines(dialect: Dialect, session: &Session, seller: &Seller) -> Vec<Value> {
 }
 
 fn line_item(dialect: Dialect, session: &Session, seller: &Seller, place: usize, line: &Line) -> Value {
-    let mut item = Object::default();
-    item.put("id", &line.id);
-    if newer(dialect) {
-        item.put("item", object! { "id": line.product, "name": line.title, "unit_amount": line.unit_amount });
-        item.put("quantity", line.quantity);
+    let (newer, shown) = (newer(dialect), !first(dialect));
+    let (older, item) = if newer {
+        (None, object! { "id": line.product, "name": line.title, "unit_amount": line.unit_amount })
     } else {
-        item.put("item", object! { "id": line.product, "quantity": line.quantity });
-        item.put("base_amount", line.base_amount).put("discount", line.discount).put("subtotal", line.subtotal);
-        item.put("tax", line.tax).put("total", line.total);
-    }
-    if first(dialect) {
-        return item.done();
-    }
-    item.put("name", &line.title).maybe("description", line.description.as_ref()).put("unit_amount", line.unit_amount);
+        (Some(line), object! { "id": line.product, "quantity": line.quantity })
+    };
     let images: Vec<&str> = line.images.iter().filter_map(|image| uri(image)).collect();
-    if !images.is_empty() {
-        item.put("images", images);
-    }
-    let brand = line.brand.iter().map(|brand| ("Brand".to_owned(), brand.as_str()));
-    let variant = line.variant.iter().map(|named| (display_name(&named.name), named.value.as_str()));
+    let brand = line.brand.iter().map(|brand| ("Brand".to_owned(), brand));
+    let variant = line.variant.iter().map(|named| (display_name(&named.name), &named.value));
     let attributes: Vec<Value> = brand.chain(variant).map(|(name, value)| object! { "display_name": name, "value": value }).collect();
-    if !attributes.is_empty() {
-        item.put("custom_attributes", attributes);
-    }
-    if !seller.name.is_empty() {
-        item.put("marketplace_seller_details", object! { "name": seller.name });
-    }
-    if newer(dialect) {
+    let reductions = reductions(session, place, line);
+    let availability = match line.availability.as_str() {
+        "preorder" => Some("pre_order"),
+        word @ ("in_stock" | "low_stock" | "out_of_stock" | "backorder") => Some(word),
+        _ => None,
+    };
+    present! {
+        "id": line.id,
+        "item": item,
+        "quantity": newer.then_some(line.quantity),
+        "base_amount": older.map(|line| line.base_amount),
+        "discount": older.map(|line| line.discount),
+        "subtotal": older.map(|line| line.subtotal),
+        "tax": older.map(|line| line.tax),
+        "total": older.map(|line| line.total),
+        "name": shown.then_some(&line.title),
+        "description": line.description.as_ref().filter(|_| shown),
+        "unit_amount": shown.then_some(line.unit_amount),
+        "images": Some(images).filter(|images| shown && !images.is_empty()),
+        "custom_attributes": Some(attributes).filter(|attributes| shown && !attributes.is_empty()),
+        "marketplace_seller_details": (shown && !seller.name.is_empty()).then(|| object! { "name": seller.name }),
         // In the catalogue each variant is a row of its own, and the group is what they have in common.
-        item.put("product_id", line.group.as_ref().unwrap_or(&line.product)).put("sku", &line.product);
-        item.maybe("variant_id", line.group.as_ref().map(|_| &line.product)).maybe("category", line.category.as_ref());
-        let availability = match line.availability.as_str() {
-            "preorder" => Some("pre_order"),
-            word @ ("in_stock" | "low_stock" | "out_of_stock" | "backorder") => Some(word),
-            _ => None,
-        };
-        item.maybe("availability_status", availability).maybe("available_quantity", line.available.map(|left| left.max(0)));
-        if !line.variant.is_empty() {
-            item.put("variant_options", &line.variant);
-        }
-        let reductions = reductions(session, place, line);
-        if !reductions.is_empty() {
-            item.put("discount_details", reductions);
-        }
-        item.put("totals", line_totals(line));
+        "product_id": newer.then(|| line.group.as_ref().unwrap_or(&line.product)),
+        "variant_id": line.group.as_ref().filter(|_| newer).map(|_| &line.product),
+        "sku": newer.then_some(&line.product),
+        "category": line.category.as_ref().filter(|_| newer),
+        "availability_status": availability.filter(|_| newer),
+        "available_quantity": line.available.filter(|_| newer).map(|left| left.max(0)),
+        "variant_options": Some(&line.variant).filter(|variant| newer && !variant.is_empty()),
+        "discount_details": Some(reductions).filter(|reductions| newer && !reductions.is_empty()),
+        "totals": newer.then(|| line_totals(line)),
     }
-    item.done()
 }
 
 /// `age_group` → `Age group`.
@@ -303,11 +296,13 @@ fn reductions(session: &Session, place: usize, line: &Line) -> Vec<Value> {
         let share = applied.allocations.iter().find(|share| usize::try_from(share.line).is_ok_and(|line| line == place));
         if let Some(share) = share.filter(|share| share.amount > 0) {
             left = left.saturating_sub(share.amount);
-            let mut detail = Object::default();
-            detail.maybe("code", applied.code.as_ref()).put("type", if applied.percent_bps.is_some() { "percentage" } else { "fixed" });
-            detail.put("amount", share.amount).put("description", &applied.name);
-            detail.put("source", if applied.code.is_some() { "coupon" } else { "automatic" });
-            details.push(detail.done());
+            details.push(present! {
+                "code": applied.code,
+                "type": if applied.percent_bps.is_some() { "percentage" } else { "fixed" },
+                "amount": share.amount,
+                "description": applied.name,
+                "source": if applied.code.is_some() { "coupon" } else { "automatic" },
+            });
         }
     }
     if left > 0 {
@@ -380,18 +375,16 @@ fn tax(dialect: Dialect, totals: &Totals, currency: &str) -> Value {
             description = Some(format!("Prices include {included}{parts}"));
         }
     }
-    let mut tax = Object::default();
-    tax.put("type", "tax").put("display_text", text).put("amount", totals.tax).maybe("description", description);
-    let breakdown: Vec<Value> = totals
-        .taxes
-        .iter()
-        .filter(|part| !part.inclusive)
-        .map(|part| object! { "jurisdiction": part.name, "rate": decimal(part.rate_bps, 10_000.0), "amount": part.amount })
-        .collect();
-    if newer(dialect) && !breakdown.is_empty() {
-        tax.put("breakdown", breakdown);
+    let added = totals.taxes.iter().filter(|part| !part.inclusive);
+    let breakdown: Vec<Value> =
+        added.map(|part| object! { "jurisdiction": part.name, "rate": decimal(part.rate_bps, 10_000.0), "amount": part.amount }).collect();
+    present! {
+        "type": "tax",
+        "display_text": text,
+        "amount": totals.tax,
+        "description": description,
+        "breakdown": Some(breakdown).filter(|parts| newer(dialect) && !parts.is_empty()),
     }
-    tax.done()
 }
 
 /// Hundredths of a percent → `7.75%`.
@@ -415,44 +408,45 @@ pub(super) fn decimal(bps: i64, by: f64) -> Value {
 }
 
 fn delivery_option(dialect: Dialect, option: &DeliveryOption) -> Value {
-    let mut answer = Object::default();
-    answer.put("type", &option.kind).put("id", &option.id).put("title", &option.title);
     let totalled = dialect >= Dialect::V20260116;
-    answer.maybe(if totalled { "description" } else { "subtitle" }, option.description.as_ref());
-    if option.kind == "shipping" {
-        answer.maybe("carrier", option.carrier.as_ref());
-        answer.maybe("earliest_delivery_time", option.earliest.map(rfc3339)).maybe("latest_delivery_time", option.latest.map(rfc3339));
-    }
-    if totalled {
+    let shipped = option.kind == "shipping";
+    let totals = || {
         let (subtotal, tax) = (total("subtotal", &option.title, option.subtotal), total("tax", "Tax", option.tax));
-        answer.put("totals", vec![subtotal, tax, total("total", "Total", option.total)]);
-    } else {
-        answer.put("subtotal", option.subtotal).put("tax", option.tax).put("total", option.total);
+        vec![subtotal, tax, total("total", "Total", option.total)]
+    };
+    let older = Some(option).filter(|_| !totalled);
+    present! {
+        "type": option.kind,
+        "id": option.id,
+        "title": option.title,
+        "subtitle": older.and_then(|option| option.description.as_ref()),
+        "description": option.description.as_ref().filter(|_| totalled),
+        "carrier": option.carrier.as_ref().filter(|_| shipped),
+        "earliest_delivery_time": option.earliest.filter(|_| shipped).map(rfc3339),
+        "latest_delivery_time": option.latest.filter(|_| shipped).map(rfc3339),
+        "subtotal": older.map(|option| option.subtotal),
+        "tax": older.map(|option| option.tax),
+        "total": older.map(|option| option.total),
+        "totals": totalled.then(totals),
     }
-    answer.done()
 }
 
-fn selection(dialect: Dialect, session: &Session, answer: &mut Object) {
-    if first(dialect) {
-        // One for all: what is digital comes with it.
-        let shipping = session.selected.iter().find(|selected| selected.kind == "shipping");
-        answer.maybe("fulfillment_option_id", shipping.or(session.selected.first()).map(|selected| &selected.option_id));
-        return;
-    }
-    let selected: Vec<Value> = session
-        .selected
-        .iter()
-        .map(|selected| {
-            let mut inner = Object::default();
-            inner.put("option_id", &selected.option_id).put("item_ids", &selected.item_ids);
-            let mut outer = Object::default();
-            outer.put("type", &selected.kind);
-            if newer(dialect) { inner.put("type", &selected.kind).taken() } else { outer.add(&selected.kind, inner.done()).taken() }
-        })
-        .collect();
-    if !selected.is_empty() {
-        answer.put("selected_fulfillment_options", selected);
-    }
+/// The choice that counts where there can be only one.
+fn chosen(session: &Session) -> Option<&Selected> {
+    session.selected.iter().find(|selected| selected.kind == "shipping").or(session.selected.first())
+}
+
+fn selection(dialect: Dialect, session: &Session) -> Value {
+    let one = |selected: &Selected| {
+        let inner = object! { "option_id": selected.option_id, "item_ids": selected.item_ids };
+        match selected.kind.as_str() {
+            kind if newer(dialect) => object! { "type": kind, "option_id": selected.option_id, "item_ids": selected.item_ids },
+            "digital" => object! { "type": "digital", "digital": inner },
+            _ => object! { "type": "shipping", "shipping": inner },
+        }
+    };
+    let all: Vec<Value> = session.selected.iter().map(one).collect();
+    if all.is_empty() { Value::Null } else { Value::Array(all) }
 }
 
 /// The words for errors that versions before 2026-01-30 have.
@@ -495,29 +489,24 @@ fn messages(dialect: Dialect, session: &Session) -> Vec<Value> {
 
 fn message(dialect: Dialect, message: &Message) -> Value {
     let code = message.code.as_deref().unwrap_or_default();
-    let mut answer = Object::default();
-    let severity = match message.kind.as_str() {
-        "error" => {
-            let code = if newer(dialect) { if among(ERRORS, code) { code } else { "invalid" } } else { older_code(code) };
-            answer.put("type", "error").put("code", code);
-            "high"
-        }
-        "warning" if newer(dialect) && among(WARNINGS, code) => {
-            answer.put("type", "warning").put("code", code);
-            "medium"
-        }
+    let (kind, code, severity) = match message.kind.as_str() {
+        "error" if !newer(dialect) => ("error", Some(older_code(code)), "high"),
+        "error" => ("error", Some(if among(ERRORS, code) { code } else { "invalid" }), "high"),
+        "warning" if newer(dialect) && among(WARNINGS, code) => ("warning", Some(code), "medium"),
         // A warning that a version has no word for is still told.
-        kind => {
-            answer.put("type", "info");
-            if kind == "warning" { "medium" } else { "info" }
-        }
+        "warning" => ("info", None, "medium"),
+        _ => ("info", None, "info"),
     };
-    answer.maybe("severity", newer(dialect).then_some(severity));
-    let resolution = message.resolution.as_deref().filter(|_| newest(dialect));
-    answer.maybe("resolution", resolution.filter(|word| among(" recoverable requires_buyer_input requires_buyer_review ", word)));
-    answer.maybe("param", message.param.as_deref().and_then(|param| path(dialect, param, false)));
-    answer.put("content_type", "plain").put("content", &message.content);
-    answer.done()
+    let resolution = message.resolution.as_deref().filter(|word| among(" recoverable requires_buyer_input requires_buyer_review ", word));
+    present! {
+        "type": kind,
+        "code": code,
+        "severity": newer(dialect).then_some(severity),
+        "resolution": resolution.filter(|_| newest(dialect)),
+        "param": message.param.as_deref().and_then(|param| path(dialect, param, false)),
+        "content_type": "plain",
+        "content": message.content,
+    }
 }
 
 fn links(dialect: Dialect, seller: &Seller) -> Vec<Value> {
@@ -534,9 +523,7 @@ fn links(dialect: Dialect, seller: &Seller) -> Vec<Value> {
         };
         let found = seller.links.iter().find(|link| same(&link.kind) && uri(&link.url).is_some());
         if let Some(link) = found {
-            let mut answer = Object::default();
-            answer.put("type", kind).put("url", &link.url).maybe("title", link.title.as_ref().filter(|_| newer(dialect)));
-            links.push(answer.done());
+            links.push(present! { "type": kind, "url": link.url, "title": link.title.as_ref().filter(|_| newer(dialect)) });
         }
     }
     links
@@ -558,54 +545,55 @@ fn discounts(session: &Session) -> Value {
 }
 
 fn discount(session: &Session, applied: &Applied, priority: i64) -> Value {
-    let mut coupon = Object::default();
-    coupon.put("id", &applied.coupon).put("name", &applied.name).maybe("percent_off", applied.percent_bps.map(|bps| decimal(bps, 100.0)));
-    if let Some(amount) = applied.amount_off.filter(|_| applied.percent_bps.is_none()) {
-        coupon.put("amount_off", amount).put("currency", &session.currency);
+    let fixed = applied.amount_off.filter(|_| applied.percent_bps.is_none());
+    let share = |share: &Allocation| object! { "path": format!("$.line_items[{}]", share.line), "amount": share.amount };
+    present! {
+        "id": applied.id,
+        "code": applied.code,
+        "coupon": present! {
+            "id": applied.coupon, "name": applied.name, "percent_off": applied.percent_bps.map(|bps| decimal(bps, 100.0)),
+            "amount_off": fixed, "currency": fixed.map(|_| &session.currency), "duration": "once",
+        },
+        "amount": applied.amount,
+        "automatic": applied.code.is_none(),
+        "start": applied.starts.map(rfc3339),
+        "end": applied.ends.map(rfc3339),
+        "method": if applied.each { "each" } else { "across" },
+        "priority": priority,
+        "allocations": applied.each.then(|| applied.allocations.iter().map(share).collect::<Vec<Value>>()),
     }
-    let mut answer = Object::default();
-    answer.put("id", &applied.id).maybe("code", applied.code.as_ref()).put("coupon", coupon.put("duration", "once").taken());
-    answer.put("amount", applied.amount).put("automatic", applied.code.is_none());
-    answer.maybe("start", applied.starts.map(rfc3339)).maybe("end", applied.ends.map(rfc3339));
-    answer.put("method", if applied.each { "each" } else { "across" }).put("priority", priority);
-    if applied.each {
-        let share = |line: i64, amount: i64| object! { "path": format!("$.line_items[{line}]"), "amount": amount };
-        let shares: Vec<Value> = applied.allocations.iter().map(|allocation| share(allocation.line, allocation.amount)).collect();
-        answer.put("allocations", shares);
-    }
-    answer.done()
 }
 
 /// The order within a completed checkout: what holds for good. How it goes on is told by events and by the order itself.
 fn order(dialect: Dialect, session: &Session, made: &OrderRef, seller: &Seller) -> Value {
-    let mut order = Object::default();
-    order.put("id", &made.id).put("checkout_session_id", &session.id).put("permalink_url", &made.permalink_url);
-    if !newer(dialect) {
-        return order.done();
-    }
-    order.maybe("order_number", made.number.as_ref());
+    let (newer, newest) = (newer(dialect), newest(dialect));
     let status = match made.status.as_str() {
         "" => None,
-        word if newest(dialect) => Some(word),
+        word if newest => Some(word),
         "created" | "confirmed" => Some("confirmed"),
         "processing" | "manual_review" => Some("processing"),
         "shipped" => Some("shipped"),
         "completed" => Some("delivered"),
         _ => None,
     };
-    order.maybe("status", status);
-    let chosen = session.options.iter().find(|option| session.selected.iter().any(|selected| selected.option_id == option.id));
-    order.add("estimated_delivery", estimate(chosen.and_then(|option| option.earliest), chosen.and_then(|option| option.latest)));
-    let mut confirmation = Object::default();
-    confirmation.put("confirmation_number", made.number.as_ref().unwrap_or(&made.id));
-    confirmation.maybe("order_notes", session.order_notes.as_ref().filter(|_| newest(dialect)));
-    order.put("confirmation", confirmation.done());
+    let option = chosen(session).and_then(|chosen| session.options.iter().find(|option| option.id == chosen.option_id));
+    let confirmation = || {
+        let notes = session.order_notes.as_ref().filter(|_| newest);
+        present! { "confirmation_number": made.number.as_ref().unwrap_or(&made.id), "order_notes": notes }
+    };
     let help = ["support", "contact_us", "faq"].iter().find_map(|kind| seller.links.iter().find(|link| link.kind == *kind));
-    order.maybe("support", help.and_then(|link| uri(&link.url)).map(|url| object! { "help_center_url": url }));
-    if newest(dialect) {
-        order.put("type", "order");
+    let help = help.and_then(|link| uri(&link.url)).filter(|_| newer);
+    present! {
+        "type": newest.then_some("order"),
+        "id": made.id,
+        "checkout_session_id": session.id,
+        "order_number": made.number.as_ref().filter(|_| newer),
+        "permalink_url": made.permalink_url,
+        "status": status.filter(|_| newer),
+        "estimated_delivery": option.filter(|_| newer).map(|option| estimate(option.earliest, option.latest)),
+        "confirmation": newer.then(confirmation),
+        "support": help.map(|url| object! { "help_center_url": url }),
     }
-    order.done()
 }
 
 /// `EstimatedDelivery` wants both ends.

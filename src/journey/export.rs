@@ -1,8 +1,8 @@
 //! Everything that a shop owns, as one download (contract, *Shops*, `GET /v1/shop/export`): one JSON document.
 
-use super::access;
 use super::download::{self, send};
 use super::shops::shop_object;
+use super::{access, orders};
 use crate::edge::http::{Download, Incoming, Reply};
 use crate::edge::{Edge, clock};
 use crate::error::{Problem, Result};
@@ -15,6 +15,8 @@ use serde_json::Value;
 
 /// Products that are read at a time.
 const PRODUCTS: i64 = 500;
+/// And orders.
+const ORDERS: i64 = 200;
 
 /// `GET /v1/shop/export`
 pub async fn shop(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
@@ -59,8 +61,27 @@ async fn write(edge: &Edge, shop: &ShopRow, download: &Download) -> Result<()> {
     begin(&mut text, "transactions");
     let mut one = |text: &mut String, row: &Row| add(text, &row.transaction().to_string());
     download::transactions(edge, &shop.id, &Filter::default(), download, &mut text, &mut one).await?;
+    text.push(']');
+    begin(&mut text, "orders");
+    write_orders(edge, shop, download, &mut text).await?;
     text.push_str("]}");
     send(download, &mut text).await
+}
+
+async fn write_orders(edge: &Edge, shop: &ShopRow, download: &Download, text: &mut String) -> Result<()> {
+    let mut last: Option<String> = None;
+    loop {
+        let cursor = last.as_deref().map_or(Cursor::Start, Cursor::After);
+        let rows = edge.db.orders(&shop.id, &orders::Filter::default(), &cursor, ORDERS).await?.unwrap_or_default();
+        for row in &rows {
+            add(text, &orders::object(edge, shop, row)?.to_string());
+        }
+        send(download, text).await?;
+        last = rows.into_iter().next_back().map(|row| row.id);
+        if last.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 fn begin(text: &mut String, list: &str) {

@@ -122,7 +122,7 @@ pub async fn serve(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 
 /// Whether whoever asks may come in.
 async fn known(edge: &Edge, incoming: &Incoming) -> Result<()> {
-    let (agent, shop) = access::agent(edge, incoming).await?;
+    let (agent, shop) = access::caller(edge, incoming).await?;
     access::agent_allowed(&agent, &shop, DOOR)
 }
 

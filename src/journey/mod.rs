@@ -22,6 +22,8 @@ pub mod ledger;
 pub mod lists;
 pub mod mcp;
 pub mod notify;
+pub mod order_page;
+pub mod orders;
 pub mod refund;
 pub mod reseal;
 pub mod settle;

@@ -29,9 +29,9 @@ const PATH: &str = "/v1/catalogue/products";
 const MAX_FILE: usize = 100 * 1024 * 1024;
 /// Rows of one file. What is switched in one statement, and what a shop may fill, needs a bound.
 const MAX_ROWS: i64 = 250_000;
-/// A batch is sent to D1 at this size of its JSON, or this many rows, or after so many seconds: a parameter of D1's has at most 2 MB,
-/// and a file that trickles must not look like one that broke off.
-const BATCH_BYTES: usize = 700_000;
+/// A batch is sent to D1 at this size of its JSON, or this many rows, or after so many seconds: a parameter of D1's has at most 2 MB, a
+/// request at most 1,000 statements (the largest file takes some 900), and a file that trickles must not look like one that broke off.
+const BATCH_BYTES: usize = 950_000;
 const BATCH_ROWS: usize = 5000;
 const BATCH_SECONDS: i64 = 15;
 /// Errors that are kept of one file.
@@ -43,7 +43,8 @@ const SLICES: u32 = 20;
 pub async fn receive(edge: &Edge, incoming: &mut Incoming, mode: &'static str) -> Result<Reply> {
     let mut pieces = incoming.pieces();
     let reply = answer(edge, incoming, &mut pieces, mode).await;
-    if reply.is_err() {
+    // Of what is too large anyhow not even that much is waited for.
+    if reply.is_err() && incoming.announced().is_none_or(|length| length <= MAX_FILE) {
         pieces.drain().await;
     }
     reply

@@ -29,7 +29,6 @@ record! {
         pub state: String,
         pub private: String,
         pub version: i64,
-        pub transaction_id: Option<String>,
         pub expires_at: i64,
     }
 }

@@ -1,10 +1,10 @@
 //! Agents of shops and their keys.
 
-use super::shops::ShopRow;
 use super::{Bind, Db, Pending, Statement};
 use crate::agent::{AgentRow, MOST};
 use crate::error::{Problem, Result};
 use crate::sql;
+use crate::store::shops::ShopRow;
 use crate::store::transactions::Cursor;
 
 /// The agent that a key's hash (`?1`) belongs to at a time (`?2`): the start of every statement that an agent's key may run.

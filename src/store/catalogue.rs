@@ -137,7 +137,7 @@ pub fn merge_generation(live: &str, staged: &str, condition: &str) -> [String; 4
     [
         format!(
             "DELETE FROM product_words WHERE (generation, word, id) IN (SELECT l.generation, w.value, l.id FROM products s
-               JOIN products l ON l.generation = {live} AND l.id = s.id AND (l.words <> s.words OR s.deleted = 1), json_each(l.words) w
+               CROSS JOIN products l ON l.generation = {live} AND l.id = s.id AND (l.words <> s.words OR s.deleted = 1), json_each(l.words) w
              WHERE s.generation = {staged} AND {condition})"
         ),
         format!(
@@ -338,8 +338,12 @@ impl Db {
     /// Sets stock, and availability where it is named, of a JSON list of `[id, quantity, availability]`; answers the ids that there are.
     pub async fn set_inventory(&self, shop_id: &str, rows: &str, now: i64) -> Result<Vec<String>> {
         let text = format!(
-            "UPDATE products SET inventory_quantity = e.value ->> 1, availability = coalesce(e.value ->> 2, availability), updated = ?3
-             FROM json_each(?2) e WHERE products.generation = {} AND products.id = e.value ->> 0 RETURNING id",
+            // An UPDATE would be led by the products, and hold each of them against the whole list.
+            "INSERT INTO products (generation, id, title, price, currency, digital, extra, words, availability, inventory_quantity, updated)
+             SELECT p.generation, p.id, p.title, p.price, p.currency, p.digital, p.extra, p.words, coalesce(e.value ->> 2, p.availability),
+               e.value ->> 1, ?3 FROM json_each(?2) e CROSS JOIN products p ON p.generation = {} AND p.id = e.value ->> 0 WHERE true
+             ON CONFLICT (generation, id) DO UPDATE SET availability = excluded.availability,
+               inventory_quantity = excluded.inventory_quantity, updated = excluded.updated RETURNING id",
             generation_of("?1")
         );
         let note = note_changes("?1", &changing("?1", "SELECT value ->> 0 FROM json_each(?2)"));
@@ -375,7 +379,7 @@ impl Db {
             "INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at)
              SELECT ?1, ?2, p.id, i.quantity, ?5
              FROM (SELECT value ->> '$.id' AS id, sum(value ->> '$.quantity') AS quantity FROM json_each(?3) GROUP BY 1) i
-               JOIN products p ON p.generation = {generation} AND p.id = i.id
+               CROSS JOIN products p ON p.generation = {generation} AND p.id = i.id
              WHERE p.inventory_quantity IS NOT NULL AND {suffices}
              ON CONFLICT (holder, product_id) DO UPDATE SET quantity = excluded.quantity, expires_at = excluded.expires_at",
             generation = generation_of("?2"),

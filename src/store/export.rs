@@ -39,8 +39,8 @@ pub const LISTS: [List; 5] = [
     },
     List {
         name: "notices",
-        sql: "SELECT id, json_object('object', 'event', 'id', id, 'type', type, 'created', created, 'status', status,
-                'attempts', attempts, 'data', json_object('object', json(object))) AS object
+        sql: "SELECT id, json_object('object', 'event', 'id', id, 'type', type, 'agent', agent_id, 'created', created, 'status', status,
+                'attempts', attempts, 'data', json_object('object', iif(agent_id IS NULL, json(object), json_extract(object, '$.data')))) AS object
               FROM notices WHERE shop_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT 200",
     },
 ];

@@ -311,7 +311,7 @@ impl Db {
     /// Rows about which Stripe has to be asked, the longest due first; and the ids of those whose shop has its kill switch on.
     pub async fn rows_to_check(&self, now: i64, limit: i64) -> Result<(Vec<Row>, Vec<String>)> {
         // Each shop's first, then each shop's second: one with thousands of due rows does not hold up the others.
-        let first = in_turn("transactions", "check_at", limit)
+        let first = in_turn("transactions", "shop_id", "check_at", limit)
             + &format!(", first AS (SELECT id, shop_id, check_at FROM due ORDER BY turn, check_at LIMIT {limit})");
         let rows = format!("{first} SELECT t.* FROM first JOIN transactions t ON t.id = first.id ORDER BY first.check_at");
         let off = format!("{first} SELECT first.id FROM first JOIN shops s ON s.id = first.shop_id WHERE s.checkout_enabled = 0");

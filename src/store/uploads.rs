@@ -2,7 +2,7 @@
 
 use super::catalogue::{ROW, generation_of, merge_generation, write_rows, write_words};
 use super::feeds::{changing, note_changes};
-use super::idempotency::{Attempt, AttemptRow, HOLDS};
+use super::idempotency::{Attempt, AttemptRow, HOLDS, KEPT};
 use super::shops::{SHOP_OF_KEY, ShopRow};
 use super::transactions::Cursor;
 use super::{Bind, Db, Statement};
@@ -106,7 +106,14 @@ impl Db {
         &self, key_hash: &str, now: i64, path: &str, key: &str,
     ) -> Result<(Option<Box<ShopRow>>, Option<Box<AttemptRow>>)> {
         let shop = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
-        let answers = self.batch(vec![sql!(self, &shop, key_hash, now), self.attempt_of_key(key_hash, now, path, key)]).await?;
+        // As long as the upload runs it holds the key too.
+        let attempt = format!(
+            "SELECT fingerprint, subject, form, status, body, coalesce((SELECT u.locked_until FROM catalogue_uploads u
+               WHERE u.id = i.subject AND u.status = 'running'), i.locked_until) AS locked_until
+             FROM idempotency i WHERE shop_id = {SHOP_OF_KEY} AND path = ?3 AND key = ?4 AND created > ?5"
+        );
+        let attempt = sql!(self, &attempt, key_hash, now, path, key, now.saturating_sub(KEPT));
+        let answers = self.batch(vec![sql!(self, &shop, key_hash, now), attempt]).await?;
         Ok((answers.at(0)?.first()?, answers.at(1)?.first()?))
     }
 
@@ -163,28 +170,27 @@ impl Db {
         Ok(Begun::Busy(answers.at(5)?.ids().pop().unwrap_or_default()))
     }
 
-    /// Stages rows and errors (JSON lists) and says that the upload is alive. Answers how many rows of before are there again, of which
-    /// the later one counts, or `None` where the upload is one no more. May be repeated: what is there already is the same.
+    /// Stages rows and errors (JSON lists) and says that the upload is alive. Answers how many rows of before were noted because they are there
+    /// again (the later one counts), or `None` where the upload is one no more. May be repeated: what is there already is the same.
     pub async fn stage(
         &self, upload: &Upload<'_>, rows: &str, errors: &str, progress: Progress, errors_left: i64, now: i64,
     ) -> Result<Option<usize>> {
         let until = now.saturating_add(UPLOAD_LOCK);
-        let mut batch = vec![
-            sql!(
-                self,
-                "UPDATE catalogue_uploads SET locked_until = ?2, bytes = ?3, accepted = ?4, rejected = ?5 WHERE id = ?1 AND status = 'running'",
-                upload.id,
-                until,
-                progress.bytes,
-                progress.accepted,
-                progress.rejected
-            ),
-            self.hold_key(upload.attempt, until),
-        ];
+        let mut batch = vec![sql!(
+            self,
+            "UPDATE catalogue_uploads SET locked_until = ?2, bytes = ?3, accepted = ?4, rejected = ?5 WHERE id = ?1 AND status = 'running'",
+            upload.id,
+            until,
+            progress.bytes,
+            progress.accepted,
+            progress.rejected
+        )];
         let mut again = None;
         if rows != "[]" {
-            let earlier =
-                format!("json_each(?3) e JOIN products p ON p.generation = ?2 AND p.id = e.value ->> 0 AND p.row <> e.value ->> {ROW}");
+            // The list leads: led by the products, each of them would be held against the whole list.
+            let earlier = format!(
+                "json_each(?3) e CROSS JOIN products p ON p.generation = ?2 AND p.id = e.value ->> 0 AND p.row <> e.value ->> {ROW}"
+            );
             let duplicates = format!(
                 "INSERT INTO catalogue_errors (upload_id, row, field, product_id, code, message)
                  SELECT ?1, p.row, 'id', p.id, 'duplicate_id', 'id is there again in row ' || (e.value ->> {ROW}) || ', which counts.'
@@ -194,9 +200,7 @@ impl Db {
                 "DELETE FROM product_words WHERE (generation, word, id) IN (SELECT p.generation, w.value, p.id FROM {earlier}, json_each(p.words) w
                  WHERE {RUNS})"
             );
-            let count = format!("SELECT count(*) AS n FROM {earlier} WHERE ?1 <> ''");
             again = Some(batch.len());
-            batch.push(sql!(self, &count, upload.id, upload.generation, rows));
             batch.push(sql!(self, &duplicates, upload.id, upload.generation, rows, errors_left));
             if upload.replaces {
                 batch.push(sql!(self, &words, upload.id, upload.generation, rows));
@@ -218,17 +222,7 @@ impl Db {
         if answers.at(0)?.changes()? == 0 {
             return Ok(None);
         }
-        let again = again.map_or(Ok(0), |at| answers.at(at)?.number())?;
-        Ok(Some(usize::try_from(again).unwrap_or(0)))
-    }
-
-    /// The key stays taken as long as the upload runs.
-    fn hold_key(&self, attempt: &Attempt<'_>, until: i64) -> Statement {
-        let mut binds = attempt.binds();
-        binds.push(Bind::Int(until));
-        let text =
-            "UPDATE idempotency SET locked_until = ?5 WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4 AND status IS NULL";
-        self.statement(text, &binds)
+        again.map_or(Ok(0), |at| answers.at(at)?.changes()).map(Some)
     }
 
     /// What has been staged.
@@ -365,7 +359,7 @@ impl Db {
         let [lost, staged] = self.give_up_lost("1", &[Bind::Int(now)]);
         let words = format!(
             "DELETE FROM product_words WHERE (generation, word, id) IN
-               (SELECT generation, word, id FROM product_words WHERE generation = {OLD} LIMIT 10000)"
+               (SELECT generation, word, id FROM product_words WHERE generation = {OLD} LIMIT 20000)"
         );
         let products = format!("DELETE FROM products WHERE rowid IN (SELECT rowid FROM products WHERE generation = {OLD} LIMIT 2000)");
         let empty = format!(

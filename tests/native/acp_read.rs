@@ -93,7 +93,7 @@ fn every_dialect_says_the_same_checkout() {
     assert_eq!(items, [("mug", 2), ("tea", 1), ("pot", 3)], "a quantity that is not said is one");
     assert_eq!(ask.currency.as_deref(), Some("usd"));
     assert_eq!(ask.codes, Patch::Set(vec!["SAVE10".to_owned(), "TEA".to_owned()]));
-    assert_eq!(ask.capabilities, Some(json!({ "interventions": { "supported": ["3ds"] }, "extensions": ["discount", "loyalty"] })));
+    assert_eq!(ask.capabilities, Some(json!({ "interventions": { "supported": ["3ds", "telepathy"] } })));
     assert_eq!(ask.metadata, Some(json!({ "deep": { "is": ["kept"] } })));
     assert_eq!(ask.order_notes, Patch::Set("Leave it at the door.".to_owned()));
     let attribution = ask.affiliate.unwrap();
@@ -136,7 +136,10 @@ fn what_published_clients_send_gets_through() {
         &json!({ "items": [{ "id": "mug", "quantity": 1 }],
         "agent_capabilities": { "interventions": { "supported": ["3ds_redirect", "3ds_challenge", "biometric"] }, "features": {} } }),
     );
-    assert_eq!(told.unwrap().capabilities, Some(json!({ "interventions": { "supported": ["3ds", "biometric"] } })));
+    assert_eq!(
+        told.unwrap().capabilities,
+        Some(json!({ "interventions": { "supported": ["3ds_redirect", "3ds_challenge", "biometric"] } }))
+    );
     let ask = read::create(V20260417, &json!({ "cart_id": "cart_1", "buyer": null })).unwrap();
     assert_eq!((ask.cart.as_deref(), ask.items, ask.buyer), (Some("cart_1"), None, Patch::Clear));
     // Not every country has states or postal codes.
@@ -268,7 +271,7 @@ fn each_refusal_names_the_member_in_the_words_of_its_version() {
         (V20260417, new(json!({ "discounts": { "code": "A" } })), "invalid", "$.discounts.code"),
         (V20260417, new(json!({ "discounts": { "codes": vec!["A"; 21] } })), "invalid", "$.discounts.codes"),
         (V20260417, new(json!({ "metadata": "x" })), "invalid", "$.metadata"),
-        (V20260417, new(json!({ "metadata": { "x": "y".repeat(9_000) } })), "invalid", "$.metadata"),
+        (V20260417, new(json!({ "metadata": { "x": "y".repeat(17_000) } })), "invalid", "$.metadata"),
         (V20260417, new(json!({ "order_notes": "n".repeat(5_001) })), "invalid", "$.order_notes"),
         (V20260417, new(json!({ "locale": "en US" })), "invalid", "$.locale"),
         (
@@ -358,7 +361,7 @@ fn each_refusal_names_the_member_in_the_words_of_its_version() {
             "$.authentication_result",
         ),
         (V20260130, pay(json!({})), "missing", "$.payment_data.instrument"),
-        (V20260130, pay(json!({ "instrument": { "type": "card" } })), "missing", "$.payment_data.instrument.token"),
+        (V20260130, pay(json!({ "instrument": { "type": "card" } })), "missing", "$.payment_data.instrument.credential"),
         (
             V20260417,
             pay(json!({ "instrument": { "type": "card", "credential": { "type": "spt" } } })),
@@ -474,22 +477,23 @@ fn no_body_makes_a_document_that_no_row_can_hold() {
         "buyer": { "email": "a@example.com", "first_name": wide(255), "last_name": wide(255), "full_name": wide(255), "customer_id": wide(255),
             "company": { "name": wide(255), "tax_id": wide(255), "department": wide(255), "cost_center": wide(255) },
             "loyalty": { "tier": wide(255) }, "tax_exemption": { "certificate_id": wide(255), "certificate_type": "resale",
-                "exempt_regions": (0..100).map(|_| wide(20)).collect::<Vec<_>>() } },
-        "fulfillment_details": details, "metadata": { "x": "y".repeat(8_000) }, "order_notes": wide(5_000),
+                "exempt_regions": (0..40).map(|_| wide(20)).collect::<Vec<_>>() } },
+        "fulfillment_details": details, "metadata": { "x": "y".repeat(16_000) }, "order_notes": wide(5_000),
         "discounts": { "codes": (0..20).map(|_| wide(100)).collect::<Vec<_>>() }, "locale": "e".repeat(64), "timezone": "e".repeat(64),
         "quote_id": wide(255), "fulfillment_groups": [{ "id": "g", "item_ids": ids[..10], "destination_type": "shipping" }],
     });
     let ask = read::create(V20260417, &body).unwrap();
     let mut session = Session::default();
     change::apply(&mut session, &ask);
-    let update = json!({ "selected_fulfillment_options": [{ "type": "shipping", "option_id": "o", "item_ids": ids }] });
+    let known: Vec<String> = (0..100).map(|place| format!("{place:0>150}")).collect();
+    let update = json!({ "selected_fulfillment_options": [{ "type": "shipping", "option_id": "o", "item_ids": known }] });
     assert!(read::update(V20260417, &update).is_ok_and(|ask| matches!(ask.selected, Patch::Set(_))));
     let size = session.json().to_string().len();
     assert!(size < 120_000, "{size} bytes");
     // Groups with all that one can hold are too many.
-    let groups: Vec<Value> = (0..20).map(|_| json!({ "id": "g", "item_ids": ids, "destination_type": "shipping" })).collect();
+    let groups: Vec<Value> = (0..20).map(|_| json!({ "id": "g", "item_ids": known, "destination_type": "shipping" })).collect();
     assert_eq!(refused(read::update(V20260417, &json!({ "fulfillment_groups": groups }))).2, "$.fulfillment_groups");
-    let selected: Vec<Value> = (0..20).map(|_| json!({ "type": "shipping", "option_id": "o", "item_ids": ids })).collect();
+    let selected: Vec<Value> = (0..20).map(|_| json!({ "type": "shipping", "option_id": "o", "item_ids": known })).collect();
     assert_eq!(refused(read::update(V20260417, &json!({ "selected_fulfillment_options": selected }))).2, "$.selected_fulfillment_options");
 }
 

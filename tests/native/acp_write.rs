@@ -611,7 +611,7 @@ fn payment_is_advertised_as_each_version_has_it() {
         let handler = &answer["capabilities"]["payment"]["handlers"][0];
         assert_eq!((&handler["id"], &handler["name"]), (&json!(write::HANDLER), &json!("dev.acp.tokenized.card")));
         assert_eq!((&handler["config"]["merchant_id"], &handler["config"]["environment"]), (&json!("acct_1Mug"), &json!("production")));
-        assert_eq!(handler.get("display_order").is_some(), dialect == V20260417);
+        assert_eq!(handler.get("display_name").is_some(), dialect == V20260417);
         assert_eq!(answer.get("payment_provider"), None);
     }
     let test = Session { livemode: false, ..session.clone() };

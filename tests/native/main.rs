@@ -1,12 +1,15 @@
 //! Everything that decides, tested on the host in milliseconds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod acp_price;
 mod acp_read;
 mod acp_write;
 mod aftermath;
 mod agent;
 mod cart;
+mod catalogue;
 mod config;
 mod dice;
+mod fulfillment;
 mod fuzz;
 mod histories;
 mod ledger;
@@ -14,6 +17,7 @@ mod limit;
 mod mcp;
 mod money;
 mod notice;
+mod order;
 mod pages;
 mod route;
 mod sign;

@@ -9,9 +9,8 @@ import Worker from './index.js';
 
 let rules = [];
 let calls = [];
+let statements = [];
 let deaths = [];
-/** What was prepared, each text once. */
-const statements = new Set();
 const forever = () => new Promise(() => {});
 
 function died(where) {
@@ -24,7 +23,12 @@ function wrap(binding, name, methods) {
     get(target, method) {
       const found = Reflect.get(target, method);
       if (typeof found !== 'function') return found;
-      if (method === 'prepare') return (text) => { statements.add(text); return target.prepare(text); };
+      if (method === 'prepare') {
+        return (text) => {
+          statements.push(text);
+          return found.call(target, text);
+        };
+      }
       if (!methods.includes(method)) return found.bind(target);
       return async (...args) => {
         const where = `${name}.${method}`;
@@ -55,8 +59,9 @@ export default class extends WorkerEntrypoint {
       if (request.method === 'POST') {
         rules = await request.json();
         calls = [];
+        statements = [];
       }
-      return Response.json({ calls, statements: [...statements] });
+      return Response.json({ calls, statements });
     }
     const death = new Promise((resolve) => { deaths.push(resolve); });
     const body = await request.arrayBuffer();

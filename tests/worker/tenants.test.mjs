@@ -8,7 +8,8 @@ import { documented, eventually, fine, refused } from '../support/answers.mjs';
 import { bodyOf, parametersOf, seeded } from '../support/generate.mjs';
 import { idsOf, prefixOf, tables } from '../support/run-schema.mjs';
 import { operations, wrongWith } from '../support/schema.mjs';
-import { agentBody, beginConnect, chatBody, comeBack, connectShop, createSession, registerShop } from '../support/shop.mjs';
+import { addAgent, BUYER, buyAs, sellToAgents, speaker } from '../support/agent.mjs';
+import { agentBody, beginConnect, chatBody, comeBack, connectShop, createSession, registerShop, sendCatalogue } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
 // Stands in everything that the victim says of itself: whoever sees it sees the victim's.
@@ -32,6 +33,7 @@ before(async () => {
   victim = await shop({ name: MARK });
   fine(await api('PATCH', '/v1/shop', { key: victim.key, body: { webhook_url: `${victim.origin}/${MARK}/notices` } }));
   const { account } = await connectShop(w, stripe, victim);
+  victim.account = account;
   rival = await shop();
   await connectShop(w, stripe, rival);
   // Two shops of one merchant share a Stripe account, and nothing else.
@@ -73,6 +75,14 @@ async function fill() {
   await stripe.refund(refunded.id);
   await stripe.dispute(disputed.id);
   await stripe.webhooks.drained();
+  fine(await sendCatalogue(w, victim, `id,title,price,availability,brand\n${MARK}-mug,${MARK} mug,12.30 USD,in_stock,${MARK}\n${MARK}-bad,,,,\n`));
+  fine(await w.api('PUT', '/v1/shop/fulfillment', { key: victim.key, body: { coupons: [{ code: MARK, percent_off: 10 }] } }));
+  await w.d1('INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at) VALUES (?1, ?2, ?3, 1, 9999999999)', `${MARK}-holder`, victim.id, `${MARK}-mug`);
+  // An agent, and what it bought.
+  await sellToAgents(w, victim.key);
+  victim.agent = await addAgent(w, victim, { name: MARK, webhook_url: `http://127.0.0.1:${new URL(victim.origin).port}/${MARK}/events` });
+  const { id } = await buyAs(stripe, victim.account, speaker(w, victim.agent.api_key).call, { buyer: { ...BUYER, email: EMAIL } });
+  fine(await w.api('PATCH', `/v1/orders/${id}`, { key: victim.key, body: { order_id: `${MARK}-order`, fulfillments: [{ type: 'shipping', carrier: MARK, tracking_number: MARK }] } }));
   // A claim that waits, and a ticket that nobody has used.
   const begun = await beginConnect(w, victim, { replace: true });
   ({ claim } = await comeBack(w, stripe, begun, { newAccount: true }));
@@ -115,6 +125,7 @@ async function everybody(shop) {
     'the victim’s key, in another case': nobody(victim.key.toUpperCase()),
     'the hash of the victim’s key': nobody((await w.d1('SELECT hash FROM api_keys WHERE shop_id = ?', victim.id))[0].hash),
     'the victim’s id': nobody(victim.id),
+    'the key of the victim’s agent': { key: victim.agent.api_key, status: 403, code: 'agent_key_not_allowed' },
     'a wildcard': nobody('%'),
     'Stripe’s key': nobody(w.vars.STRIPE_TEST_SECRET_KEY),
     'the key of a deleted shop': nobody(deleted.key),
@@ -135,9 +146,10 @@ async function kept() {
   const all = {};
   const list = await tables(w);
   const found = await w.d1Batch(list.map(({ name }) => `SELECT * FROM ${name}`));
+  const generations = found[list.findIndex(({ name }) => name === 'catalogues')].filter((row) => row.shop_id === victim.id).map((row) => row.generation);
   for (const [at, { name, columns }] of list.entries()) {
     const rows = found[at];
-    const mine = (row) => (columns.includes('shop_id') ? row.shop_id === victim.id : name === 'shops' ? row.id === victim.id
+    const mine = (row) => (columns.includes('generation') && !columns.includes('shop_id') ? generations.includes(row.generation) : columns.includes('shop_id') ? row.shop_id === victim.id : name === 'shops' ? row.id === victim.id
       : (name === 'deauthorizations' ? ids : own).some((id) => JSON.stringify(row).includes(id)));
     all[name] = rows.filter(mine).map((row) => JSON.stringify(row)).sort();
   }
@@ -150,6 +162,8 @@ async function kept() {
 /** The victim's objects that fit a parameter of a path. */
 function victimsFor({ name, schema }, path) {
   if (name === 'ticket') return [ticket];
+  // Products have no ids of ours: they are the shop's own.
+  if (path.startsWith('/v1/catalogue/products')) return [`${MARK}-mug`];
   const prefix = prefixOf(schema);
   if (prefix === 'shop_') return [victim.id];
   const fit = ids.filter((id) => prefix && id.startsWith(prefix));
@@ -203,6 +217,8 @@ describe('the matrix', () => {
           if (forOperator(one)) refused(answer, 401, caller.key ? 'api_key_invalid' : 'api_key_missing');
           else if (caller.status) refused(answer, caller.status, caller.code);
           else if (caller.pending && one.operation['x-error-codes']?.['403']?.includes('shop_not_verified')) refused(answer, 403, 'shop_not_verified');
+          // Two shops may call their products the same: each has its own.
+          else if (['putProduct', 'deleteProduct'].includes(one.operation.operationId)) continue;
           // As if it did not exist: 404, never 403.
           else if (inPath.length) refused(answer, 404, 'resource_missing');
         }
@@ -227,8 +243,8 @@ describe('the victim’s objects in places other than the path', () => {
   });
 
   test('filters find nothing of another shop’s', async () => {
-    for (const path of ['/v1/transactions', '/v1/transactions.csv', '/v1/transactions/summary']) {
-      for (const query of [`order_id=${MARK}-paid`, `agent=${MARK}`, `source=agent:${MARK}`]) {
+    for (const path of ['/v1/transactions', '/v1/transactions.csv', '/v1/transactions/summary', '/v1/orders']) {
+      for (const query of [`order_id=${MARK}-paid`, `order_id=${MARK}-order`, `agent=${victim.agent.id}`, `agent=${MARK}`, `source=agent:${MARK}`]) {
         const one = operations.find((operation) => operation.method === 'GET' && operation.path === path);
         const answer = await ask(one, { key: rival.key, shop: rival }, 'another shop', `${path}?${query}`);
         assert.equal(answer.status, 200);

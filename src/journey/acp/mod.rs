@@ -20,6 +20,7 @@ use crate::fulfillment::code_key;
 use crate::id::Mode;
 use crate::ledger::stored;
 use crate::record::Json;
+use crate::route::Act;
 use crate::sign;
 use crate::store::acp::{Answer, Loaded, Wanted};
 use crate::store::connect::{ConnectionRow, in_mode};
@@ -111,8 +112,7 @@ fn version(incoming: &Incoming) -> Result<Dialect> {
 }
 
 /// Takes a request apart. Who asks is decided before what is asked, so errors in the body wait.
-async fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Asked> {
-    let _ = edge;
+async fn receive(incoming: &mut Incoming) -> Result<Asked> {
     let key_hash = access::agent_key_hash(incoming)?;
     let dialect = version(incoming)?;
     let writes = incoming.method != "GET" && incoming.method != "HEAD";
@@ -163,7 +163,7 @@ fn check_signature(edge: &Edge, agent: &AgentRow, asked: &Asked, now: i64) -> Re
 }
 
 /// Who asks, for which shop, and whether they may.
-struct Caller {
+pub struct Caller {
     agent: Box<AgentRow>,
     shop: Box<ShopRow>,
 }
@@ -220,7 +220,11 @@ pub fn seller(edge: &Edge, shop: &ShopRow, connections: &[ConnectionRow], live: 
     Seller {
         name: shop.name.clone(),
         site_url: shop.site_url.clone(),
-        account: in_mode(connections, live).filter(|connection| connection.active()).map(|connection| connection.account.clone()),
+        account: in_mode(connections, live).filter(|connection| connection.active()).map(|connection| {
+            // Of a destination charge the platform is the seller to Stripe: tokens are for its account.
+            let platform = connection.platform.as_ref().filter(|_| edge.destination());
+            platform.unwrap_or(&connection.account).clone()
+        }),
         links: links
             .iter()
             .filter_map(|link| Some(Link { kind: text(link, "type")?, url: text(link, "url")?, title: text(link, "title") }))
@@ -250,58 +254,33 @@ fn shown(asked: &Asked, session: &Session, seller: &Seller) -> String {
     write::session(asked.dialect, session, seller).to_string()
 }
 
-/// `POST /checkouts`, `POST /checkout_sessions`
-pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let asked = receive(edge, incoming).await?;
-    document::create(edge, incoming, &asked, false).await.map(|answered| answered.reply(&asked))
+/// What an agent asks of a checkout, whichever way it came.
+pub async fn answer_checkout(edge: &Edge, incoming: &Incoming, asked: &Asked, act: Act, id: &str) -> Result<Answered> {
+    match act {
+        Act::Create => document::create(edge, incoming, asked, false).await,
+        Act::Get => document::get(edge, incoming, asked, id, false).await,
+        Act::Update => document::update(edge, incoming, asked, id, false).await,
+        Act::Complete => complete::complete(edge, incoming, asked, id).await,
+        Act::Cancel => document::cancel(edge, incoming, asked, id, false).await,
+    }
 }
 
-/// `GET /checkouts/{id}`, `GET /checkout_sessions/{id}`
-pub async fn get(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let asked = receive(edge, incoming).await?;
-    document::get(edge, incoming, &asked, id, false).await.map(|answered| answered.reply(&asked))
+/// `/checkouts…`, `/checkout_sessions…`
+pub async fn checkout(edge: &Edge, incoming: &mut Incoming, act: Act, id: &str) -> Result<Reply> {
+    let asked = receive(incoming).await?;
+    Ok(answer_checkout(edge, incoming, &asked, act, id).await?.reply(&asked))
 }
 
-/// `PUT /checkouts/{id}`, `POST /checkout_sessions/{id}`
-pub async fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let asked = receive(edge, incoming).await?;
-    document::update(edge, incoming, &asked, id, false).await.map(|answered| answered.reply(&asked))
-}
-
-/// `POST …/{id}/complete`
-pub async fn pay(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let asked = receive(edge, incoming).await?;
-    complete::complete(edge, incoming, &asked, id).await.map(|answered| answered.reply(&asked))
-}
-
-/// `POST …/{id}/cancel`
-pub async fn cancel(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let asked = receive(edge, incoming).await?;
-    document::cancel(edge, incoming, &asked, id, false).await.map(|answered| answered.reply(&asked))
-}
-
-/// `POST /carts`
-pub async fn create_cart(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let asked = receive(edge, incoming).await?;
-    document::create(edge, incoming, &asked, true).await.map(|answered| answered.reply(&asked))
-}
-
-/// `GET /carts/{id}`
-pub async fn get_cart(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let asked = receive(edge, incoming).await?;
-    document::get(edge, incoming, &asked, id, true).await.map(|answered| answered.reply(&asked))
-}
-
-/// `PUT /carts/{id}`
-pub async fn replace_cart(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let asked = receive(edge, incoming).await?;
-    document::update(edge, incoming, &asked, id, true).await.map(|answered| answered.reply(&asked))
-}
-
-/// `POST /carts/{id}/cancel`
-pub async fn cancel_cart(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let asked = receive(edge, incoming).await?;
-    document::cancel(edge, incoming, &asked, id, true).await.map(|answered| answered.reply(&asked))
+/// `/carts…`
+pub async fn cart(edge: &Edge, incoming: &mut Incoming, act: Act, id: &str) -> Result<Reply> {
+    let asked = receive(incoming).await?;
+    let answered = match act {
+        Act::Create => document::create(edge, incoming, &asked, true).await,
+        Act::Get => document::get(edge, incoming, &asked, id, true).await,
+        Act::Update | Act::Complete => document::update(edge, incoming, &asked, id, true).await,
+        Act::Cancel => document::cancel(edge, incoming, &asked, id, true).await,
+    };
+    Ok(answered?.reply(&asked))
 }
 
 /// `GET /.well-known/acp.json`: one for all shops of this Worker, so it names none; who sells is said by the key.

@@ -56,6 +56,7 @@ impl Beside {
 }
 
 /// Makes the order of a paid checkout. `row` is the transaction as it is then.
+#[allow(clippy::too_many_arguments)]
 pub fn sale(
     edge: &Edge, document: &SessionRow, session: &Session, shop: &ShopRow, agent: Option<&str>, row: &Row, card: Option<Card>, now: i64,
 ) -> Result<Sale> {
@@ -115,8 +116,7 @@ pub fn sale(
 
 /// Where a buyer sees his order: the shop's own page where it has one, else ours.
 pub fn permalink(edge: &Edge, shop: &ShopRow, id: &str) -> String {
-    let own = shop.order_url_template.as_deref().and_then(|template| crate::weburl::fill_order(template, id, None));
-    own.unwrap_or_else(|| format!("{}/orders/{id}", edge.public_url))
+    crate::journey::orders::home(edge, shop).of(id, None)
 }
 
 /// What moves a row, for whoever hears from Stripe that it was paid (a webhook, the sweep): with what the checkout knows of the buyer,
