@@ -292,7 +292,8 @@ impl Turn<'_> {
                 let rows: Vec<&ProductRow> = found.rows.iter().filter(|(of, _)| of == key).map(|(_, row)| row).collect();
                 let known: Vec<&feed::Known> = found.known.iter().filter(|known| known.key == key).collect();
                 let large = pairs().any(|pair| pair.large);
-                let plan = feed::plan(&self.seller, key, large, &ids, &rows, &known, self.state.force, now);
+                let of = feed::OfKey { key, large, ids: &ids, rows: &rows, known: &known };
+                let plan = feed::plan(&self.seller, of, self.state.force, now);
                 let soonest = [self.state.price_changes_at, plan.price_changes_at].into_iter().flatten().min();
                 self.state.price_changes_at = soonest;
                 self.state.compare |= plan.regroup;
@@ -360,7 +361,7 @@ impl Turn<'_> {
             Heard::Refused(status, why) => {
                 log::line(object! { "level": "warn", "event": "feed_refused", "agent": self.agent.id, "shop": self.agent.shop_id,
                 "products": i64::try_from(batch.len()).unwrap_or_default(), "why": why });
-                if self.state.refused(batch, &why, status, now).is_ok() {
+                if !self.state.refused(batch, &why, status, now) {
                     return Ok(if self.keep("[]", "[]").await? { Sent::Again } else { Sent::Stop(Next::Lost) });
                 }
                 false

@@ -350,7 +350,8 @@ impl Db {
             end.told.map(|told| told.latest).into(),
             Bind::Int(end.now),
         ];
-        self.run_repeatable(vec![self.statement(&text, &binds), sql!(self, told, &end.agent.shop_id)]).await
+        let shop_id = &end.agent.shop_id;
+        self.run_repeatable(vec![self.statement(&text, &binds), sql!(self, told, shop_id), self.forget_changes(shop_id)]).await
     }
 
     /// Changes of a shop whose agents have no feed any more.
