@@ -282,7 +282,7 @@ fn line_item(dialect: Dialect, session: &Session, seller: &Seller, place: usize,
 }
 
 /// `age_group` → `Age group`.
-fn display_name(name: &str) -> String {
+pub(super) fn display_name(name: &str) -> String {
     let mut letters = name.chars();
     let head = letters.next().map(|c| c.to_ascii_uppercase());
     head.into_iter().chain(letters.map(|c| if c == '_' { ' ' } else { c })).collect()

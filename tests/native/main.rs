@@ -14,6 +14,7 @@ mod fuzz;
 mod histories;
 mod ledger;
 mod limit;
+mod mcp;
 mod money;
 mod notice;
 mod order;
