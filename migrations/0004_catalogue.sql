@@ -44,6 +44,7 @@ CREATE TABLE products (
   condition TEXT,
   google_product_category TEXT,
   digital INTEGER NOT NULL CHECK (digital IN (0, 1)),
+  disable_checkout INTEGER NOT NULL DEFAULT 0 CHECK (disable_checkout IN (0, 1)),
   -- Every other column of the feed, and those that only the shop knows: an object of texts.
   extra TEXT NOT NULL,
   -- What it is found by: a list of words, each of which is in product_words.

@@ -21,6 +21,8 @@ CREATE TABLE agents (
   deleted_at INTEGER
 ) STRICT;
 CREATE INDEX agents_by_shop ON agents (shop_id, id);
+-- Those that there are: a shop may make and delete as many as it likes.
+CREATE INDEX agents_live ON agents (shop_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX agents_by_seal ON agents (signing_secret);
 CREATE INDEX agents_by_previous_seal ON agents (previous_signing_secret) WHERE previous_signing_secret IS NOT NULL;
 CREATE INDEX agents_by_feed_seal ON agents (feed_key) WHERE feed_key IS NOT NULL;
@@ -65,6 +67,8 @@ CREATE TABLE orders (
   id TEXT PRIMARY KEY,
   shop_id TEXT NOT NULL,
   agent_id TEXT,
+  -- The agent's name, as the ledger has it.
+  agent TEXT,
   livemode INTEGER NOT NULL,
   -- Where it was made: acp, or stripe (an agent's order at Stripe).
   origin TEXT NOT NULL CHECK (origin IN ('acp', 'stripe')),
@@ -87,7 +91,13 @@ CREATE TABLE orders (
   created INTEGER NOT NULL,
   updated INTEGER NOT NULL
 ) STRICT;
+-- ids begin with their time, so (shop, filter, id) is (shop, filter, time): a page costs the same at any depth.
 CREATE INDEX orders_by_shop ON orders (shop_id, id);
+CREATE INDEX orders_by_mode ON orders (shop_id, livemode, id);
+CREATE INDEX orders_by_status ON orders (shop_id, status, id);
+CREATE INDEX orders_by_agent ON orders (shop_id, agent_id, id) WHERE agent_id IS NOT NULL;
+CREATE INDEX orders_by_agent_name ON orders (shop_id, agent, id) WHERE agent IS NOT NULL;
+CREATE INDEX orders_by_order ON orders (shop_id, order_id, id) WHERE order_id IS NOT NULL;
 CREATE INDEX orders_by_session ON orders (checkout_session);
 
 -- Which protocol a transaction was made by. 'checkout': a Checkout Session at Stripe; 'acp': a PaymentIntent of an agent's
@@ -95,4 +105,10 @@ CREATE INDEX orders_by_session ON orders (checkout_session);
 ALTER TABLE transactions ADD COLUMN protocol TEXT NOT NULL DEFAULT 'checkout';
 -- Whom a notice is for, where it is not the shop.
 ALTER TABLE notices ADD COLUMN agent_id TEXT;
-CREATE INDEX notices_by_agent ON notices (agent_id) WHERE agent_id IS NOT NULL;
+-- In which version's words an agent is told: it decides how the event is signed.
+ALTER TABLE notices ADD COLUMN dialect TEXT;
+-- Events of one order go to its agent one after the other: one that waits for an earlier one is due without a time.
+CREATE INDEX notices_by_agent ON notices (agent_id, transaction_id) WHERE agent_id IS NOT NULL;
+-- By whom it is for first: what one agent does not take holds up neither the shop nor another agent.
+DROP INDEX notices_due;
+CREATE INDEX notices_due ON notices (coalesce(agent_id, shop_id), due_at) WHERE due_at IS NOT NULL;

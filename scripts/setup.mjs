@@ -5,9 +5,10 @@ import { pathToFileURL } from 'node:url';
 import { ensureChromium } from './lib/chromium.mjs';
 import { withLock } from './lib/lock.mjs';
 import { ensureNpm, npmIsUpToDate } from './lib/npm.mjs';
-import { CACHE, STATE } from './lib/paths.mjs';
+import { CACHE, STATE, inRoot } from './lib/paths.mjs';
 import { ensurePhp } from './lib/php.mjs';
 import { step } from './lib/progress.mjs';
+import { ensurePython } from './lib/python.mjs';
 import { ensureRustTools, ensureTarget } from './lib/rust.mjs';
 import { ensureWordPress } from './lib/wordpress.mjs';
 
@@ -22,11 +23,12 @@ export async function setup({ rust = true } = {}) {
   for (const { reason } of results) if (reason) throw reason;
 }
 
-/** What only the tests need. -> {chromium?, php?, wordpress?}; a missing one means that its tests are skipped, by name. */
-export async function setupForTests({ browser = true, php = true } = {}) {
+/** What only the tests need. -> {chromium?, php?, python?, wordpress?}; a missing one means that its tests are skipped, by name. */
+export async function setupForTests({ browser = true, php = true, python = true } = {}) {
   const have = {
     chromium: browser ? await step('Chromium', 'the browser tests click through it', ensureChromium) : undefined,
     php: php ? await step('PHP', 'the WordPress example runs in it', ensurePhp) : undefined,
+    python: python ? await step('Python', 'the published ACP client runs in it', (note) => ensurePython(inRoot('tests', 'conformance', 'published-client.requirements.txt'), note)) : undefined,
   };
   const wordpress = have.php && await step('WordPress', 'the example runs in a real one too, with MariaDB', (note) => ensureWordPress(have.php, note));
   return { ...have, wordpress: wordpress?.site };

@@ -53,7 +53,7 @@ const nodeTests = (name, { needs, concurrency = 2 } = {}) => async (filter, have
     const { code } = await run(nodeBin(), [
       '--test', `--test-concurrency=${concurrency}`, '--test-timeout=120000',
       '--test-reporter=spec', '--test-reporter-destination=stdout', '--test-reporter=tap', `--test-reporter-destination=${tap}`, ...files,
-    ], { cwd: ROOT, tee: true, mayFail: true, env: { CHROMIUM_BIN: have.chromium, PHP_BIN: have.php, NODE_TEST_CONTEXT: undefined } });
+    ], { cwd: ROOT, tee: true, mayFail: true, env: { CHROMIUM_BIN: have.chromium, PHP_BIN: have.php, PYTHON_BIN: have.python, NODE_TEST_CONTEXT: undefined } });
     const counts = existsSync(tap) ? countTap(readFileSync(tap, 'utf8')) : nothing();
     return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
   } finally {
@@ -82,6 +82,7 @@ const STAGES = {
   worker: { about: 'in real workerd, D1 and KV', work: nodeTests('worker'), built: true },
   browser: { about: 'in real Chromium', work: nodeTests('browser', { needs: 'chromium', concurrency: 1 }), built: true },
   wordpress: { about: 'the WordPress example under real PHP', work: nodeTests('wordpress', { needs: 'php' }), built: true },
+  conformance: { about: 'the suite for ACP servers, proved on other servers', work: nodeTests('conformance') },
   budget: { about: 'the size of the WASM (round trips and calls are counted in worker)', work: nodeTests('budget', { concurrency: 1 }), built: true },
 };
 
@@ -91,7 +92,7 @@ await main(import.meta.url, async () => {
   for (const name of chosen) if (!STAGES[name]) throw new Error(`there is no stage "${name}"; there are ${Object.keys(STAGES).join(', ')}`);
 
   await setup();
-  const have = await setupForTests({ browser: chosen.includes('browser'), php: chosen.includes('wordpress') });
+  const have = await setupForTests({ browser: chosen.includes('browser'), php: chosen.includes('wordpress'), python: chosen.includes('conformance') });
   const total = nothing();
   const table = [];
   for (const name of chosen) {

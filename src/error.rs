@@ -134,6 +134,15 @@ impl Problem {
         Problem::new(429, Kind::RateLimit, "rate_limited", "Too many requests in one minute. Wait, then send this one again.").after(60)
     }
 
+    /// 409: two rolls of one signing secret at the same moment.
+    pub fn roll_in_flight() -> Self {
+        Problem::request(
+            409,
+            "roll_in_flight",
+            "Another roll of the signing secret happened at the same moment. Use its secret or roll again.",
+        )
+    }
+
     /// 401.
     pub fn unauthenticated(code: &'static str, message: impl Into<String>) -> Self {
         Problem::new(401, Kind::Authentication, code, message)

@@ -160,6 +160,8 @@ record! {
         pub paid_at: Option<i64>,
         pub check_at: Option<i64>,
         pub checks: i64,
+        /// `checkout`: a Checkout Session at Stripe. `acp`: an agent's checkout, paid by a PaymentIntent of our own.
+        pub protocol: String = lenient,
     }
 }
 
@@ -189,6 +191,16 @@ impl Row {
 
     pub fn destination(&self) -> bool {
         self.charge_type == "destination"
+    }
+
+    /// Whether it may have an order, of which the shop and an agent are told.
+    pub fn has_order(&self) -> bool {
+        !matches!(self.protocol.as_str(), "" | "checkout")
+    }
+
+    /// Whether an agent's checkout was paid by API: then `checkout_session` is no Session of Stripe's.
+    pub fn by_api(&self) -> bool {
+        self.protocol == "acp"
     }
 
     /// The `Stripe-Account` of calls about this row: none for destination charges, which live on the platform.

@@ -11,7 +11,10 @@
 //! | [`money`], [`cart`] | minor units; what a shop sends → an order known to be good |
 //! | [`ledger`] | what a transaction is, which way its status moves, what counts as news of it |
 //! | [`aftermath`], [`refund`], [`dispute`] | what becomes of it after it was paid |
+//! | [`agent`] | agents of a shop: what their keys open, which addresses they may have |
 //! | [`acp`] | the Agentic Commerce Protocol: documents, arithmetic, the versions on the wire |
+//! | [`order`] | an agent's order as its shop changes it: statuses, deliveries, refunds |
+//! | [`feed`], [`product`] | a catalogue as it arrives, bytes to rows; what a row says |
 //! | [`fulfillment`] | how a shop delivers, its taxes and coupons |
 //! | [`notice`] | what a shop is told, and when it is told again |
 //! | [`sign`], [`seal`], [`id`] | signatures, sealing, ids |
@@ -19,7 +22,7 @@
 //! | [`text`] | cookies, queries, cells of a spreadsheet |
 //! | [`limit`] | how often one caller may ask |
 //! | [`stripe`] | builds calls to Stripe and reads the answers; never sends |
-//! | `journey` | connect, checkout, complete, event, ledger, shops, erase, admin, sweep |
+//! | `journey` | connect, checkout, complete, event, ledger, shops, catalogue, upload, erase, admin, sweep |
 //! | `store` | every SQL statement and KV key; its module doc is the schema with lifetimes |
 //! | `edge` | requests, answers, deadlines, time, randomness, the log |
 //! | [`page`] | the few pages that a person meets |
@@ -31,10 +34,12 @@ pub mod record;
 
 pub mod acp;
 pub mod aftermath;
+pub mod agent;
 pub mod cart;
 pub mod config;
 pub mod dispute;
 pub mod error;
+pub mod feed;
 pub mod fields;
 pub mod fulfillment;
 pub mod id;
@@ -42,7 +47,9 @@ pub mod ledger;
 pub mod limit;
 pub mod money;
 pub mod notice;
+pub mod order;
 pub mod page;
+pub mod product;
 pub mod refund;
 pub mod route;
 pub mod seal;
@@ -102,7 +109,14 @@ async fn fetch(request: Request, env: Env, context: Context) -> std::result::Res
         Ok(reply) => reply,
         Err(problem) => {
             report(&problem, &request_id);
-            if for_a_person { journey::welcome::sorry(&problem, &request_id) } else { Reply::problem(&problem, &request_id) }
+            let version = incoming.header("API-Version");
+            if let Some(dialect) = journey::acp::dialect_of(&incoming.path, version.as_deref()) {
+                journey::acp::refused(dialect, &problem, incoming.header("Idempotency-Key"))
+            } else if for_a_person {
+                journey::welcome::sorry(&problem, &request_id)
+            } else {
+                Reply::problem(&problem, &request_id)
+            }
         }
     };
     let shop = counters.shop.borrow().clone();
@@ -182,7 +196,10 @@ async fn answer(
 }
 
 async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<Reply> {
-    use journey::{admin, checkout, complete, connect, erase, event, export, ledger, notify, shops, welcome};
+    use journey::{
+        admin, agents, catalogue, checkout, complete, connect, erase, event, export, fulfillment, ledger, notify, order_page, orders,
+        shops, upload, welcome,
+    };
     // One box each: as one future, what each journey needs is kept and moved for all of them.
     let journey: LocalBoxFuture<Result<Reply>> = match &route {
         Route::FrontPage | Route::OpenApi => return Err(Problem::fault("answered before")),
@@ -195,6 +212,13 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::ExportShop => Box::pin(export::shop(edge, incoming)),
         Route::RollApiKey => Box::pin(shops::roll_api_key(edge, incoming)),
         Route::RollSigningSecret => Box::pin(shops::roll_signing_secret(edge, incoming)),
+        Route::CreateAgent => Box::pin(agents::create(edge, incoming)),
+        Route::ListAgents => Box::pin(agents::list(edge, incoming)),
+        Route::GetAgent(id) => Box::pin(agents::get(edge, incoming, id)),
+        Route::UpdateAgent(id) => Box::pin(agents::update(edge, incoming, id)),
+        Route::DeleteAgent(id) => Box::pin(agents::delete(edge, incoming, id)),
+        Route::RollAgentKey(id) => Box::pin(agents::roll_api_key(edge, incoming, id)),
+        Route::RollAgentSecret(id) => Box::pin(agents::roll_signing_secret(edge, incoming, id)),
         Route::StartConnect => Box::pin(connect::start(edge, incoming)),
         Route::ConsentPage(ticket) => Box::pin(connect::consent_page(edge, ticket)),
         Route::Consent(ticket) => Box::pin(connect::consent(edge, incoming, ticket)),
@@ -215,9 +239,29 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::Capture(id) => Box::pin(journey::capture::capture(edge, incoming, id)),
         Route::SummarizeTransactions => Box::pin(ledger::summary(edge, incoming)),
         Route::ExportTransactions => Box::pin(ledger::export(edge, incoming)),
+        Route::ListOrders => Box::pin(orders::list(edge, incoming)),
+        Route::GetOrder(id) => Box::pin(orders::get(edge, incoming, id)),
+        Route::UpdateOrder(id) => Box::pin(orders::update(edge, incoming, id)),
+        Route::OrderPage(id) => Box::pin(order_page::form(edge, id)),
+        Route::ShowOrder(id) => Box::pin(order_page::show(edge, incoming, id)),
         Route::ListEvents => Box::pin(notify::list(edge, incoming)),
         Route::GetEvent(id) => Box::pin(notify::get(edge, incoming, id)),
         Route::ResendEvent(id) => Box::pin(notify::resend(edge, incoming, id)),
+        Route::Checkout(act, _, id) => Box::pin(journey::acp::checkout(edge, incoming, *act, id)),
+        Route::Cart(act, id) => Box::pin(journey::acp::cart(edge, incoming, *act, id)),
+        Route::AcpDiscovery => return Ok(journey::acp::discovery(edge)),
+        Route::ReplaceProducts => Box::pin(upload::receive(edge, incoming, "replace")),
+        Route::UpsertProducts => Box::pin(upload::receive(edge, incoming, "upsert")),
+        Route::ListProducts => Box::pin(catalogue::list(edge, incoming)),
+        Route::GetProduct(id) => Box::pin(catalogue::get(edge, incoming, id)),
+        Route::PutProduct(id) => Box::pin(catalogue::put(edge, incoming, id)),
+        Route::DeleteProduct(id) => Box::pin(catalogue::delete(edge, incoming, id)),
+        Route::UpdateInventory => Box::pin(catalogue::inventory(edge, incoming)),
+        Route::ListUploads => Box::pin(upload::list(edge, incoming)),
+        Route::GetUpload(id) => Box::pin(upload::get(edge, incoming, id)),
+        Route::ListUploadErrors(id) => Box::pin(upload::errors(edge, incoming, id)),
+        Route::GetFulfillment => Box::pin(fulfillment::get(edge, incoming)),
+        Route::SetFulfillment => Box::pin(fulfillment::set(edge, incoming)),
         Route::StripeWebhook => Box::pin(event::receive(edge, incoming)),
         Route::AdminListShops => Box::pin(admin::shops(edge, incoming)),
         Route::AdminUpdateShop(id) => Box::pin(admin::update(edge, incoming, id)),

@@ -129,13 +129,38 @@ impl Currency {
 
     /// For pages: `USD 12.30`, `JPY 500`, `ISK 500`, `KWD 1.230`.
     pub fn display(self, amount: Amount) -> String {
-        let code = self.0.to_ascii_uppercase();
+        format!("{} {}", self.0.to_ascii_uppercase(), self.decimal(amount))
+    }
+
+    /// In units, as people and feeds write it: `12.30`, and of jpy `500`, of isk `500`, of kwd `1.230`.
+    pub fn decimal(self, amount: Amount) -> String {
         let unit = 10_i64.saturating_pow(self.exponent());
         let whole = amount.0.checked_div(unit).unwrap_or_default();
         let part = amount.0.checked_rem(unit).unwrap_or_default();
         let places = usize::try_from(self.exponent()).unwrap_or_default();
         // Nobody has seen a hundredth of a króna.
-        if unit == 1 || (self.step() == unit && part == 0) { format!("{code} {whole}") } else { format!("{code} {whole}.{part:0places$}") }
+        if unit == 1 || (self.step() == unit && part == 0) { whole.to_string() } else { format!("{whole}.{part:0places$}") }
+    }
+
+    /// Reads an amount in units: digits, and with a point no more decimals than the currency has. Digit by digit, so that nothing is
+    /// rounded. `Err` is a clause for people.
+    pub fn read_decimal(self, text: &str) -> Result<Amount, &'static str> {
+        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits(whole) || !digits(part) {
+            return Err("must be digits with a decimal point, as in 12.30 USD");
+        }
+        let places = usize::try_from(self.exponent()).unwrap_or_default();
+        if text.contains('.') && part.len() > places {
+            return Err("has more decimals than its currency");
+        }
+        let part = if places == 0 { String::new() } else { format!("{part:0<places$}") };
+        let minor = [whole, &part].concat().parse::<i64>().ok().filter(|minor| *minor <= MAX_CHARGE);
+        let minor = minor.ok_or("is more than Stripe charges")?;
+        if minor.checked_rem(self.step()) != Some(0) {
+            return Err("is not a multiple of the smallest amount of its currency");
+        }
+        Amount::new(minor).ok_or("is more than Stripe charges")
     }
 }
 

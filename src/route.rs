@@ -4,8 +4,27 @@
 //! Contract: *Conventions* (base URL with or without a trailing slash, `OPTIONS` answers 405, 405 carries `Allow`).
 
 use crate::limit::Counter;
+use crate::text::percent_decoded;
 
-/// What a request asks for. An id in the path comes along as text that is known to be plain (see [`is_plain`]).
+/// What an agent does to a checkout or a cart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    Create,
+    Get,
+    Update,
+    Complete,
+    Cancel,
+}
+
+/// Whose words an agent speaks: those of Stripe's page, or of a released version, which `API-Version` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    Stripe,
+    Released,
+}
+
+/// What a request asks for. An id in the path comes along as text that is known to be plain (see [`is_plain`]); only a
+/// product's is the shop's own, and may be anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     FrontPage,
@@ -19,6 +38,14 @@ pub enum Route {
     ExportShop,
     RollApiKey,
     RollSigningSecret,
+    CreateAgent,
+    ListAgents,
+    /// Carries `agt_…`, as the next four do.
+    GetAgent(String),
+    UpdateAgent(String),
+    DeleteAgent(String),
+    RollAgentKey(String),
+    RollAgentSecret(String),
     StartConnect,
     /// The page with the one button; carries the ticket.
     ConsentPage(String),
@@ -48,11 +75,38 @@ pub enum Route {
     Capture(String),
     SummarizeTransactions,
     ExportTransactions,
+    ListOrders,
+    /// Carries `ord_…`, as the next three do.
+    GetOrder(String),
+    UpdateOrder(String),
+    /// The page with the form, and what the form asks for.
+    OrderPage(String),
+    ShowOrder(String),
     ListEvents,
     /// Carries `ccevt_…`.
     GetEvent(String),
     /// Carries `ccevt_…`.
     ResendEvent(String),
+    /// An agent's checkout; carries its id where there is one.
+    Checkout(Act, Wire, String),
+    /// An agent's cart, likewise.
+    Cart(Act, String),
+    AcpDiscovery,
+    ReplaceProducts,
+    UpsertProducts,
+    ListProducts,
+    /// Carries the product's id, decoded, as the next two do.
+    GetProduct(String),
+    PutProduct(String),
+    DeleteProduct(String),
+    UpdateInventory,
+    ListUploads,
+    /// Carries `ccup_…`.
+    GetUpload(String),
+    /// Carries `ccup_…`.
+    ListUploadErrors(String),
+    GetFulfillment,
+    SetFulfillment,
     StripeWebhook,
     AdminListShops,
     /// Carries `shop_…`, as the next two do.
@@ -75,6 +129,8 @@ impl Route {
                 | Route::Complete(_)
                 | Route::CompleteBySession
                 | Route::Cancel(_)
+                | Route::OrderPage(_)
+                | Route::ShowOrder(_)
         )
     }
 
@@ -82,7 +138,7 @@ impl Route {
     pub fn counter(&self) -> Counter {
         match self {
             Route::CreateShop => Counter::Registration,
-            Route::Health | Route::OpenApi => Counter::Address,
+            Route::Health | Route::OpenApi | Route::AcpDiscovery => Counter::Address,
             page if page.is_page() => Counter::Address,
             // Attack: events that Stripe cannot deliver are payments that nobody hears of, and a flood of forged ones would see to
             // that. A forged one costs a hash and no round trip, so it is not worth a limit.
@@ -105,6 +161,13 @@ impl Route {
             Route::ExportShop => "exportShop",
             Route::RollApiKey => "rollApiKey",
             Route::RollSigningSecret => "rollSigningSecret",
+            Route::CreateAgent => "createAgent",
+            Route::ListAgents => "listAgents",
+            Route::GetAgent(_) => "getAgent",
+            Route::UpdateAgent(_) => "updateAgent",
+            Route::DeleteAgent(_) => "deleteAgent",
+            Route::RollAgentKey(_) => "rollAgentKey",
+            Route::RollAgentSecret(_) => "rollAgentSecret",
             Route::StartConnect => "startConnect",
             Route::ConsentPage(_) => "consentPage",
             Route::Consent(_) => "consent",
@@ -125,9 +188,47 @@ impl Route {
             Route::Capture(_) => "captureTransaction",
             Route::SummarizeTransactions => "summarizeTransactions",
             Route::ExportTransactions => "exportTransactions",
+            Route::ListOrders => "listOrders",
+            Route::GetOrder(_) => "getOrder",
+            Route::UpdateOrder(_) => "updateOrder",
+            Route::OrderPage(_) => "orderPage",
+            Route::ShowOrder(_) => "showOrder",
             Route::ListEvents => "listEvents",
             Route::GetEvent(_) => "getEvent",
             Route::ResendEvent(_) => "resendEvent",
+            Route::Checkout(act, Wire::Stripe, _) => match act {
+                Act::Create => "createCheckoutStripe",
+                Act::Get => "getCheckoutStripe",
+                Act::Update => "updateCheckoutStripe",
+                Act::Complete => "completeCheckoutStripe",
+                Act::Cancel => "cancelCheckoutStripe",
+            },
+            Route::Checkout(act, Wire::Released, _) => match act {
+                Act::Create => "createCheckout",
+                Act::Get => "getCheckout",
+                Act::Update => "updateCheckout",
+                Act::Complete => "completeCheckout",
+                Act::Cancel => "cancelCheckout",
+            },
+            Route::Cart(act, _) => match act {
+                Act::Create => "createCart",
+                Act::Get => "getCart",
+                Act::Update | Act::Complete => "replaceCart",
+                Act::Cancel => "cancelCart",
+            },
+            Route::AcpDiscovery => "acpDiscovery",
+            Route::ReplaceProducts => "replaceProducts",
+            Route::UpsertProducts => "upsertProducts",
+            Route::ListProducts => "listProducts",
+            Route::GetProduct(_) => "getProduct",
+            Route::PutProduct(_) => "putProduct",
+            Route::DeleteProduct(_) => "deleteProduct",
+            Route::UpdateInventory => "updateInventory",
+            Route::ListUploads => "listUploads",
+            Route::GetUpload(_) => "getUpload",
+            Route::ListUploadErrors(_) => "listUploadErrors",
+            Route::GetFulfillment => "getFulfillment",
+            Route::SetFulfillment => "setFulfillment",
             Route::StripeWebhook => "stripeWebhook",
             Route::AdminListShops => "adminListShops",
             Route::AdminUpdateShop(_) => "adminUpdateShop",
@@ -147,6 +248,7 @@ pub enum Method {
     /// would spend the merchant's one-time state, and the connection would fail for no visible reason.
     GetOnce,
     Post,
+    Put,
     Patch,
     Delete,
 }
@@ -157,6 +259,7 @@ impl Method {
         match self {
             Method::Get | Method::GetOnce => "GET",
             Method::Post => "POST",
+            Method::Put => "PUT",
             Method::Patch => "PATCH",
             Method::Delete => "DELETE",
         }
@@ -168,7 +271,7 @@ impl Method {
     }
 }
 
-/// One line of the table: method, path with at most one `{id}` segment, and what to make of the id.
+/// One line of the table: method, path with at most one `{id}` segment (`{product}`: percent-encoded), and what to make of the id.
 pub struct Entry {
     pub method: Method,
     pub path: &'static str,
@@ -194,6 +297,14 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Post, "/v1/shop/verify", |_| Route::VerifyShop),
     on(Method::Post, "/v1/shop/api_keys", |_| Route::RollApiKey),
     on(Method::Post, "/v1/shop/signing_secrets", |_| Route::RollSigningSecret),
+    // Agents
+    on(Method::Get, "/v1/agents", |_| Route::ListAgents),
+    on(Method::Post, "/v1/agents", |_| Route::CreateAgent),
+    on(Method::Get, "/v1/agents/{id}", Route::GetAgent),
+    on(Method::Patch, "/v1/agents/{id}", Route::UpdateAgent),
+    on(Method::Delete, "/v1/agents/{id}", Route::DeleteAgent),
+    on(Method::Post, "/v1/agents/{id}/api_keys", Route::RollAgentKey),
+    on(Method::Post, "/v1/agents/{id}/signing_secrets", Route::RollAgentSecret),
     // Connect
     on(Method::Post, "/v1/connect/start", |_| Route::StartConnect),
     on(Method::Post, "/v1/connect/confirm", |_| Route::ConfirmConnect),
@@ -218,10 +329,46 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Get, "/v1/transactions/{id}", Route::GetTransaction),
     on(Method::Post, "/v1/transactions/{id}/refunds", Route::CreateRefund),
     on(Method::Post, "/v1/transactions/{id}/capture", Route::Capture),
+    // Orders
+    on(Method::Get, "/v1/orders", |_| Route::ListOrders),
+    on(Method::Get, "/v1/orders/{id}", Route::GetOrder),
+    on(Method::Patch, "/v1/orders/{id}", Route::UpdateOrder),
+    on(Method::Get, "/orders/{id}", Route::OrderPage),
+    on(Method::Post, "/orders/{id}", Route::ShowOrder),
     // Notices
     on(Method::Get, "/v1/events", |_| Route::ListEvents),
     on(Method::Get, "/v1/events/{id}", Route::GetEvent),
     on(Method::Post, "/v1/events/{id}/resend", Route::ResendEvent),
+    // Agents: Stripe's dialect
+    on(Method::Post, "/checkouts", |id| Route::Checkout(Act::Create, Wire::Stripe, id)),
+    on(Method::Get, "/checkouts/{id}", |id| Route::Checkout(Act::Get, Wire::Stripe, id)),
+    on(Method::Put, "/checkouts/{id}", |id| Route::Checkout(Act::Update, Wire::Stripe, id)),
+    on(Method::Post, "/checkouts/{id}/complete", |id| Route::Checkout(Act::Complete, Wire::Stripe, id)),
+    on(Method::Post, "/checkouts/{id}/cancel", |id| Route::Checkout(Act::Cancel, Wire::Stripe, id)),
+    // Agents: the released versions, told apart by API-Version
+    on(Method::Post, "/checkout_sessions", |id| Route::Checkout(Act::Create, Wire::Released, id)),
+    on(Method::Get, "/checkout_sessions/{id}", |id| Route::Checkout(Act::Get, Wire::Released, id)),
+    on(Method::Post, "/checkout_sessions/{id}", |id| Route::Checkout(Act::Update, Wire::Released, id)),
+    on(Method::Post, "/checkout_sessions/{id}/complete", |id| Route::Checkout(Act::Complete, Wire::Released, id)),
+    on(Method::Post, "/checkout_sessions/{id}/cancel", |id| Route::Checkout(Act::Cancel, Wire::Released, id)),
+    on(Method::Post, "/carts", |id| Route::Cart(Act::Create, id)),
+    on(Method::Get, "/carts/{id}", |id| Route::Cart(Act::Get, id)),
+    on(Method::Put, "/carts/{id}", |id| Route::Cart(Act::Update, id)),
+    on(Method::Post, "/carts/{id}/cancel", |id| Route::Cart(Act::Cancel, id)),
+    on(Method::Get, "/.well-known/acp.json", |_| Route::AcpDiscovery),
+    // Catalogue
+    on(Method::Get, "/v1/catalogue/products", |_| Route::ListProducts),
+    on(Method::Put, "/v1/catalogue/products", |_| Route::ReplaceProducts),
+    on(Method::Patch, "/v1/catalogue/products", |_| Route::UpsertProducts),
+    on(Method::Get, "/v1/catalogue/products/{product}", Route::GetProduct),
+    on(Method::Put, "/v1/catalogue/products/{product}", Route::PutProduct),
+    on(Method::Delete, "/v1/catalogue/products/{product}", Route::DeleteProduct),
+    on(Method::Patch, "/v1/catalogue/inventory", |_| Route::UpdateInventory),
+    on(Method::Get, "/v1/catalogue/uploads", |_| Route::ListUploads),
+    on(Method::Get, "/v1/catalogue/uploads/{id}", Route::GetUpload),
+    on(Method::Get, "/v1/catalogue/uploads/{id}/errors", Route::ListUploadErrors),
+    on(Method::Get, "/v1/shop/fulfillment", |_| Route::GetFulfillment),
+    on(Method::Put, "/v1/shop/fulfillment", |_| Route::SetFulfillment),
     // Stripe
     on(Method::Post, "/stripe/webhooks", |_| Route::StripeWebhook),
     // Operator
@@ -253,22 +400,24 @@ pub fn find(method: &str, path: &str) -> Found {
     };
     let here = || ROUTES.iter().filter(|entry| entry.path == template);
     match here().find(|entry| entry.method.answers(method)) {
-        Some(entry) => Found::Route((entry.make)(id.to_owned())),
+        Some(entry) => Found::Route((entry.make)(id)),
         None => Found::NotAllowed(allow(here().map(|entry| entry.method))),
     }
 }
 
 /// Lays a path (without its leading slashes) over a template: the id in it, or "" where there is none.
-fn fit<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+fn fit(template: &str, path: &str) -> Option<String> {
     let mut segments = path.split('/');
-    let mut id = "";
+    let mut id = String::new();
     for expected in template.trim_start_matches('/').split('/') {
         let segment = segments.next()?;
-        if expected.starts_with('{') {
+        if expected == "{product}" {
+            id = percent_decoded(segment).filter(|id| is_shops_own(id))?;
+        } else if expected.starts_with('{') {
             if !is_plain(segment) {
                 return None;
             }
-            id = segment;
+            id = segment.to_owned();
         } else if segment != expected {
             return None;
         }
@@ -282,27 +431,37 @@ fn is_plain(id: &str) -> bool {
     (1..=255).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
+/// A product's id is the shop's own: whatever a feed may call it. It goes into SQL as a parameter and into answers as a text.
+fn is_shops_own(id: &str) -> bool {
+    !id.trim().is_empty() && id.chars().count() <= crate::product::MAX_ID && !id.chars().any(char::is_control)
+}
+
 /// The `Allow` header (RFC 9110, 10.2.1) for the methods of one path.
 fn allow(methods: impl Iterator<Item = Method>) -> &'static str {
-    let (mut get, mut once, mut post, mut patch, mut delete) = (false, false, false, false, false);
+    let (mut get, mut once, mut post, mut put, mut patch, mut delete) = (false, false, false, false, false, false);
     for method in methods {
         match method {
             Method::Get => get = true,
             Method::GetOnce => once = true,
             Method::Post => post = true,
+            Method::Put => put = true,
             Method::Patch => patch = true,
             Method::Delete => delete = true,
         }
     }
     // Only the combinations that occur; a test goes through all of ROUTES.
-    match (get, once, post, patch, delete) {
-        (true, false, false, false, false) => "GET, HEAD",
-        (true, false, true, false, false) => "GET, HEAD, POST",
-        (true, false, false, true, true) => "GET, HEAD, PATCH, DELETE",
-        (false, false, false, true, false) => "PATCH",
-        (true, false, false, false, true) => "GET, HEAD, DELETE",
-        (false, true, false, false, false) => "GET",
-        (false, false, true, false, false) => "POST",
+    match (get, once, post, put, patch, delete) {
+        (true, false, false, false, false, false) => "GET, HEAD",
+        (true, false, true, false, false, false) => "GET, HEAD, POST",
+        (true, false, false, true, false, false) => "GET, HEAD, PUT",
+        (true, false, false, true, true, false) => "GET, HEAD, PUT, PATCH",
+        (true, false, false, true, false, true) => "GET, HEAD, PUT, DELETE",
+        (true, false, false, false, true, true) => "GET, HEAD, PATCH, DELETE",
+        (true, false, false, false, true, false) => "GET, HEAD, PATCH",
+        (false, false, false, false, true, false) => "PATCH",
+        (true, false, false, false, false, true) => "GET, HEAD, DELETE",
+        (false, true, false, false, false, false) => "GET",
+        (false, false, true, false, false, false) => "POST",
         _ => "",
     }
 }

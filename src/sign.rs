@@ -24,6 +24,20 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
+/// The same of what arrives piece by piece.
+#[derive(Default)]
+pub struct Digest(Sha256);
+
+impl Digest {
+    pub fn update(&mut self, bytes: &[u8]) {
+        sha2::Digest::update(&mut self.0, bytes);
+    }
+
+    pub fn hex(self) -> String {
+        base16ct::lower::encode_string(&self.0.finalize())
+    }
+}
+
 /// Whether two byte strings are equal, in a time that does not tell where they differ. Lengths are not secret.
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
@@ -103,6 +117,17 @@ pub fn webhook_signature(secrets: &[String], id: &str, t: i64, body: &str) -> Re
     Ok(header)
 }
 
+/// The `Merchant-Signature` of an event to an agent (2026-04-17, `postOrderEvents`): `t=<seconds>,v1=<64 hex>`, HMAC-SHA256 over
+/// `{t}.{body}`. The key is the *whole* text of the secret, prefix included, as receivers of this protocol take it. With `t` none it is
+/// what the versions before say: the bare hex of the body's HMAC.
+pub fn merchant_signature(secret: &str, t: Option<i64>, body: &str) -> Result<String> {
+    let hex = |parts: &[&[u8]]| mac(secret.as_bytes(), parts).map(|mac| base16ct::lower::encode_string(&mac));
+    match t {
+        Some(t) => Ok(format!("t={t},v1={}", hex(&[t.to_string().as_bytes(), b".", body.as_bytes()])?)),
+        None => hex(&[body.as_bytes()]),
+    }
+}
+
 /// Why a `Stripe-Signature` is not good, in words for the log and for the answer 400. Holds nothing of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadSignature(pub &'static str);
@@ -159,6 +184,18 @@ pub fn verify_stripe(header: &str, body: &[u8], secrets: &[&str], now: i64) -> s
         return Err(BadSignature("the timestamp is too far from our clock"));
     }
     Ok(())
+}
+
+/// Checks what an agent signed: HMAC-SHA256 of `message` with its signing secret (what follows `whsec_`, decoded), as base64url or
+/// base64, padded or not, or as hex. The protocol names no algorithm; these are the forms in use.
+pub fn verify_agent(secret: &str, message: &[u8], signature: &str) -> bool {
+    let Ok(expected) = signing_key(secret).and_then(|key| mac(&key, &[message])) else { return false };
+    let signature = signature.trim();
+    if let Some(given) = hex_mac(&signature.to_ascii_lowercase()) {
+        return bool::from(expected.ct_eq(&given));
+    }
+    let plain: String = signature.trim_end_matches('=').replace('-', "+").replace('_', "/");
+    base64_decode(&format!("{plain}=")).is_some_and(|given| equal(&expected, &given))
 }
 
 /// 64 lower-case hex digits, or nothing: Stripe sends nothing else.

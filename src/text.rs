@@ -10,6 +10,42 @@ pub fn param(query: &str, name: &str) -> Option<String> {
     form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
+/// A path's segment, decoded (RFC 3986, 2.1). None where a `%` has no two hexadecimal digits, or what comes out is no UTF-8.
+pub fn percent_decoded(segment: &str) -> Option<String> {
+    let mut bytes = segment.bytes();
+    let mut decoded = Vec::with_capacity(segment.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16)).and_then(|digit| u8::try_from(digit).ok());
+        let (high, low) = (digit()?, digit()?);
+        decoded.push(high.checked_mul(16)?.checked_add(low)?);
+    }
+    String::from_utf8(decoded).ok()
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar; `None` where there is no such day.
+pub fn civil_day(year: i64, month: i64, day: i64) -> Option<i64> {
+    let leap = year.checked_rem(4)? == 0 && (year.checked_rem(100)? != 0 || year.checked_rem(400)? == 0);
+    let length = match month {
+        2 => 28_i64.checked_add(i64::from(leap))?,
+        4 | 6 | 9 | 11 => 30,
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        _ => return None,
+    };
+    if !(1..=length).contains(&day) {
+        return None;
+    }
+    // Years that begin in March end with the day that is sometimes missing.
+    let year = if month > 2 { year } else { year.checked_sub(1)? };
+    let month = if month > 2 { month.checked_sub(3)? } else { month.checked_add(9)? };
+    let of_year = month.checked_mul(153)?.checked_add(2)?.checked_div(5)?.checked_add(day)?.checked_sub(1)?;
+    let leaps = year.checked_div_euclid(4)?.checked_sub(year.checked_div_euclid(100)?)?.checked_add(year.checked_div_euclid(400)?)?;
+    year.checked_mul(365)?.checked_add(leaps)?.checked_add(of_year)?.checked_sub(719_468)
+}
+
 /// One cell as RFC 4180 writes it (the `csv` crate's writer is 20 KB of the binary), defused: what a spreadsheet would run as a
 /// formula gets an apostrophe.
 ///

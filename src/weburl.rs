@@ -176,6 +176,24 @@ pub fn fill_session(raw: &str, session: &str) -> String {
     raw.replace(PLACEHOLDER, session)
 }
 
+/// What stands in an `order_url_template` for an order: its id of ours (`ord_…`), and its id of the shop's.
+pub const ORDER: &str = "{ORDER}";
+pub const ORDER_ID: &str = "{ORDER_ID}";
+
+/// An order's page by the shop's template; `None` where the template wants the shop's id and there is none yet. Ids are
+/// percent-encoded, so that none can lead elsewhere.
+pub fn fill_order(template: &str, order: &str, order_id: Option<&str>) -> Option<String> {
+    let encoded = |id: &str| -> String {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_~".contains(&b);
+        id.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    };
+    let filled = template.replace(ORDER, &encoded(order));
+    if !filled.contains(ORDER_ID) {
+        return Some(filled);
+    }
+    order_id.map(|id| filled.replace(ORDER_ID, &encoded(id)))
+}
+
 /// Whether `raw` is an absolute address that Stripe could show a picture from: http or https, any host. Neither
 /// the Worker nor a buyer goes there by our hand, hence no more than this.
 pub fn is_web_url(raw: &str) -> bool {

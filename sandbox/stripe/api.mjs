@@ -2,8 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as accounts from './accounts.mjs';
 import { check } from './check.mjs';
-import { OAuthError, StripeError, invalid, maskKey, noAccess } from './errors.mjs';
+import * as confirm from './confirm.mjs';
 import * as disputes from './disputes.mjs';
+import { OAuthError, StripeError, invalid, maskKey, noAccess } from './errors.mjs';
 import * as events from './events.mjs';
 import { expand } from './expand.mjs';
 import { decodeForm, decodeQuery, mediaType } from './form.mjs';
@@ -14,13 +15,13 @@ import * as intents from './intents.mjs';
 import * as oauth from './oauth.mjs';
 import { parameters } from './parameters.mjs';
 import * as refunds from './refunds.mjs';
+import * as search from './search.mjs';
 import * as sessions from './sessions.mjs';
-import { API_VERSION } from './world.mjs';
+import * as tokens from './tokens.mjs';
+import { readVersion } from './versions.mjs';
 
 /** Every operation that is served: a new family of objects is a new file here. */
-const operations = Object.assign({}, ...[accounts, disputes, events, intents, oauth, refunds, sessions].map((file) => file.operations));
-
-export const VERSIONS = new Set([API_VERSION]);
+const operations = Object.assign({}, ...[accounts, confirm, disputes, events, search, intents, oauth, refunds, sessions, tokens].map((file) => file.operations));
 
 const KEEP_REQUESTS = 5_000;
 
@@ -28,7 +29,7 @@ const routes = Object.entries(operations).map(([route, run]) => {
   const [method, pattern] = route.split(' ');
   const names = [...pattern.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
   const matcher = new RegExp(`^${pattern.replace(/\{\w+\}/g, '([^/]+)')}$`);
-  return { route, method, matcher, names, run, fields: parameters[route] };
+  return { route, method, matcher, names, run, fields: parameters[route], preview: tokens.previewRoutes.includes(route) };
 });
 
 function match(method, pathname) {
@@ -86,11 +87,8 @@ function actAs(world, scope, account, key) {
   return { owner: account, livemode: scope.livemode };
 }
 
-function checkVersion(version) {
-  if (version !== undefined && !VERSIONS.has(version)) {
-    throw invalid(`Invalid Stripe API version: ${version.slice(0, 60)}. This stand-in plays ${[...VERSIONS].join(', ')}.`);
-  }
-}
+const unrecognized = (request, url) =>
+  new StripeError(404, { message: `Unrecognized request URL (${request.method}: ${url.pathname}), or one that this local stand-in does not play.` });
 
 function readParams(request, url, body) {
   const params = decodeQuery(url.search);
@@ -141,9 +139,7 @@ export class Api {
     if (key) headers['Idempotency-Key'] = key;
     let lock;
     try {
-      if (!found) {
-        throw new StripeError(404, { message: `Unrecognized request URL (${request.method}: ${url.pathname}), or one that this local stand-in does not play.` });
-      }
+      if (!found) throw unrecognized(request, url);
       const raw = readParams(request, url, body);
       entry.params = plain(raw);
       if (rule?.how === 'drop_before') return { drop: true };
@@ -154,9 +150,10 @@ export class Api {
       const secret = keyOf(request, raw);
       const platform = authenticate(this.world, secret, isOAuth);
       entry.livemode = platform.livemode;
-      if (!isOAuth) checkVersion(request.headers['stripe-version']);
+      const version = isOAuth ? {} : readVersion(request.headers['stripe-version']);
+      if (found.preview && !version.preview) throw unrecognized(request, url);
       const scope = isOAuth ? platform : actAs(this.world, platform, entry.account, secret);
-      const params = isOAuth ? oauth.checked(raw, found.fields) : check(raw, found.fields);
+      const params = isOAuth ? oauth.checked(raw, found.fields) : check(raw, found.fields, version);
 
       if (request.method === 'POST' && key && !isOAuth) {
         lock = claim(this.world, { key, method: request.method, path: url.pathname, params: raw, scope });
@@ -169,8 +166,8 @@ export class Api {
       }
       if (rule?.how === 'slow') await sleep(rule.ms);
       if (rule?.how === 'hold_before') await this.misbehaviour.hold();
-      let answer = { status: 200, value: this.run({ found, params, scope, entry, key, secret }) };
-      if (rule?.how === 'bend') answer.value = this.bend(answer.value, rule.fields);
+      let answer = this.work({ found, params, scope, entry, key, secret });
+      if (rule?.how === 'bend' && answer.status === 200) answer.value = this.bend(answer.value, rule.fields);
       if (rule?.how === '500_after') {
         answer = { status: 500, value: { error: { type: 'api_error', message: 'Something went wrong after the work was done (asked for in the sandbox).' } } };
       }
@@ -184,10 +181,19 @@ export class Api {
         console.error(`local Stripe: ${error.stack}`);
         return json(500, { error: { type: 'api_error', message: `The local stand-in has a defect: ${error.message}` } }, headers);
       }
-      if (error.executed) lock?.keep({ status: error.status, value: error.body, original: entry.id });
       return json(error.status, error.body, { ...headers, ...error.headers });
     } finally {
       lock?.release?.();
+    }
+  }
+
+  /** A refusal after the work had begun is an answer like any other: kept under the key, and lost on the way when that is asked for. */
+  work(call) {
+    try {
+      return { status: 200, value: this.run(call) };
+    } catch (error) {
+      if (!(error instanceof StripeError) || !error.executed) throw error;
+      return { status: error.status, value: error.body };
     }
   }
 

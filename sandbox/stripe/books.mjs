@@ -13,6 +13,7 @@ export function books(world) {
     disputes: all('dispute'),
     application_fees: all('application_fee', (record) => ({ account: record.object.account })),
     transfers: all('transfer'),
+    granted_tokens: all('shared_payment.granted_token', (record) => ({ card: record.card, payments: [...record.payments] })),
     payments: payments(world),
     events: [...world.table('event').values()].map((record) => clone(record.object)),
     accounts: [...world.table('account').values()].map((record) => showAccount(record.object)),
@@ -40,7 +41,7 @@ const sum = (list, wanted) => list.filter(wanted).reduce((total, { amount }) => 
 export function payments(world) {
   const refunds = byIntent(world, 'refund');
   const disputes = byIntent(world, 'dispute');
-  return [...world.table('payment_intent').values()].map(({ object: intent, owner, livemode, session }) => {
+  return [...world.table('payment_intent').values()].map(({ object: intent, owner, livemode, session, token }) => {
     const charge = world.record('charge', intent.latest_charge)?.object;
     const fee = world.record('application_fee', charge?.application_fee)?.object;
     const transfer = world.record('transfer', charge?.transfer)?.object;
@@ -52,6 +53,7 @@ export function payments(world) {
       payment_intent: intent.id,
       cc_transaction: intent.metadata.cc_transaction ?? null,
       checkout_session: session ?? null,
+      shared_payment_token: token ?? null,
       charge: intent.latest_charge,
       account: destination ?? owner,
       charge_type: destination ? 'destination' : owner === world.keys.platform ? 'platform' : 'direct',

@@ -33,9 +33,9 @@ function checkMetadata(value, at) {
   return kept;
 }
 
-function checkRange(value, at) {
+function checkRange(value, at, under) {
   if (!isObject(value)) return { gte: readInteger(value, at), lte: readInteger(value, at) };
-  return checkHash(value, Object.fromEntries(['gt', 'gte', 'lt', 'lte'].map((name) => [name, { type: 'integer' }])), at);
+  return checkHash(value, Object.fromEntries(['gt', 'gte', 'lt', 'lte'].map((name) => [name, { type: 'integer' }])), at, under);
 }
 
 function readInteger(value, at) {
@@ -62,7 +62,7 @@ function checkText(value, rule, at) {
   if (rule.max && [...value].length > rule.max) {
     refuse(`Invalid string: ${value.slice(0, 10)}…; must be at most ${rule.max} characters`, at, 'parameter_invalid_string_too_long');
   }
-  if (rule.format === 'currency') {
+  if (rule.format === 'currency' || rule.looks === 'currency') {
     if (!isCurrency(value.toLowerCase())) refuse(`Invalid currency: ${short(value)}.`, at);
     return value.toLowerCase();
   }
@@ -74,7 +74,7 @@ function checkText(value, rule, at) {
   return value;
 }
 
-function checkValue(value, rule, at) {
+function checkValue(value, rule, at, under) {
   if (rule.gone) refuse(`${at} is no longer supported in this API version.`, at, rule.gone);
   if (rule.unplayed) {
     refuse(`${at} exists at Stripe, but this local stand-in does not play it.`, at, 'parameter_not_played_here');
@@ -88,15 +88,15 @@ function checkValue(value, rule, at) {
   }
   switch (rule.type) {
     case 'metadata': return checkMetadata(value, at);
-    case 'range': return checkRange(value, at);
+    case 'range': return checkRange(value, at, under);
     case 'object':
       if (!isObject(value) || Array.isArray(value)) refuse('Invalid object', at, 'parameter_invalid_hash');
-      return checkHash(value, rule.fields, at);
+      return checkHash(value, rule.fields, at, under);
     case 'array': {
       const items = isObject(value) ? asList(value) : null;
       if (!items) refuse('Invalid array', at, 'parameter_invalid_array');
       if (rule.most && items.length > rule.most) refuse(`${at} takes up to ${rule.most} entries.`, at);
-      return items.map((item, index) => checkValue(item, rule.items, inside(at, index)));
+      return items.map((item, index) => checkValue(item, rule.items, inside(at, index), under));
     }
     default:
   }
@@ -109,8 +109,9 @@ function checkValue(value, rule, at) {
   return checkText(value, rule, at);
 }
 
-function checkHash(value, fields, at) {
-  const unknown = Object.keys(value).filter((name) => !Object.hasOwn(fields, name)).map((name) => inside(at, name));
+function checkHash(value, fields, at, under) {
+  const known = (name) => Object.hasOwn(fields, name) && (under.preview || !fields[name].preview);
+  const unknown = Object.keys(value).filter((name) => !known(name)).map((name) => inside(at, name));
   if (unknown.length > 0) {
     throw new StripeError(400, {
       code: 'parameter_unknown', param: unknown[0],
@@ -120,12 +121,13 @@ function checkHash(value, fields, at) {
   const result = {};
   for (const [name, rule] of Object.entries(fields)) {
     if (value[name] === undefined) {
-      if (rule.required) throw missing(inside(at, name));
+      if (known(name) && (rule.required === 'general' ? !under.preview : rule.required)) throw missing(inside(at, name));
     } else {
-      result[name] = checkValue(value[name], rule, inside(at, name));
+      result[name] = checkValue(value[name], rule, inside(at, name), under);
     }
   }
   return result;
 }
 
-export const check = (params, fields) => checkHash(params, fields, '');
+/** `preview`: whether the version of the call has what only previews have. */
+export const check = (params, fields, { preview = false } = {}) => checkHash(params, fields, '', { preview });

@@ -1,8 +1,8 @@
 // What the buyer does: pays, is asked by the bank, or pays by a debit whose end comes later.
 // The hosted page and the library's `pay` both come through here, so that tests see what a person sees.
-import { methodOf } from './methods.mjs';
+import { confirmed, methodOf } from './methods.mjs';
 import { MAXIMUM_OTHER } from './money.mjs';
-import { askBank, decline, endDebit, intentOf, refuseAtBank, startDebit, succeed } from './payments.mjs';
+import { askBank, decline, endDebit, intentOf, redirectTo, refuseAtBank, startDebit, succeed } from './payments.mjs';
 import { expireDue, successUrl, totalUp } from './sessions.mjs';
 
 const EMPTY_ADDRESS = { city: null, country: null, line1: null, line2: null, postal_code: null, state: null };
@@ -87,12 +87,10 @@ export function attempt(world, record, buyer) {
   const intent = intentOf(world, record, { receiptEmail: null, shipping: buyer.shipping });
   switch (method.outcome) {
     case 'declined':
-      decline(world, intent, method, billing);
-      world.changed();
-      return { ok: false, code: method.code, decline_code: method.decline_code, message: method.message };
+      return refuse(world, intent, method, billing);
     case 'confirm':
       record.waiting = { method: buyer.method, billing };
-      askBank(world, intent, `${world.url}/checkout/c/pay/${session.id}/bank`);
+      askBank(world, intent, redirectTo(`${world.url}/checkout/c/pay/${session.id}/bank`));
       world.changed();
       return { ok: false, code: 'requires_action', message: 'Your bank wants to confirm this payment.' };
     case 'processing':
@@ -102,6 +100,12 @@ export function attempt(world, record, buyer) {
     default:
       return finish(world, record, intent, method, billing);
   }
+}
+
+function refuse(world, intent, method, billing) {
+  decline(world, intent, method, billing);
+  world.changed();
+  return { ok: false, code: method.code, decline_code: method.decline_code, message: method.message };
 }
 
 function finish(world, record, intent, method, billing) {
@@ -124,7 +128,8 @@ export function answerBank(world, record, yes) {
     world.changed();
     return { ok: false, code: 'payment_intent_authentication_failure', message: 'The bank could not confirm this payment. Try another way to pay.' };
   }
-  return finish(world, record, intent, { ...methodOf(method), confirmed: true }, billing);
+  const passed = confirmed(methodOf(method));
+  return passed.outcome === 'declined' ? refuse(world, intent, passed, billing) : finish(world, record, intent, passed, billing);
 }
 
 /** The end of a debit: 'succeed', 'fail', or what the chosen method stands for. False when nothing is under way. */

@@ -1,8 +1,10 @@
 // What happens because time passes: sessions run out, authorisations lapse, debits and refunds end by themselves if asked to.
 import { settle } from './checkout.mjs';
+import { settleIntent } from './confirm.mjs';
 import { lapse } from './intents.mjs';
 import { settleRefund } from './refunds.mjs';
 import { expireDue } from './sessions.mjs';
+import { expireToken } from './tokens.mjs';
 
 export function tick(world, settleAfterMs) {
   for (const record of world.table('checkout.session').values()) {
@@ -13,9 +15,14 @@ export function tick(world, settleAfterMs) {
     if (world.now() >= started + settleAfterMs / 1000) settle(world, record);
   }
   for (const record of world.table('payment_intent').values()) lapse(world, record);
+  for (const record of world.table('shared_payment.granted_token').values()) expireToken(world, record);
   if (settleAfterMs === undefined) return;
+  const due = (created) => world.now() >= created + settleAfterMs / 1000;
+  for (const record of world.table('payment_intent').values()) {
+    if (record.later && due(world.record('charge', record.object.latest_charge).object.created)) settleIntent(world, record);
+  }
   for (const record of world.table('refund').values()) {
-    if (record.later && world.now() >= record.object.created + settleAfterMs / 1000) settleRefund(world, record);
+    if (record.later && due(record.object.created)) settleRefund(world, record);
   }
 }
 

@@ -47,7 +47,7 @@ function walk(world, target, steps, whole) {
     return;
   }
   if (typeof target !== 'object') refuse(whole);
-  if (target.object === 'list') {
+  if (target.object === 'list' || target.object === 'search_result') {
     if (steps[0] !== 'data') refuse(whole);
     walk(world, target.data, steps.slice(1), whole);
     return;

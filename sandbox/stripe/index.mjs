@@ -4,12 +4,15 @@ import { showAccount, updateAccount } from './accounts.mjs';
 import { books, payments } from './books.mjs';
 import { answerBank, attempt, defaultBuyer, settle } from './checkout.mjs';
 import { startClock, tick } from './clock.mjs';
+import { answerQuestion, settleIntent } from './confirm.mjs';
 import { control } from './control.mjs';
 import { decodeQuery } from './form.mjs';
 import { closeServers, isLocalHost, json, openServers, readBody, send as reply } from './http.mjs';
 import { kindOf } from './ids.mjs';
 import { cancelByHand, captureIntent } from './intents.mjs';
+import { methodOf } from './methods.mjs';
 import { Misbehaviour } from './misbehave.mjs';
+import { isCurrency } from './money.mjs';
 import { approve, deny, newMerchant, readAuthorize } from './oauth.mjs';
 import { pages } from './pages/index.mjs';
 import { keepState, readState } from './persist.mjs';
@@ -18,6 +21,7 @@ import { endSession } from './sessions.mjs';
 import { moveDispute, openDispute } from './disputes.mjs';
 import { signature } from './signature.mjs';
 import { bend, thin } from './thin.mjs';
+import { mint, revokeToken } from './tokens.mjs';
 import { Webhooks } from './webhooks.mjs';
 import { World, clone, makeKeys } from './world.mjs';
 
@@ -156,8 +160,41 @@ export class LocalStripe {
     return this.goHome(result);
   }
 
-  async confirm(sessionId, yes = true) {
-    return this.goHome(answerBank(this.world, this.session(sessionId), yes));
+  /** The bank's question, answered with yes or no: of a session, or of a PaymentIntent that was made by API. → what became of it */
+  async confirm(id, yes = true) {
+    const intent = this.apiIntent(id);
+    if (!intent) return this.goHome(answerBank(this.world, this.session(id), yes));
+    if (!answerQuestion(this.world, intent, yes)) return { ok: false, code: 'nothing_to_confirm', message: 'There is nothing to confirm.' };
+    const { status, last_payment_error: error } = intent.object;
+    return error ? { ok: false, status, code: error.code, ...(error.decline_code && { decline_code: error.decline_code }), message: error.message } : { ok: true, status };
+  }
+
+  /** A PaymentIntent that no Checkout Session made. */
+  apiIntent(id) {
+    const record = this.world.record('payment_intent', id);
+    return record && !record.session ? record : undefined;
+  }
+
+  /**
+   * A shared payment token, as an agent would give it to `account` (none: the platform, for destination charges). `card` is
+   * a number or one of Stripe's names (pm_card_visa), `expiresAt` in seconds. → 'spt_…'
+   */
+  async grantToken({ account, livemode = false, currency = 'usd', maxAmount, card = 'pm_card_visa', expiresAt } = {}) {
+    if (!methodOf(card)) throw new Error(`grantToken: ${card} is none of the test cards`);
+    if (!isCurrency(currency.toLowerCase())) throw new Error(`grantToken: ${currency} is no currency`);
+    if (!Number.isSafeInteger(maxAmount) || maxAmount < 1) throw new Error('grantToken: maxAmount is a whole number of minor units');
+    const seller = this.found('account', account?.id ?? account ?? this.keys.platform).object.id;
+    return mint(this.world, { seller, livemode, card, currency: currency.toLowerCase(), maxAmount, expiresAt }).object.id;
+  }
+
+  /** As the agent: the token is good for nothing from now on. */
+  async revokeToken(id) {
+    return clone(revokeToken(this.world, this.found('shared_payment.granted_token', id)));
+  }
+
+  /** How many seconds the search of PaymentIntents lags behind from now on. */
+  lagSearch(seconds) {
+    this.world.searchLag = seconds;
   }
 
   /** The buyer waits here for the shop to hear of it first. */
@@ -166,8 +203,11 @@ export class LocalStripe {
     return result;
   }
 
-  async settle(sessionId, result) {
-    if (!settle(this.world, this.session(sessionId), result)) throw new Error(`nothing is under way for ${sessionId}`);
+  /** The end of a debit, by session or by PaymentIntent. */
+  async settle(id, result) {
+    const intent = this.world.record('payment_intent', id);
+    const done = this.apiIntent(id) ? settleIntent(this.world, intent, result) : settle(this.world, this.session(intent?.session ?? id), result);
+    if (!done) throw new Error(`nothing is under way for ${id}`);
   }
 
   async expire(sessionId) {

@@ -1,6 +1,8 @@
 // What each operation accepts, in our own compact words. `check.mjs` refuses everything else, at any depth, as
 // Stripe does; `tests/sandbox/parameters.test.mjs` compares this table with Stripe's published description.
 //
+// `preview`: only previews have it; under a general version it is unknown. `required: 'general'`: a preview can do without.
+//
 // `unplayed`: Stripe takes it, this stand-in does not act on it. Such a parameter is refused by name, since a
 // stand-in that swallowed it would let a mistake pass.
 
@@ -20,6 +22,9 @@ const must = (rule) => ({ ...rule, required: true });
 const clearable = (rule) => ({ ...rule, clearable: true });
 const metadata = { type: 'metadata' };
 const unplayed = { unplayed: true };
+const preview = (rule) => ({ ...rule, preview: true });
+/** Several members at once that are there and not played. */
+const without = (words, rule = unplayed) => Object.fromEntries(words.split(' ').map((name) => [name, rule]));
 
 const expand = list(text(5000));
 const switchable = hash({ enabled: must(flag) });
@@ -150,6 +155,67 @@ const createSession = {
   wallet_options: unplayed,
 };
 
+const PAYMENT_METHODS =
+  'acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit bacs_debit bancontact billie bizum blik boleto cashapp ' +
+  'crypto customer_balance eps fpx giropay grabpay ideal interac_present kakao_pay klarna konbini kr_card link mb_way mobilepay ' +
+  'multibanco naver_pay nz_bank_account oxxo p24 pay_by_bank payco paynow paypal paypay payto pix promptpay revolut_pay ' +
+  'samsung_pay satispay scalapay sepa_debit sequra sofort sunbit swish twint upi us_bank_account wechat_pay zip';
+const PREVIEW_METHODS = 'carecredit getflex gift_card gopay id_bank_transfer qris rechnung sezzle shopeepay stripe_balance vipps';
+
+const place = hash({ line1: id, line2: id, city: id, state: id, postal_code: id, country: id });
+const parcel = hash({ address: must(place), carrier: id, name: must(id), phone: id, tracking_number: id });
+
+/** What a payment is made with. Raw cards are for no one here: a token is the only way. */
+const paymentMethodData = hash({
+  ...without(PAYMENT_METHODS),
+  ...without(`${PREVIEW_METHODS} rakuten_pay tamara`, preview(unplayed)),
+  ...without('allow_redisplay metadata radar_options'),
+  billing_details: hash({ address: clearable(place), email, name: id, phone: id, tax_id: id }),
+  shared_payment_granted_token: preview(text()),
+  // Stripe's description lists what needs no raw card data; the list is an open one and `card` goes with a token.
+  type: { ...oneOf('card', { open: true }), required: 'general' },
+});
+
+const paymentMethodOptions = hash({
+  ...without(`${PAYMENT_METHODS} card_present`),
+  ...without(PREVIEW_METHODS, preview(unplayed)),
+  card: clearable(hash({
+    ...without('capture_method cvc_token installments mandate_options moto network request_extended_authorization request_incremental_authorization ' +
+      'request_multicapture request_overcapture require_cvc_recollection setup_credential_usage setup_future_usage statement_descriptor_suffix_kana ' +
+      'statement_descriptor_suffix_kanji stored_credential_usage'),
+    ...without('capture_by capture_delay payment_details request_card_account_update request_decremental_authorization request_partial_authorization ' +
+      'request_reauthorization statement_details', preview(unplayed)),
+    request_three_d_secure: oneOf('any automatic challenge'),
+    three_d_secure: hash({
+      ares_trans_status: oneOf('A C I N R U Y'),
+      cryptogram: must(text(5000)),
+      electronic_commerce_indicator: oneOf('01 02 05 06 07'),
+      exemption_indicator: oneOf('low_risk none'),
+      network_options: unplayed,
+      requestor_challenge_indicator: text(2),
+      transaction_id: must(text(5000)),
+      version: must(oneOf('1.0.2 2.1.0 2.2.0 2.3.0 2.3.1')),
+    }),
+  })),
+});
+
+const captureMethod = oneOf('automatic automatic_async manual');
+/** The same for making a PaymentIntent and for confirming one. */
+const payNow = {
+  ...without('allowed_payment_method_types amount_details confirmation_token excluded_payment_method_types hooks mandate mandate_data payment_details ' +
+    'payment_method radar_options setup_future_usage'),
+  ...without('allocated_funds fx_quote', preview(unplayed)),
+  capture_method: captureMethod,
+  error_on_requires_action: flag,
+  expand,
+  off_session: flag,
+  payment_method_data: paymentMethodData,
+  payment_method_options: paymentMethodOptions,
+  receipt_email: email,
+  return_url: url,
+  use_stripe_sdk: flag,
+};
+
 const created = { type: 'range' }; // an integer, or gt/gte/lt/lte
 const page = { ending_before: id, expand, limit: integer, starting_after: id };
 
@@ -164,6 +230,34 @@ export const parameters = {
   'POST /v1/checkout/sessions/{session}/expire': { expand },
   'GET /v1/checkout/sessions/{session}/line_items': { ...page },
 
+  'POST /v1/payment_intents': {
+    ...payNow,
+    ...without('customer customer_account payment_method_configuration'),
+    ...without('payments_orchestration secret_key_confirmation', preview(unplayed)),
+    amount: must(integer),
+    application_fee_amount: integer,
+    automatic_payment_methods: hash({ allow_redirects: oneOf('always never'), enabled: must(flag) }),
+    confirm: flag,
+    confirmation_method: oneOf('automatic manual'),
+    currency: must(currency),
+    description: text(1000),
+    metadata,
+    on_behalf_of: text(),
+    payment_method_types: { gone: 'payment_method_types_no_longer_supported' },
+    shipping: parcel,
+    statement_descriptor: text(22),
+    statement_descriptor_suffix: text(22),
+    transfer_data: hash({ amount: integer, destination: must(text()), ...without('description metadata payment_data') }),
+    transfer_group: text(),
+  },
+  'POST /v1/payment_intents/{intent}/confirm': {
+    ...payNow,
+    amount_to_confirm: unplayed,
+    application_fee_amount: preview(unplayed),
+    shipping: clearable(parcel),
+  },
+  // In no description that is at hand: from Stripe's reference of its search.
+  'GET /v1/payment_intents/search': { expand, limit: integer, page: text(), query: must(text()) },
   'GET /v1/payment_intents': { ...page, created, customer: unplayed, customer_account: unplayed },
   'GET /v1/payment_intents/{intent}': { client_secret: id, expand },
   'POST /v1/payment_intents/{intent}/capture': {
@@ -216,6 +310,19 @@ export const parameters = {
     ...page, created, delivery_success: flag, type: id, types: list(text(5000)),
   },
   'GET /v1/events/{id}': { expand },
+
+  // Under previews only.
+  'GET /v1/shared_payment/granted_tokens/{shared_payment_granted_token}': { expand: list(text()) },
+  'POST /v1/test_helpers/shared_payment/granted_tokens': {
+    customer: unplayed,
+    expand: list(text()),
+    payment_method: must(text()),
+    shared_metadata: clearable(metadata),
+    usage_limits: must(hash({
+      currency: must({ type: 'string', looks: 'currency' }), expires_at: integer, max_amount: must(integer), recurring: unplayed, recurring_interval: unplayed,
+    })),
+  },
+  'POST /v1/test_helpers/shared_payment/granted_tokens/{shared_payment_granted_token}/revoke': { expand: list(text()) },
 
   // connect.stripe.com answers in another error shape, but refuses unknown members all the same.
   'POST /oauth/token': {

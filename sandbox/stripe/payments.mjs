@@ -1,7 +1,8 @@
 // PaymentIntents and their charges: how they are made and what a payment makes of them. What is done to them by hand is in intents.mjs.
 import { invalid } from './errors.mjs';
 import { newId, random } from './ids.mjs';
-import { bankDebit } from './methods.mjs';
+import { bankDebit, cardDetails } from './methods.mjs';
+import { countCaptured } from './tokens.mjs';
 
 const WEEK = 7 * 24 * 60 * 60;
 
@@ -10,60 +11,107 @@ export function checkFee(fee, amount, param) {
   if (fee > amount) throw invalid(`The application fee (${fee}) cannot be more than the amount (${amount}).`, { param });
 }
 
+/** Whose money it becomes, and what the platform takes. `at`: what the form calls a member. */
+export function checkMoneyRoute(world, scope, data, total, at = (name, ...inner) => [name, ...inner.map((step) => `[${step}]`)].join('')) {
+  const platform = scope.owner === world.keys.platform;
+  for (const [account, param] of [[data.on_behalf_of, at('on_behalf_of')], [data.transfer_data?.destination, at('transfer_data', 'destination')]]) {
+    if (account === undefined) continue;
+    if (!platform || !world.connection(account, scope.livemode)) {
+      throw invalid(`No such account to pay to: '${account}'`, { code: 'resource_missing', param });
+    }
+  }
+  const fee = data.application_fee_amount;
+  if (fee !== undefined) {
+    const param = at('application_fee_amount');
+    if (platform && !data.transfer_data) {
+      throw invalid('An application fee needs a connected account: send Stripe-Account, or transfer_data[destination].', { param });
+    }
+    if (data.transfer_data?.amount !== undefined) {
+      throw invalid('Send application_fee_amount or transfer_data[amount], not both.', { param });
+    }
+    checkFee(fee, total, param);
+  }
+  const part = data.transfer_data?.amount;
+  if (part !== undefined && (part < 0 || part > total)) {
+    throw invalid('The transfer is between 0 and the amount.', { param: at('transfer_data', 'amount') });
+  }
+}
+
 // -- making --------------------------------------------------------------------------------------------------------
+
+/** A PaymentIntent as it is born; `fields` is what is not as usual, `private` what the API does not show. */
+export function newIntent(world, { owner, livemode, ...secret }, fields) {
+  const id = newId('payment_intent');
+  return world.add('payment_intent', {
+    id,
+    object: 'payment_intent',
+    amount: 0,
+    amount_capturable: 0,
+    amount_details: { tip: {} },
+    amount_received: 0,
+    application: owner === world.keys.platform ? null : world.clientId(livemode),
+    application_fee_amount: null,
+    automatic_payment_methods: null,
+    canceled_at: null,
+    cancellation_reason: null,
+    capture_method: 'automatic_async',
+    client_secret: `${id}_secret_${random(25)}`,
+    confirmation_method: 'automatic',
+    created: world.now(),
+    currency: null,
+    customer: null,
+    customer_account: null,
+    description: null,
+    excluded_payment_method_types: null,
+    last_payment_error: null,
+    latest_charge: null,
+    livemode,
+    metadata: {},
+    next_action: null,
+    on_behalf_of: null,
+    payment_method: null,
+    payment_method_configuration_details: null,
+    payment_method_options: {},
+    payment_method_types: ['card'],
+    processing: null,
+    receipt_email: null,
+    review: null,
+    setup_future_usage: null,
+    shipping: null,
+    statement_descriptor: null,
+    statement_descriptor_suffix: null,
+    status: 'requires_payment_method',
+    transfer_data: null,
+    transfer_group: null,
+    ...fields,
+  }, { owner, livemode, ...secret });
+}
+
+/** What a form says of the payment, where it was said: the same members for a session's and for an API's own intent. */
+export const intentFields = (data) => ({
+  application_fee_amount: data.application_fee_amount ?? null,
+  capture_method: data.capture_method ?? 'automatic_async',
+  description: data.description ?? null,
+  metadata: Object.fromEntries(Object.entries(data.metadata ?? {}).filter(([, value]) => value !== '')),
+  on_behalf_of: data.on_behalf_of ?? null,
+  receipt_email: data.receipt_email ?? null,
+  shipping: data.shipping ?? null,
+  statement_descriptor: data.statement_descriptor ?? null,
+  statement_descriptor_suffix: data.statement_descriptor_suffix ?? null,
+  transfer_data: data.transfer_data ?? null,
+  transfer_group: data.transfer_group ?? null,
+});
 
 /** The intent of a session, made at the buyer's first try, brought up to date at every later one. */
 export function intentOf(world, session, { receiptEmail, shipping }) {
   const { object: checkout, data, owner, livemode } = session;
-  const direct = owner !== world.keys.platform;
   let record = checkout.payment_intent && world.record('payment_intent', checkout.payment_intent);
   const isNew = !record;
   if (isNew) {
-    const id = newId('payment_intent');
-    const manual = data.capture_method === 'manual';
-    record = world.add('payment_intent', {
-      id,
-      object: 'payment_intent',
-      amount: 0,
-      amount_capturable: 0,
-      amount_details: { tip: {} },
-      amount_received: 0,
-      application: direct ? world.clientId(livemode) : null,
-      application_fee_amount: data.application_fee_amount ?? null,
-      automatic_payment_methods: null,
-      canceled_at: null,
-      cancellation_reason: null,
-      capture_method: manual ? 'manual' : data.capture_method ?? 'automatic_async',
-      client_secret: `${id}_secret_${random(25)}`,
-      confirmation_method: 'automatic',
-      created: world.now(),
-      currency: checkout.currency,
-      customer: null,
-      customer_account: null,
-      description: data.description ?? null,
-      excluded_payment_method_types: null,
-      last_payment_error: null,
-      latest_charge: null,
-      livemode,
-      metadata: Object.fromEntries(Object.entries(data.metadata ?? {}).filter(([, value]) => value !== '')),
-      next_action: null,
-      on_behalf_of: data.on_behalf_of ?? null,
-      payment_method: null,
-      payment_method_configuration_details: null,
-      payment_method_options: {},
-      payment_method_types: checkout.payment_method_types,
-      processing: null,
-      receipt_email: data.receipt_email ?? null,
-      review: null,
-      setup_future_usage: null,
-      shipping: data.shipping ?? null,
-      statement_descriptor: data.statement_descriptor ?? null,
-      statement_descriptor_suffix: data.statement_descriptor_suffix ?? null,
-      status: 'requires_payment_method',
-      transfer_data: data.transfer_data ?? null,
-      transfer_group: data.transfer_group ?? null,
-    }, { owner, livemode, session: checkout.id });
-    checkout.payment_intent = id;
+    record = newIntent(world, { owner, livemode, session: checkout.id }, {
+      ...intentFields(data), currency: checkout.currency, payment_method_types: checkout.payment_method_types,
+    });
+    checkout.payment_intent = record.object.id;
   }
   const intent = record.object;
   // Another shipping choice, another total: the fee must still fit into it.
@@ -75,6 +123,21 @@ export function intentOf(world, session, { receiptEmail, shipping }) {
   return record;
 }
 
+/** The PaymentMethod that a payment is tried with. */
+export function makeMethod(world, { object: intent, owner, livemode }, method, billing) {
+  const debit = method.type === 'debit' && bankDebit(intent.currency);
+  return world.add('payment_method', {
+    id: newId('payment_method'), object: 'payment_method', allow_redisplay: 'unspecified', billing_details: billing, created: world.now(), customer: null,
+    customer_account: null, livemode, metadata: {}, type: debit || 'card',
+    ...(debit ? { [debit]: { last4: '6789' } } : {
+      card: {
+        ...cardDetails(method), display_brand: method.brand, generated_from: null, networks: { available: [method.brand], preferred: null },
+        regulated_status: 'unregulated', three_d_secure_usage: { supported: true }, wallet: null,
+      },
+    }),
+  }, { owner, livemode }).object;
+}
+
 function makeCharge(world, record, method, billing, fields) {
   const { object: intent, owner, livemode } = record;
   const debit = method.type === 'debit' && bankDebit(intent.currency);
@@ -83,9 +146,7 @@ function makeCharge(world, record, method, billing, fields) {
     : {
         type: 'card',
         card: {
-          amount_authorized: intent.amount, brand: method.brand, checks: { address_line1_check: null, address_postal_code_check: null, cvc_check: 'pass' },
-          country: 'US', exp_month: 12, exp_year: 2034, fingerprint: random(16), funding: 'credit', last4: method.last4, network: method.brand,
-          three_d_secure: method.confirmed ? { result: 'authenticated', version: '2.2.0' } : null,
+          ...cardDetails(method), amount_authorized: intent.amount, network: method.brand, three_d_secure: method.confirmed ?? null,
           // An authorisation lapses after a week.
           ...(intent.capture_method === 'manual' && { capture_before: world.now() + WEEK }),
         },
@@ -118,7 +179,7 @@ function makeCharge(world, record, method, billing, fields) {
     outcome: { network_status: 'approved_by_network', reason: null, seller_message: 'Payment complete.', type: 'authorized' },
     paid: true,
     payment_intent: intent.id,
-    payment_method: newId('payment_method'),
+    payment_method: method.payment_method ?? makeMethod(world, record, method, billing).id,
     payment_method_details: details,
     receipt_email: intent.receipt_email,
     receipt_number: null,
@@ -147,6 +208,7 @@ export function collect(world, record, charge, amount) {
   const { object: intent, owner, livemode } = record;
   intent.status = 'succeeded';
   intent.amount_received = amount;
+  if (record.token) countCaptured(world, record.token, amount);
   intent.amount_capturable = 0;
   intent.processing = null;
   intent.next_action = null;
@@ -191,8 +253,11 @@ export function succeed(world, record, method, billing) {
   world.emit('payment_intent.succeeded', record.object, record);
 }
 
-function failure(charge, { code, decline_code, message }) {
-  return { type: 'card_error', code, ...(decline_code && { decline_code }), message, charge, doc_url: `https://stripe.com/docs/error-codes/${code.replaceAll('_', '-')}` };
+function failure(charge, { code, decline_code, message }, payment_method) {
+  return {
+    type: 'card_error', code, ...(decline_code && { decline_code }), message, charge, doc_url: `https://stripe.com/docs/error-codes/${code.replaceAll('_', '-')}`,
+    ...(payment_method && { payment_method }),
+  };
 }
 
 export function decline(world, record, method, billing) {
@@ -201,24 +266,24 @@ export function decline(world, record, method, billing) {
     outcome: { network_status: 'declined_by_network', reason: method.decline_code, seller_message: 'The bank declined the payment.', type: 'issuer_declined' },
   });
   Object.assign(record.object, {
-    status: 'requires_payment_method', payment_method: null, next_action: null, last_payment_error: failure(charge.object.id, method),
+    status: 'requires_payment_method', payment_method: null, next_action: null,
+    last_payment_error: failure(charge.object.id, method, world.record('payment_method', charge.object.payment_method).object),
   });
   world.emit('charge.failed', charge.object, charge);
   world.emit('payment_intent.payment_failed', record.object, record);
 }
 
-/** The bank wants to ask the buyer first. */
-export function askBank(world, record, url) {
-  Object.assign(record.object, {
-    status: 'requires_action', last_payment_error: null,
-    next_action: { type: 'redirect_to_url', redirect_to_url: { url, return_url: null } },
-  });
+export const redirectTo = (url, return_url = null) => ({ type: 'redirect_to_url', redirect_to_url: { url, return_url } });
+
+/** The bank wants to ask the buyer first: `next_action` says how. */
+export function askBank(world, record, next_action) {
+  Object.assign(record.object, { status: 'requires_action', last_payment_error: null, next_action });
   world.emit('payment_intent.requires_action', record.object, record);
 }
 
 export function refuseAtBank(world, record) {
   Object.assign(record.object, {
-    status: 'requires_payment_method', next_action: null,
+    status: 'requires_payment_method', payment_method: null, next_action: null,
     last_payment_error: { type: 'card_error', code: 'payment_intent_authentication_failure', message: 'The bank could not confirm this payment.' },
   });
   world.emit('payment_intent.payment_failed', record.object, record);

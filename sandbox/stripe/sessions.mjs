@@ -5,7 +5,7 @@ import { cancelIntent } from './intents.mjs';
 import { page, within } from './lists.mjs';
 import { MAXIMUM_CARD, MINIMUM, format, isWhole, lineTotal, parseDecimal, printDecimal, scale, step, tax } from './money.mjs';
 import { bankDebit } from './methods.mjs';
-import { checkFee } from './payments.mjs';
+import { checkMoneyRoute } from './payments.mjs';
 import { clone } from './world.mjs';
 
 const HALF_HOUR = 30 * 60;
@@ -162,31 +162,6 @@ function expiry(world, params) {
   return params.expires_at;
 }
 
-function checkMoneyRoute(world, scope, data, total) {
-  const platform = scope.owner === world.keys.platform;
-  for (const [name, account] of [['on_behalf_of', data.on_behalf_of], ['transfer_data][destination', data.transfer_data?.destination]]) {
-    if (account === undefined) continue;
-    if (!platform || !world.connection(account, scope.livemode)) {
-      throw invalid(`No such account to pay to: '${account}'`, { code: 'resource_missing', param: `payment_intent_data[${name}]` });
-    }
-  }
-  const fee = data.application_fee_amount;
-  if (fee !== undefined) {
-    const param = 'payment_intent_data[application_fee_amount]';
-    if (platform && !data.transfer_data) {
-      throw invalid('An application fee needs a connected account: send Stripe-Account, or transfer_data[destination].', { param });
-    }
-    if (data.transfer_data?.amount !== undefined) {
-      throw invalid('Send application_fee_amount or transfer_data[amount], not both.', { param });
-    }
-    checkFee(fee, total, param);
-  }
-  const part = data.transfer_data?.amount;
-  if (part !== undefined && (part < 0 || part > total)) {
-    throw invalid('The transfer is between 0 and the amount.', { param: 'payment_intent_data[transfer_data][amount]' });
-  }
-}
-
 /** Who owes the tax: the account itself, or a connected one that the platform names. */
 function checkLiability(world, scope, { type, account }) {
   const param = 'automatic_tax[liability][account]';
@@ -291,7 +266,7 @@ function createSession({ world, params, scope }) {
   const total = record.lines.reduce((sum, line) => sum + line.amount_total, 0) + shipping;
   checkTotal(total, currency);
   checkStep(total, currency, 'line_items');
-  checkMoneyRoute(world, scope, data, total);
+  checkMoneyRoute(world, scope, data, total, (name, ...inner) => `payment_intent_data[${[name, ...inner].join('][')}]`);
   if (params.automatic_tax?.liability) checkLiability(world, scope, params.automatic_tax.liability);
 
   for (const { product } of made) world.add('product', product, { owner, livemode });

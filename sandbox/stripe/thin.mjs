@@ -1,6 +1,6 @@
 // Thin events: v2 event destinations with `event_payload: thin` name the object and do not show it; the receiver fetches it.
 
-const COLLECTIONS = { 'checkout.session': 'checkout/sessions' };
+const COLLECTIONS = { 'checkout.session': 'checkout/sessions', 'shared_payment.granted_token': 'shared_payment/granted_tokens' };
 
 /** The object as something to fetch; an application has no address, so an event about one names nothing. */
 function related({ id, object }) {

@@ -30,6 +30,7 @@ export class World {
     this.cause = { id: null, idempotency_key: null }; // the API request whose work is going on
     this.listeners = { event: [], change: [] };
     this.url = '';
+    this.searchLag = 30; // seconds until what happened can be found by search; Stripe: under a minute, up to an hour in bad times
     if (!this.record('account', keys.platform)) {
       this.addAccount({ id: keys.platform, name: 'CognitiveCart (platform)', email: 'platform@example.com' });
     }

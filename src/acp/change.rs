@@ -3,6 +3,7 @@
 use super::ask::{Ask, Patch};
 use super::session::{Session, Status};
 use crate::error::{Problem, Result};
+use crate::fulfillment::code_key;
 use serde_json::Value;
 
 /// What can be done to a checkout.
@@ -93,6 +94,7 @@ pub fn apply(session: &mut Session, ask: &Ask) {
         Patch::Clear => session.codes.clear(),
         Patch::Set(codes) => session.codes.clone_from(codes),
     }
+    session.code_keys = session.codes.iter().map(|code| code_key(code)).collect();
     if let Some(capabilities) = &ask.capabilities {
         session.capabilities = capabilities.clone();
     }

@@ -319,7 +319,7 @@ pub fn object(order: &OrderDoc) -> Value {
     }
 }
 
-/// Documents of ours in the words in which a shop changes them: `type` for `kind`, at every depth, and both ends of an estimate in one.
+/// In documents of ours `type` is called `kind`, at every depth, and a delivery's window is in two parts.
 fn typed(mut value: Value) -> Value {
     for element in value.as_array_mut().into_iter().flatten() {
         let Some(members) = element.as_object_mut() else { continue };
@@ -327,12 +327,8 @@ fn typed(mut value: Value) -> Value {
             members.insert("type".to_owned(), kind);
         }
         if let (Some(earliest), Some(latest)) = (members.remove("earliest"), members.remove("latest")) {
-            let estimate = if latest.is_null() {
-                latest
-            } else {
-                object! { "earliest": earliest, "latest": latest }
-            };
-            members.insert("estimated_delivery".to_owned(), estimate);
+            let window = object! { "earliest": earliest, "latest": latest };
+            members.insert("estimated_delivery".to_owned(), if latest.is_null() { Value::Null } else { window });
         }
         if let Some(events) = members.remove("events") {
             members.insert("events".to_owned(), typed(events));

@@ -10,8 +10,8 @@ use super::session::{Allocation, Applied, DeliveryOption, Line, Message, Named, 
 use crate::error::{Problem, Result};
 use crate::fulfillment::{Coupon, Fulfillment, TaxRule, code_key};
 use crate::money::{self, Amount, Currency, MAX_CHARGE};
+use crate::product::ProductRow;
 use crate::record::Json;
-pub use crate::store::catalogue::ProductRow;
 use serde_json::Value;
 
 /// What a price is made of, besides what is wanted.

@@ -299,6 +299,8 @@ document! {
         /// Whether the agent chose among `options` himself; else the cheapest is chosen anew with every change.
         pub chosen: bool,
         pub codes: Vec<String>,
+        /// The same as they are compared and counted ([`crate::fulfillment::code_key`]).
+        pub code_keys: Vec<String>,
         pub applied: Vec<Applied>,
         pub rejected: Vec<Rejected>,
         pub totals: Totals,

@@ -24,36 +24,63 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (era.saturating_mul(400).saturating_add(year_of_era).saturating_add(later), month, day)
 }
 
+/// Unix seconds of an RFC 3339 time; parts of a second are dropped. `None`: it is none.
+pub fn seconds(text: &str) -> Option<i64> {
+    let (date, rest) = text.split_once(['T', 't'])?;
+    let (time, offset) = match rest.strip_suffix(['Z', 'z']) {
+        Some(time) => (time, 0),
+        None => {
+            let sign = rest.rfind(['+', '-'])?;
+            let (time, zone) = rest.split_at_checked(sign)?;
+            let (hours, minutes) = zone.get(1..)?.split_once(':')?;
+            let minutes = number(hours, 2, 23)?.saturating_mul(60).saturating_add(number(minutes, 2, 59)?);
+            (time, if zone.starts_with('-') { minutes.saturating_neg() } else { minutes })
+        }
+    };
+    let mut parts = date.split('-');
+    let (year, month, day) = (number(parts.next()?, 4, 9999)?, number(parts.next()?, 2, 12)?, number(parts.next()?, 2, 31)?);
+    let whole = match time.split_once('.') {
+        Some((whole, part)) if !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) => whole,
+        Some(_) => return None,
+        None => time,
+    };
+    let mut clock = whole.split(':');
+    let (hour, minute, second) = (number(clock.next()?, 2, 23)?, number(clock.next()?, 2, 59)?, number(clock.next()?, 2, 59)?);
+    if parts.next().is_some() || clock.next().is_some() || month == 0 || day == 0 {
+        return None;
+    }
+    let days = days(year, month, day);
+    // The 30th of February is none.
+    if civil(days) != (year, month, day) {
+        return None;
+    }
+    let of_day = hour.saturating_mul(3600).saturating_add(minute.saturating_mul(60)).saturating_add(second);
+    Some(days.saturating_mul(86_400).saturating_add(of_day).saturating_sub(offset.saturating_mul(60)))
+}
+
 /// Whether a text is a time by RFC 3339, with its offset: what others sent and we send on must be one.
 pub fn is_rfc3339(text: &str) -> bool {
-    let digits = |from: usize, to: usize| -> Option<u32> {
-        let part = text.get(from..to).filter(|part| part.bytes().all(|b| b.is_ascii_digit()))?;
-        part.parse().ok()
-    };
-    let is = |place: usize, one_of: &[u8]| text.as_bytes().get(place).is_some_and(|b| one_of.contains(b));
-    let (Some(year), Some(month), Some(day)) = (digits(0, 4), digits(5, 7), digits(8, 10)) else { return false };
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let last = match month {
-        2 if leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return false,
-    };
-    let clock = |from: usize| match (digits(from, from.saturating_add(2)), digits(from.saturating_add(3), from.saturating_add(5))) {
-        (Some(hour), Some(minute)) => hour < 24 && minute < 60 && is(from.saturating_add(2), b":"),
-        _ => false,
-    };
-    let date = is(4, b"-") && is(7, b"-") && is(10, b"Tt") && (1..=last).contains(&day);
-    let time = clock(11) && is(16, b":") && digits(17, 19).is_some_and(|second| second < 60);
-    let rest = text.get(19..).unwrap_or_default();
-    let offset = match rest.strip_prefix('.') {
-        Some(fraction) => {
-            let offset = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
-            if offset.len() == fraction.len() { "" } else { offset }
-        }
-        None => rest,
-    };
-    let signed = offset.len() == 6 && offset.starts_with(['+', '-']) && clock(text.len().saturating_sub(5));
-    date && time && (offset.eq_ignore_ascii_case("z") || signed)
+    seconds(text).is_some()
+}
+
+/// Some digits, at most so large.
+fn number(text: &str, digits: usize, most: i64) -> Option<i64> {
+    if text.len() != digits || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    text.parse::<i64>().ok().filter(|number| *number <= most)
+}
+
+/// The other way of [`civil`].
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year.saturating_sub(1) } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let from_march = if month > 2 { month.saturating_sub(3) } else { month.saturating_add(9) };
+    let day_of_year = from_march.saturating_mul(153).saturating_add(2).div_euclid(5).saturating_add(day).saturating_sub(1);
+    let day_of_era = year_of_era
+        .saturating_mul(365)
+        .saturating_add(year_of_era.div_euclid(4))
+        .saturating_sub(year_of_era.div_euclid(100))
+        .saturating_add(day_of_year);
+    era.saturating_mul(146_097).saturating_add(day_of_era).saturating_sub(719_468)
 }

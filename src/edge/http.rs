@@ -55,8 +55,7 @@ impl Incoming {
 
     /// The bytes of the body, at most [`MAX_BODY`]: by its announced length first, then by its real one.
     pub async fn bytes(&mut self) -> Result<Vec<u8>> {
-        let announced = self.header("Content-Length").and_then(|length| length.parse::<usize>().ok());
-        if announced.is_some_and(|length| length > MAX_DRAINED) {
+        if self.announced().is_some_and(|length| length > MAX_DRAINED) {
             return Err(too_large());
         }
         let Some(stream) = self.request.body() else { return Ok(Vec::new()) };
@@ -66,25 +65,95 @@ impl Incoming {
         if read.whole { Ok(read.bytes) } else { Err(too_large()) }
     }
 
+    /// The body piece by piece, for what is too large to be kept. It is read by this or by the others, once.
+    pub fn pieces(&self) -> Pieces {
+        let reader = self.request.body().map(|stream| stream.get_reader().into());
+        Pieces { reader, chunk: Uint8Array::new_with_length(0), at: 0 }
+    }
+
+    /// What `Content-Length` says; nothing where the body comes in chunks.
+    pub fn announced(&self) -> Option<usize> {
+        self.header("Content-Length")?.parse().ok()
+    }
+
     /// The body as JSON; an empty one counts as `{}`.
     pub async fn json(&mut self) -> Result<Value> {
+        Ok(self.json_and_bytes().await?.0)
+    }
+
+    /// The same, with the bytes that a signature is over.
+    pub async fn json_and_bytes(&mut self) -> Result<(Value, Vec<u8>)> {
         let kind = self.header("Content-Type").unwrap_or_default();
         let body = self.bytes().await?;
         if body.is_empty() {
-            return Ok(Value::Object(serde_json::Map::new()));
+            return Ok((Value::Object(serde_json::Map::new()), body));
         }
         let media = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if media != "application/json" {
             return Err(Problem::request(415, "media_type_unsupported", "Send the body as JSON, with Content-Type: application/json."));
         }
-        serde_json::from_slice(&body).map_err(|e| {
+        let value = serde_json::from_slice(&body).map_err(|e| {
             Problem::request(400, "json_invalid", format!("The body is not valid JSON (line {}, column {}).", e.line(), e.column()))
-        })
+        })?;
+        Ok((value, body))
     }
 }
 
 fn too_large() -> Problem {
-    Problem::request(413, "body_too_large", format!("The body may have at most {MAX_BODY} bytes."))
+    larger_than(MAX_BODY)
+}
+
+/// 413.
+pub fn larger_than(bytes: usize) -> Problem {
+    Problem::request(413, "body_too_large", format!("The body may have at most {bytes} bytes."))
+}
+
+/// A body that is read piece by piece.
+pub struct Pieces {
+    /// None: there is no body, or no more of it.
+    reader: Option<JsValue>,
+    /// What the platform gave last, and how much of it has been handed out.
+    chunk: Uint8Array,
+    at: u32,
+}
+
+impl Pieces {
+    /// Longest piece, bytes: what the platform gives at once may be larger than what is to be worked on at once.
+    const LONGEST: u32 = 64 * 1024;
+
+    /// The next piece; `None` at the end. `Err` when it breaks off.
+    pub async fn next(&mut self) -> std::result::Result<Option<Vec<u8>>, String> {
+        while self.at >= self.chunk.length() {
+            let Some(reader) = &self.reader else { return Ok(None) };
+            let part = js::call(reader, "read", &[]).await?;
+            if js::get(&part, "done").is_truthy() {
+                self.reader = None;
+                return Ok(None);
+            }
+            self.chunk = Uint8Array::new(&js::get(&part, "value"));
+            self.at = 0;
+        }
+        let end = self.at.saturating_add(Self::LONGEST).min(self.chunk.length());
+        let piece = self.chunk.subarray(self.at, end).to_vec();
+        self.at = end;
+        Ok(Some(piece))
+    }
+
+    /// Reads on and throws away up to a bound, then cancels: an answer sent into a client that is still sending gets lost.
+    pub async fn drain(&mut self) {
+        let mut seen = 0_usize;
+        while seen < MAX_DRAINED {
+            self.at = self.chunk.length();
+            match self.next().await {
+                Ok(Some(_)) => seen = seen.saturating_add(usize::try_from(self.chunk.length()).unwrap_or(0)),
+                Ok(None) | Err(_) => return,
+            }
+        }
+        if let Some(reader) = &self.reader {
+            // Whether the other side hears of it does not matter.
+            let _ = js::call(reader, "cancel", &[]).await;
+        }
+    }
 }
 
 /// What was read of a stream.

@@ -68,6 +68,10 @@ pub async fn get(edge: &Edge, url: &str, deadline: u32, limit: usize) -> std::re
 /// POSTs JSON to a shop's address: no redirects (they could lead to an inside address). The status is all that is wanted of the
 /// answer: its body is given up unread, however long it is or takes.
 pub async fn post(edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32) -> std::result::Result<u16, String> {
+    Ok(exchange(posted(edge, url, headers, body, deadline)?, 0).await?.status)
+}
+
+fn posted(edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32) -> std::result::Result<Request, String> {
     let built = (|| {
         let all = Headers::new()?;
         all.set("User-Agent", &edge.user_agent())?;
@@ -77,8 +81,15 @@ pub async fn post(edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, 
         }
         request("POST", url, &all, Some(body), deadline)
     })();
-    let request = built.map_err(|error| format!("no valid address: {}", js::told(&error)))?;
-    Ok(exchange(request, 0).await?.status)
+    built.map_err(|error| format!("no valid address: {}", js::told(&error)))
+}
+
+/// POSTs JSON to a shop's address and reads at most `limit` bytes of what it answers: no redirects.
+pub async fn question(
+    edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32, limit: usize,
+) -> std::result::Result<(u16, Vec<u8>), String> {
+    let received = exchange(posted(edge, url, headers, body, deadline)?, limit).await?;
+    Ok((received.status, received.body))
 }
 
 /// Stripe's answers are small; a Session with 100 lines expanded has some 150 KB.
@@ -123,7 +134,7 @@ pub fn stripe_answer<'a>(
 fn stripe_request(edge: &Edge, secret_key: &str, base: &str, call: &Call, deadline: u32) -> std::result::Result<Request, JsValue> {
     let headers = Headers::new()?;
     headers.set("Authorization", &format!("Bearer {secret_key}"))?;
-    headers.set("Stripe-Version", crate::stripe::API_VERSION)?;
+    headers.set("Stripe-Version", if call.preview { crate::stripe::PREVIEW_VERSION } else { crate::stripe::API_VERSION })?;
     headers.set("User-Agent", &edge.user_agent())?;
     if let Some(account) = &call.account {
         headers.set("Stripe-Account", account)?;

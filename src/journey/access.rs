@@ -1,5 +1,6 @@
 //! Who asks, and to which addresses of the shop's answers may go.
 
+use crate::agent::{self, AgentRow};
 use crate::edge::Edge;
 use crate::edge::http::Incoming;
 use crate::edge::{clock, limit};
@@ -24,9 +25,26 @@ fn token(incoming: &Incoming) -> Result<String> {
     }
 }
 
-/// The hash of the caller's key, by which D1 knows it.
+/// The hash of the shop's key that the caller has, by which D1 knows it. An agent's key is told by how it begins: agents never price
+/// and never see the books.
 pub fn key_hash(incoming: &Incoming) -> Result<String> {
-    Ok(sign::sha256_hex(token(incoming)?.as_bytes()))
+    let token = token(incoming)?;
+    if token.starts_with(agent::KEY_PREFIX) {
+        return Err(Problem::forbidden(
+            "agent_key_not_allowed",
+            "This needs the shop's own key (ccs_…): an agent's opens the agent protocols only.",
+        ));
+    }
+    Ok(sign::sha256_hex(token.as_bytes()))
+}
+
+/// The hash of the agent's key that the caller has. A shop's key does not speak for an agent.
+pub fn agent_key_hash(incoming: &Incoming) -> Result<String> {
+    let token = token(incoming)?;
+    if token.starts_with("ccs_") {
+        return Err(Problem::forbidden("shop_key_not_allowed", "This needs an agent's key (cca_…), which POST /v1/agents hands out."));
+    }
+    Ok(sign::sha256_hex(token.as_bytes()))
 }
 
 /// What everyone is told whose key opens nothing: unknown, rolled, or of a superseded or deleted shop.
@@ -78,6 +96,26 @@ pub async fn known(edge: &Edge, incoming: &Incoming, found: Option<Box<ShopRow>>
         }
         _ => Err(refused(edge, incoming, unknown_key()).await),
     }
+}
+
+/// Who asks with an agent's key, and for which shop, as `Db::agent_and_shop_of_key` found them in the batch that reads all else, too.
+/// What the agent may do is another question: [`agent_allowed`]. Notes whose request this is, and counts it: by the agent's id, so that one that floods does not stand in the way of the shop or of another.
+pub async fn known_agent(
+    edge: &Edge, incoming: &Incoming, agent: Option<Box<AgentRow>>, shop: Option<Box<ShopRow>>,
+) -> Result<(Box<AgentRow>, Box<ShopRow>)> {
+    match (agent, shop) {
+        (Some(agent), Some(shop)) if !shop.ended() && agent.shop_id == shop.id => {
+            *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
+            limit::count(&edge.env, edge.config, Counter::Key, agent.id.clone()).await?;
+            Ok((agent, shop))
+        }
+        _ => Err(refused(edge, incoming, unknown_key()).await),
+    }
+}
+
+/// Whether the agent may enter by a door, one of [`agent::DOORS`].
+pub fn agent_allowed(agent: &AgentRow, shop: &ShopRow, door: &str) -> Result<()> {
+    agent::allowed(agent, &shop.status, door)
 }
 
 pub fn suspended() -> Problem {
@@ -154,6 +192,30 @@ pub fn signing_secrets(edge: &Edge, shop: &ShopRow, now: i64) -> Result<Vec<Stri
 fn open_secret(edge: &Edge, shop: &ShopRow, sealed: &str) -> Result<String> {
     let plain = edge.config.seal_keys.open(&signing_secret_context(&shop.id), sealed)?;
     String::from_utf8(plain).map_err(Problem::fault)
+}
+
+/// An agent's signing secret, and while it is rolled the one before.
+pub fn agent_signing_secrets(edge: &Edge, agent: &AgentRow, now: i64) -> Result<Vec<String>> {
+    let open = |sealed: &str| {
+        let plain = edge.config.seal_keys.open(&agent_secret_context(&agent.id), sealed)?;
+        String::from_utf8(plain).map_err(Problem::fault)
+    };
+    let mut secrets = vec![open(&agent.signing_secret)?];
+    if let Some(sealed) = &agent.previous_signing_secret
+        && agent.previous_signing_secret_expires_at.is_some_and(|end| end > now)
+    {
+        secrets.push(open(sealed)?);
+    }
+    Ok(secrets)
+}
+
+/// What an agent's sealed signing secret is bound to, and its feed key.
+pub fn agent_secret_context(agent_id: &str) -> String {
+    format!("agent/{agent_id}/signing_secret")
+}
+
+pub fn agent_feed_context(agent_id: &str) -> String {
+    format!("agent/{agent_id}/feed_key")
 }
 
 /// What a sealed signing secret is bound to: moved to another shop's row it does not open.

@@ -1,14 +1,14 @@
 //! What Stripe says of refunds and disputes is compared with the row in full and written down, whoever brought the news: a webhook,
 //! the answer to our own refund, or the sweep. The row is written only as it was read; somebody faster means: read and decide again.
 
-use super::event;
-use super::settle;
+use super::{event, orders, settle};
 use crate::aftermath::{self, Aftermath, Origin, Told};
 use crate::edge::{Edge, clock, outside};
 use crate::error::{Problem, Result};
 use crate::ledger::{self, IntentNews, Mismatch, News, Row};
 use crate::refund::Entry;
 use crate::store::Statement;
+use crate::store::aftermath::OfOrder;
 use crate::store::idempotency::Attempt;
 use crate::stripe::call::Outcome;
 use crate::stripe::event::Event;
@@ -38,7 +38,7 @@ pub async fn apply(edge: &Edge, mut row: Box<Row>, paid: Option<&News>, told: &T
     for _ in 0..TRIES {
         let now = clock::now();
         let (mut batch, base) = match paid.filter(|_| !row.status.sold()) {
-            Some(news) => settle::moving(edge, &row, news, by, now)?,
+            Some(news) => settle::moving(edge, &row, news, by, now).await?,
             None => (Vec::new(), row.clone()),
         };
         if !base.status.sold() {
@@ -56,10 +56,17 @@ pub async fn apply(edge: &Edge, mut row: Box<Row>, paid: Option<&News>, told: &T
             Err(mismatch) => return Ok(Applied::Stray(mismatch)),
         };
         let place = batch.len();
-        batch.push(edge.db.revise(&base, &revised, None));
+        // What a refund or a dispute is to an agent's order is written and told in the same batch.
+        let order = if revised.notice.is_some() { orders::of(edge, &base).await? } else { None };
+        let (of_order, adjusting) = match revised.notice {
+            Some(_) => orders::adjusting(edge, order.as_ref(), &revised.row, now)?,
+            None => (OfOrder::Untouched, Vec::new()),
+        };
+        batch.push(edge.db.revise(&base, &revised, None, &of_order));
         if let Some((kind, once)) = &revised.notice {
             batch.push(edge.db.owe(&clock::fresh_id("ccevt_")?, &revised.row, kind, once, now));
         }
+        batch.extend(adjusting);
         batch.extend(tail(edge, with, &revised.row, now)?);
         // Repeated, it finds the row changed, and what was written is found to be nothing new.
         if edge.db.repeatable(batch).await?.at(place)?.changes()? == 1 {

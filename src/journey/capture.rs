@@ -87,7 +87,7 @@ async fn record(edge: &Edge, row: &Row, captured: &PaymentIntent, attempt: &Atte
         Ok(_) => return Err(Problem::fault("Stripe captured, and the row does not know what")),
         Err(mismatch) => return Err(Problem::fault(["Stripe captured something else: ", mismatch.name()].concat())),
     };
-    let (mut batch, after) = settle::moving(edge, row, &news, "api", clock::now())?;
+    let (mut batch, after) = settle::moving(edge, row, &news, "api", clock::now()).await?;
     let moves = !batch.is_empty();
     let body = after.transaction().to_string();
     if moves {

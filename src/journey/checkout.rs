@@ -396,11 +396,12 @@ fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Orde
         created,
         paid_at: None,
         checks: 0,
+        protocol: "checkout".to_owned(),
     }))
 }
 
 /// The platform's fee for a shop: the operator's own terms for it, else the default.
-fn fee_rule(edge: &Edge, shop: &ShopRow) -> FeeRule {
+pub fn fee_rule(edge: &Edge, shop: &ShopRow) -> FeeRule {
     let mut rule = edge.config.fee.clone();
     if let Some(bps) = shop.fee_bps {
         rule.bps = bps;

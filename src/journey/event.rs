@@ -169,6 +169,11 @@ async fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result
     match ledger::news_of_intent(&row, event.account.as_deref(), &event.kind, intent) {
         Ok(IntentNews::Decided(news)) => record(edge, event, &row, &news).await,
         Ok(IntentNews::Nothing) => record(edge, event, &row, &News::default()).await,
+        // A delayed payment of an agent's failed: there is no session to ask.
+        Ok(IntentNews::AskSession) if row.by_api() => {
+            let failed = News { to: Some(Status::Failed), ..News::default() };
+            record(edge, event, &row, &failed).await
+        }
         Ok(IntentNews::AskSession) => {
             let Some(session_id) = &row.checkout_session else {
                 return Err(Problem::stripe_unavailable("The session is not recorded yet."));
@@ -193,7 +198,7 @@ pub async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Resul
     let remember =
         edge.db.remember_event(&event.id, &event.kind, event.account.as_deref(), event.livemode, Some(&row.id), event.created.0, now);
     let mut batch = vec![remember];
-    let (moving, after) = settle::moving(edge, row, news, "webhook", now)?;
+    let (moving, after) = settle::moving(edge, row, news, "webhook", now).await?;
     let moves = !moving.is_empty();
     batch.extend(moving);
     if news.tells_buyer() {

@@ -1,15 +1,22 @@
 //! Everything that a shop owns, as one download (contract, *Shops*, `GET /v1/shop/export`): one JSON document.
 
-use super::access;
 use super::download::{self, send};
 use super::shops::shop_object;
+use super::{access, orders};
 use crate::edge::http::{Download, Incoming, Reply};
 use crate::edge::{Edge, clock};
-use crate::error::Result;
+use crate::error::{Problem, Result};
 use crate::ledger::Row;
+use crate::store::catalogue::FulfillmentRow;
 use crate::store::export::LISTS;
 use crate::store::shops::ShopRow;
-use crate::store::transactions::Filter;
+use crate::store::transactions::{Cursor, Filter};
+use serde_json::Value;
+
+/// Products that are read at a time.
+const PRODUCTS: i64 = 500;
+/// And orders.
+const ORDERS: i64 = 200;
 
 /// `GET /v1/shop/export`
 pub async fn shop(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
@@ -20,7 +27,10 @@ pub async fn shop(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
 }
 
 async fn write(edge: &Edge, shop: &ShopRow, download: &Download) -> Result<()> {
-    let mut text = object! { "object": "shop.export", "created": clock::now(), "shop": shop_object(shop) }.to_string();
+    let now = clock::now();
+    let rules = edge.db.find::<FulfillmentRow>(edge.db.fulfillment_for(&shop.id)).await?;
+    let rules = rules.map(|row| serde_json::from_str::<Value>(&row.body).map_err(Problem::fault)).transpose()?;
+    let mut text = object! { "object": "shop.export", "created": now, "shop": shop_object(shop), "fulfillment": rules }.to_string();
     text.pop();
     for list in &LISTS {
         begin(&mut text, list.name);
@@ -35,11 +45,43 @@ async fn write(edge: &Edge, shop: &ShopRow, download: &Download) -> Result<()> {
         }
         text.push(']');
     }
+    begin(&mut text, "products");
+    let mut last: Option<String> = None;
+    loop {
+        let cursor = last.as_deref().map_or(Cursor::Start, Cursor::After);
+        let page = edge.db.products_after(&shop.id, &cursor, PRODUCTS, now).await?;
+        page.iter().for_each(|row| add(&mut text, &row.object(now).to_string()));
+        send(download, &mut text).await?;
+        match page.into_iter().next_back() {
+            Some(row) => last = Some(row.id),
+            None => break,
+        }
+    }
+    text.push(']');
     begin(&mut text, "transactions");
     let mut one = |text: &mut String, row: &Row| add(text, &row.transaction().to_string());
     download::transactions(edge, &shop.id, &Filter::default(), download, &mut text, &mut one).await?;
+    text.push(']');
+    begin(&mut text, "orders");
+    write_orders(edge, shop, download, &mut text).await?;
     text.push_str("]}");
     send(download, &mut text).await
+}
+
+async fn write_orders(edge: &Edge, shop: &ShopRow, download: &Download, text: &mut String) -> Result<()> {
+    let mut last: Option<String> = None;
+    loop {
+        let cursor = last.as_deref().map_or(Cursor::Start, Cursor::After);
+        let rows = edge.db.orders(&shop.id, &orders::Filter::default(), &cursor, ORDERS).await?.unwrap_or_default();
+        for row in &rows {
+            add(text, &orders::object(edge, shop, row)?.to_string());
+        }
+        send(download, text).await?;
+        last = rows.into_iter().next_back().map(|row| row.id);
+        if last.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 fn begin(text: &mut String, list: &str) {

@@ -11,14 +11,17 @@ use crate::store::transactions::Filter;
 use crate::text::csv_cell;
 use serde_json::Value;
 
-fn filter(incoming: &Incoming) -> Result<Filter> {
-    let one_of = |name: &str, words: &[&str]| -> Result<Option<String>> {
-        match incoming.param(name) {
-            None => Ok(None),
-            Some(word) if words.contains(&word.as_str()) => Ok(Some(word)),
-            Some(_) => Err(Problem::value("parameter_invalid", name, format!("{name} must be one of {}.", words.join(", ")))),
-        }
-    };
+/// A query parameter that is one of a few words.
+pub fn one_of(incoming: &Incoming, name: &str, words: &[&str]) -> Result<Option<String>> {
+    match incoming.param(name) {
+        None => Ok(None),
+        Some(word) if words.contains(&word.as_str()) => Ok(Some(word)),
+        Some(_) => Err(Problem::value("parameter_invalid", name, format!("{name} must be one of {}.", words.join(", ")))),
+    }
+}
+
+/// `created[gte]`, `created[gt]`, `created[lt]`, `created[lte]`: the first id, and the one that is not there any more.
+pub fn created(incoming: &Incoming, prefix: &str) -> Result<(Option<String>, Option<String>)> {
     let time = |name: &str| -> Result<Option<i64>> {
         match incoming.param(name) {
             None => Ok(None),
@@ -28,6 +31,12 @@ fn filter(incoming: &Incoming) -> Result<Filter> {
             },
         }
     };
+    let from = bound(prefix, time("created[gte]")?, time("created[gt]")?, i64::max);
+    Ok((from, bound(prefix, time("created[lt]")?, time("created[lte]")?, i64::min)))
+}
+
+fn filter(incoming: &Incoming) -> Result<Filter> {
+    let (from_id, below_id) = created(incoming, "cct_")?;
     let statuses: Vec<&str> = Status::ALL.iter().map(|status| status.name()).collect();
     let mut source = incoming.param("source");
     let mut agent = incoming.param("agent");
@@ -41,22 +50,22 @@ fn filter(incoming: &Incoming) -> Result<Filter> {
     Ok(Filter {
         source,
         agent,
-        status: one_of("status", &statuses)?,
+        status: one_of(incoming, "status", &statuses)?,
         live: access::mode_param(incoming)?.map(Mode::live),
         order_id: incoming.param("order_id"),
-        from_id: bound(time("created[gte]")?, time("created[gt]")?, i64::max),
-        below_id: bound(time("created[lt]")?, time("created[lte]")?, i64::min),
+        from_id,
+        below_id,
     })
 }
 
 /// Where a range of times begins or ends, as an id: at `at`, or behind the whole of the second `after`; the narrower of both.
-fn bound(at: Option<i64>, after: Option<i64>, narrower: fn(i64, i64) -> i64) -> Option<String> {
+fn bound(prefix: &str, at: Option<i64>, after: Option<i64>, narrower: fn(i64, i64) -> i64) -> Option<String> {
     let after = after.map(|seconds| seconds.saturating_add(1));
     let seconds = match (at, after) {
         (Some(at), Some(after)) => narrower(at, after),
         (one, other) => one.or(other)?,
     };
-    Some(id::lowest_at("cct_", seconds))
+    Some(id::lowest_at(prefix, seconds))
 }
 
 /// `GET /v1/transactions`

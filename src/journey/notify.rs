@@ -1,27 +1,33 @@
-//! What is owed to shops is sent (contract, *To the shop*): at once after the change, then by the sweep. And shops look it up.
+//! What is owed to shops and agents is sent (contract, *To the shop*, *ACP*): at once after the change, then by the sweep. And shops look
+//! it up.
 //!
-//! A notice is sent at least once, in any order: every attempt takes a lease first, and what is cut off is due again when that has
-//! run out. The body is the same bytes each time.
+//! A notice is sent at least once: every attempt takes a lease first, and what is cut off is due again when that has run out. The body
+//! is the same bytes each time. A shop's come in any order; an agent's events of one order come one after the other, see
+//! [`crate::store::orders`].
 
-use super::access;
 use super::lists::Page;
+use super::{access, orders};
+use crate::acp::dialect::Dialect;
+use crate::acp::time::rfc3339;
+use crate::agent::{self, AgentRow};
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, log, outside};
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::notice::{self, NoticeRow};
 use crate::sign;
-use crate::store::notices::{Attempted, Due};
+use crate::store::notices::{Attempted, Due, LEASE, Resent};
 use crate::store::shops::ShopRow;
 use futures_util::future::LocalBoxFuture;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::Poll;
 
 /// What a shop is given for a notice, milliseconds.
 const DEADLINE: u32 = 10_000;
-/// How long one attempt holds a notice, seconds: longer than it can take.
-const LEASE: i64 = 60;
+/// What is read of a shop's answer to a new order, bytes.
+const ANSWER: usize = 16 * 1024;
 /// Notices of one run, all shops together.
 const BATCH: i64 = 120;
 /// At a time. Six open connections are all that an invocation gets, and D1 wants one.
@@ -29,13 +35,16 @@ const LANES: usize = 5;
 /// After this no further notice is begun in a run, milliseconds.
 const TIME: u64 = 25_000;
 
+/// Status and body of an answer, or why there is none.
+type Answer = std::result::Result<(u16, Vec<u8>), String>;
+
 /// How an attempt ended.
 enum Outcome {
     /// Not due any more, somebody else has it, or there is no address to send it to.
     Nothing,
     Delivered,
     Refused,
-    /// No answer at all, from this shop.
+    /// No answer at all, from this shop or agent.
     Silent(String),
 }
 
@@ -61,24 +70,32 @@ pub async fn send_due(edge: &Edge) -> Result<u32> {
 }
 
 fn by_id(ids: Vec<String>) -> Vec<Due> {
-    ids.into_iter().map(|id| Due { id, shop_id: String::new() }).collect()
+    ids.into_iter().map(|id| Due { id, whose: String::new() }).collect()
 }
 
-/// Sends some at a time, within a bound. A shop that does not answer is left alone for the rest of the run: it would hold a lane
-/// for ten seconds each time.
+/// Sends some at a time, within a bound. A shop or an agent that does not answer is left alone for the rest of the run: it would hold
+/// a lane for ten seconds each time.
 async fn send_all(edge: &Edge, due: Vec<Due>) -> u32 {
     let end = clock::now_ms().saturating_add(TIME);
-    let (queue, silent, delivered) = (RefCell::new(due.into_iter()), RefCell::new(Vec::new()), Cell::new(0_u32));
+    let (queue, silent, delivered) = (RefCell::new(VecDeque::from(due)), RefCell::new(Vec::new()), Cell::new(0_u32));
     let lane = || async {
         while clock::now_ms() < end {
-            let Some(next) = queue.borrow_mut().next() else { return };
-            if silent.borrow().contains(&next.shop_id) {
+            let Some(next) = queue.borrow_mut().pop_front() else { return };
+            if silent.borrow().contains(&next.whose) {
                 continue;
             }
-            match send(edge, &next.id).await {
-                Ok(Outcome::Delivered) => delivered.set(delivered.get().saturating_add(1)),
-                Ok(Outcome::Silent(shop)) => silent.borrow_mut().push(shop),
-                Ok(Outcome::Nothing | Outcome::Refused) => {}
+            let sent = send(edge, &next.id).await;
+            // What a shop's answer made of an order is told to its agent.
+            queue.borrow_mut().extend(by_id(edge.counters.owed.take()));
+            match sent {
+                Ok((outcome, then)) => {
+                    queue.borrow_mut().extend(then.map(|id| Due { id, whose: next.whose }));
+                    match outcome {
+                        Outcome::Delivered => delivered.set(delivered.get().saturating_add(1)),
+                        Outcome::Silent(whose) => silent.borrow_mut().push(whose),
+                        Outcome::Nothing | Outcome::Refused => {}
+                    }
+                }
                 Err(problem) => log::line(object! { "level": "error", "event": "notice_trouble", "id": next.id, "why": problem.cause }),
             }
         }
@@ -93,45 +110,73 @@ async fn send_all(edge: &Edge, due: Vec<Due>) -> u32 {
     delivered.get()
 }
 
-/// One attempt at one notice.
-async fn send(edge: &Edge, id: &str) -> Result<Outcome> {
+/// One attempt at one notice; and the id of the event that waited for it, if there was one and it is over.
+async fn send(edge: &Edge, id: &str) -> Result<(Outcome, Option<String>)> {
     let now = clock::now();
     let leased_until = now.saturating_add(LEASE);
-    let Some((notice, shop)) = edge.db.lease_notice(id, now, leased_until).await? else { return Ok(Outcome::Nothing) };
-    let Some((shop, url)) = shop.as_ref().and_then(|shop| Some((shop, shop.webhook_url.as_deref()?))) else {
+    let Some(leased) = edge.db.lease_notice(id, now, leased_until).await? else { return Ok((Outcome::Nothing, None)) };
+    let (notice, shop) = (&*leased.notice, leased.shop.as_deref());
+    let order = notice.agent_id.as_deref().zip(notice.transaction_id.as_deref());
+    let mut attempted = Attempted { id, leased_until, status: "kept", due_at: None, now, entry: None, order };
+    let (url, whose) = match (&notice.agent_id, &leased.agent) {
+        (Some(_), agent) => (agent.as_ref().and_then(|agent| agent.webhook_url.as_deref()), notice.agent_id.as_ref()),
+        (None, _) => (shop.and_then(|shop| shop.webhook_url.as_deref()), Some(&notice.shop_id)),
+    };
+    let (Some(shop), Some(url)) = (shop, url) else {
         // The address was taken away meanwhile.
-        edge.db.notice_attempted(&Attempted { id, leased_until, status: "kept", due_at: None, now, entry: None }).await?;
-        return Ok(Outcome::Nothing);
+        return Ok((Outcome::Nothing, edge.db.notice_attempted(&attempted).await?));
     };
     let begun = clock::now_ms();
-    let answer = post(edge, shop, url, &notice, now).await;
-    let (status, error) = match answer {
-        Ok(status @ 200..=299) => (Some(status), None),
-        Ok(status @ 300..=399) => (Some(status), Some("redirects are not followed".to_owned())),
-        Ok(status) => (Some(status), Some("only 2xx means that it has arrived".to_owned())),
-        Err(why) => (None, Some(why)),
+    let answer = match &leased.agent {
+        Some(agent) => post_to_agent(edge, agent, url, notice, now).await,
+        None => post(edge, shop, url, notice, now).await,
     };
+    let (status, error) = match &answer {
+        Ok((status @ 200..=299, _)) => (Some(*status), None),
+        Ok((status @ 300..=399, _)) => (Some(*status), Some("redirects are not followed".to_owned())),
+        Ok((status, _)) => (Some(*status), Some("only 2xx means that it has arrived".to_owned())),
+        Err(why) => (None, Some(why.clone())),
+    };
+    if let (Ok((_, body)), None) = (&answer, &error)
+        && reads_answer(notice)
+        && body.len() <= ANSWER
+    {
+        // Before it counts as delivered: what is lost here is answered again, and then it changes nothing.
+        orders::take_answer(edge, shop, notice, body).await?;
+    }
     let ended = clock::now();
     let duration = clock::now_ms().saturating_sub(begun);
     let entry = object! { "created": now, "status": status, "duration_ms": duration, "error": error };
-    let due_at = if error.is_some() { notice::next_attempt(notice.attempts, ended) } else { None };
-    let (state, level, event) = match (&error, due_at) {
+    attempted.due_at = if error.is_some() { notice::next_attempt(notice.attempts, ended) } else { None };
+    let (state, level, event) = match (&error, attempted.due_at) {
         (None, _) => ("delivered", "info", "notice_delivered"),
         (Some(_), Some(_)) => ("due", "warn", "notice_failed"),
         (Some(_), None) => ("dead", "error", "notice_dead"),
     };
     log::line(object! { "level": level, "event": event, "request_id": &*edge.request_id, "id": id, "type": notice.kind, "shop": shop.id,
-    "attempt": notice.attempts, "status": status, "ms": duration, "why": error });
-    edge.db.notice_attempted(&Attempted { id, leased_until, status: state, due_at, now: ended, entry: Some(entry.to_string()) }).await?;
-    Ok(match (status, error) {
+    "agent": notice.agent_id, "attempt": notice.attempts, "status": status, "ms": duration, "why": error });
+    (attempted.status, attempted.now, attempted.entry) = (state, ended, Some(entry.to_string()));
+    let then = edge.db.notice_attempted(&attempted).await?;
+    let outcome = match (status, error) {
         (_, None) => Outcome::Delivered,
         (Some(_), _) => Outcome::Refused,
-        (None, _) => Outcome::Silent(shop.id.clone()),
-    })
+        (None, _) => Outcome::Silent(whose.cloned().unwrap_or_default()),
+    };
+    Ok((outcome, then))
 }
 
-/// POSTs a notice; the status of the answer, or why there is none.
-async fn post(edge: &Edge, shop: &ShopRow, url: &str, notice: &NoticeRow, now: i64) -> std::result::Result<u16, String> {
+/// What a shop says to a new order tells the order's own id and page.
+fn reads_answer(notice: &NoticeRow) -> bool {
+    notice.agent_id.is_none() && notice.kind == "order.created"
+}
+
+fn unsendable(shop: &str, problem: &Problem) -> String {
+    log::line(object! { "level": "error", "event": "notice_unsendable", "shop": shop, "code": problem.code, "why": problem.cause });
+    problem.message.clone()
+}
+
+/// POSTs a notice to its shop; what it answered, or why there is no answer.
+async fn post(edge: &Edge, shop: &ShopRow, url: &str, notice: &NoticeRow, now: i64) -> Answer {
     let body = notice.body();
     // Looked at again with every attempt: an origin may have been taken away, and an inside address must not be reached by what was
     // allowed once.
@@ -139,12 +184,37 @@ async fn post(edge: &Edge, shop: &ShopRow, url: &str, notice: &NoticeRow, now: i
         let signature = sign::webhook_signature(&access::signing_secrets(edge, shop, now)?, &notice.id, now, &body)?;
         Ok((url.to_string(), signature))
     });
-    let (url, signature) = prepared.map_err(|problem| {
-        log::line(object! { "level": "error", "event": "notice_unsendable", "shop": shop.id, "code": problem.code, "why": problem.cause });
-        problem.message.clone()
-    })?;
+    let (url, signature) = prepared.map_err(|problem| unsendable(&shop.id, &problem))?;
     let headers = [("webhook-id", notice.id.as_str()), ("webhook-timestamp", &now.to_string()), ("webhook-signature", &signature)];
-    outside::post(edge, &url, &headers, &body, DEADLINE).await
+    if reads_answer(notice) {
+        // One byte more: what is longer is not taken.
+        return outside::question(edge, &url, &headers, &body, DEADLINE, ANSWER.saturating_add(1)).await;
+    }
+    outside::post(edge, &url, &headers, &body, DEADLINE).await.map(|status| (status, Vec::new()))
+}
+
+/// POSTs an event to its agent (2026-04-17, `postOrderEvents`), by any host's address: what keeps it from being an inside one, and what
+/// is looked at of the answer, is told at [`agent::address`].
+async fn post_to_agent(edge: &Edge, agent: &AgentRow, url: &str, notice: &NoticeRow, now: i64) -> Answer {
+    let body = notice.body();
+    let url = agent::outside(url, &edge.public_url, edge.config.allow_local).map_err(str::to_owned)?;
+    let prepared = access::agent_signing_secrets(edge, agent, now).and_then(|secrets| {
+        let newest = secrets.first().map(String::as_str).unwrap_or_default();
+        // Its form has room for one signature: that of the newest secret. The older one's is beside it, in the other header.
+        let timed = notice.dialect().is_none_or(|dialect| dialect >= Dialect::V20260417);
+        let merchant = sign::merchant_signature(newest, timed.then_some(now), &body)?;
+        Ok((merchant, sign::webhook_signature(&secrets, &notice.id, now, &body)?))
+    });
+    let (merchant, signature) = prepared.map_err(|problem| unsendable(&agent.shop_id, &problem))?;
+    let headers = [
+        ("Merchant-Signature", merchant.as_str()),
+        ("Request-Id", &notice.id),
+        ("Timestamp", &rfc3339(now)),
+        ("webhook-id", &notice.id),
+        ("webhook-timestamp", &now.to_string()),
+        ("webhook-signature", &signature),
+    ];
+    outside::post(edge, &url, &headers, &body, DEADLINE).await.map(|status| (status, Vec::new()))
 }
 
 /// `GET /v1/events`
@@ -171,15 +241,21 @@ pub async fn resend(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Re
     let shop = access::verified_shop(edge, incoming).await?;
     Fields::open(&incoming.json().await?, "", &[])?;
     super::shops::plausible("event", id, "ccevt_")?;
-    let reply = shown(edge.db.resend_notice(id, &shop.id, clock::now()).await?, id)?;
-    if shop.webhook_url.is_none() {
-        return Err(Problem::request(
+    let (found, resent) = edge.db.resend_notice(id, &shop.id, clock::now()).await?;
+    let reply = shown(found, id)?;
+    match resent {
+        Resent::Due => Ok(reply),
+        Resent::NoAddress => Err(Problem::request(
             409,
             "webhook_url_missing",
-            "The shop has no webhook_url to send this to. Set one with PATCH /v1/shop.",
-        ));
+            "There is no webhook_url to send this to. Set one with PATCH /v1/shop, or for an agent's event with PATCH /v1/agents/{id}.",
+        )),
+        Resent::Superseded => Err(Problem::request(
+            409,
+            "event_superseded",
+            "A newer event of the same order exists, and holds all that this one does: resend that one.",
+        )),
     }
-    Ok(reply)
 }
 
 fn shown(row: Option<Box<NoticeRow>>, id: &str) -> Result<Reply> {

@@ -15,6 +15,7 @@ use crate::id;
 use crate::ledger::Row;
 use crate::record::Json;
 use crate::refund::{self, Entry};
+use crate::store::aftermath::OfOrder;
 use crate::store::idempotency::{Attempt, AttemptRow};
 use crate::stripe::call::Outcome;
 use crate::stripe::{Refund, StripeError};
@@ -129,7 +130,7 @@ async fn begin(edge: &Edge, asked: &Asked, attempt: &Attempt<'_>, wish: &refund:
             batch.push(edge.db.take_key(attempt, &asked.fingerprint, &subject, None, now.saturating_add(attempt::LOCK_LIFE), now));
         }
         let at = batch.len();
-        batch.push(edge.db.revise(&row, &revised, Some(attempt)));
+        batch.push(edge.db.revise(&row, &revised, Some(attempt), &OfOrder::Untouched));
         let answers = edge.db.batch(batch).await?;
         if !held && answers.at(0)?.changes()? == 0 {
             return Err(attempt::in_flight());
@@ -158,7 +159,7 @@ async fn amend(edge: &Edge, row: &Row, key: &str, change: Option<&dyn Fn(&mut En
             _ => drop(known.refunds.remove(place)),
         }
         let revised = Revised { row: known.onto(&row), check_at: refund::next_check(&known.refunds, now), notice: None };
-        if edge.db.moved(edge.db.revise(&row, &revised, None)).await? {
+        if edge.db.moved(edge.db.revise(&row, &revised, None, &OfOrder::Untouched)).await? {
             return Ok(true);
         }
         row = reload(edge, &row).await?;
@@ -333,7 +334,7 @@ pub async fn settle(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
         let mut known = Aftermath::of(&row)?;
         known.refunds.retain(|entry| !(entry.reserved() && entry.key.as_ref() == Some(&key)));
         let revised = Revised { row: known.onto(&row), check_at: refund::next_check(&known.refunds, now), notice: None };
-        if !edge.db.moved(edge.db.revise(&row, &revised, None)).await? {
+        if !edge.db.moved(edge.db.revise(&row, &revised, None, &OfOrder::Untouched)).await? {
             return Ok(changed);
         }
         (row, changed) = (revised.row, true);

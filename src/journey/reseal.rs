@@ -7,7 +7,7 @@ use crate::error::{Problem, Result};
 use crate::id::Mode;
 use crate::seal;
 use crate::store::connect::token_key;
-use crate::store::reseal::{PLACES, Sealed};
+use crate::store::reseal::{Kind, PLACES, Sealed};
 
 /// Seals anew at most `limit` texts of each place and key. Answers how many.
 pub async fn run(edge: &Edge, limit: i64) -> Result<u32> {
@@ -18,7 +18,7 @@ pub async fn run(edge: &Edge, limit: i64) -> Result<u32> {
         for (at, texts) in found.iter().enumerate() {
             for was in texts {
                 let statement = match PLACES.get(at) {
-                    Some(place) => anew(edge, was, &was.sealed).map(|sealed| Some(edge.db.put_sealed(place, was, &sealed))),
+                    Some(place) => anew(edge, place.kind, was, &was.sealed).map(|sealed| Some(edge.db.put_sealed(place, was, &sealed))),
                     None => in_kv(edge, was).await,
                 };
                 match statement {
@@ -39,10 +39,15 @@ pub async fn run(edge: &Edge, limit: i64) -> Result<u32> {
 }
 
 /// The same text under the first key, bound to what it was bound to.
-fn anew(edge: &Edge, was: &Sealed, sealed: &str) -> Result<String> {
-    let context = match &was.account {
-        None => access::signing_secret_context(&was.shop_id),
-        Some(account) => connect::token_context(&was.shop_id, account, Mode::from_live(was.livemode != 0)),
+fn anew(edge: &Edge, kind: Kind, was: &Sealed, sealed: &str) -> Result<String> {
+    let context = match kind {
+        Kind::ShopSecret => access::signing_secret_context(&was.shop_id),
+        Kind::AgentSecret => access::agent_secret_context(&was.id),
+        Kind::AgentFeed => access::agent_feed_context(&was.id),
+        Kind::Token => {
+            let account = was.account.as_deref().unwrap_or_default();
+            connect::token_context(&was.shop_id, account, Mode::from_live(was.livemode != 0))
+        }
     };
     let keys = &edge.config.seal_keys;
     keys.seal(clock::random::<12>()?, &context, &keys.open(&context, sealed)?)
@@ -58,7 +63,7 @@ async fn in_kv(edge: &Edge, was: &Sealed) -> Result<Option<crate::store::Stateme
     };
     let first = edge.config.seal_keys.first_id();
     if seal::key_id(&sealed) != Some(first) {
-        let sealed = anew(edge, was, &sealed)?;
+        let sealed = anew(edge, Kind::Token, was, &sealed)?;
         js::call(&kv, "put", &[key.into(), sealed.into()]).await.map_err(Problem::fault)?;
     }
     Ok(Some(edge.db.token_sealed(&was.id, first)))

@@ -41,7 +41,7 @@ async fn apply(edge: &Edge, row: Box<Row>, news: &News, by: &str, now: i64) -> R
 
 /// Moves a row by itself, in one round trip; `None` when it did not move.
 pub async fn move_row(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<Option<Box<Row>>> {
-    let (statements, after) = moving(edge, row, news, by, now)?;
+    let (statements, after) = moving(edge, row, news, by, now).await?;
     if statements.is_empty() {
         return Ok(None);
     }
@@ -50,7 +50,16 @@ pub async fn move_row(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -
 
 /// What moves a row, the row's own statement first, and the row as it is then. No statements where the news leads nowhere.
 /// What the shop is owed for the move is in the same batch.
-pub fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Box<Row>)> {
+/// An agent's checkout becomes an order there, too.
+pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Box<Row>)> {
+    if row.by_api() && news.to == Some(Status::Paid) {
+        return super::acp::sale::moving(edge, row, news, by, now).await;
+    }
+    moving_alone(edge, row, news, by, now)
+}
+
+/// The same without the order, for whoever has it at hand.
+pub fn moving_alone(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Box<Row>)> {
     let Some(to) = news.to.filter(|to| to.follows().contains(&row.status)) else { return Ok((Vec::new(), Box::new(row.clone()))) };
     let after = after(Box::new(row.clone()), news, to, by, now);
     let check_at = ledger::next_check(to, 0, now, row.expires_at);

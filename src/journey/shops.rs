@@ -207,7 +207,7 @@ pub async fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
 }
 
 /// What `PATCH /v1/shop` may change.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 11] = [
     "name",
     "webhook_url",
     "allowed_origins",
@@ -216,7 +216,69 @@ const SETTINGS: [&str; 8] = [
     "default_success_url",
     "default_cancel_url",
     "automatic_tax",
+    "quote_url",
+    "links",
+    "order_url_template",
 ];
+
+/// Pages that agents show to buyers, by what they are (ACP's types of links, of all its versions).
+const LINK_TYPES: [&str; 9] = [
+    "terms_of_use",
+    "privacy_policy",
+    "return_policy",
+    "shipping_policy",
+    "contact_us",
+    "about_us",
+    "faq",
+    "support",
+    "seller_shop_policies",
+];
+const MAX_LINKS: usize = 20;
+
+/// `links`, as far as it can be told without the shop; their addresses are looked at by [`check_links`].
+fn read_links(fields: &Fields<'_>) -> Result<Value> {
+    let elements = fields.array("links")?;
+    if elements.len() > MAX_LINKS {
+        return Err(Problem::value("parameter_invalid", "links", format!("At most {MAX_LINKS} links.")));
+    }
+    let words = LINK_TYPES.map(|word| (word, word));
+    let mut links = Vec::new();
+    for (path, element) in elements {
+        let link = Fields::open(element, &path, &["type", "url", "title"])?;
+        link.need("type")?;
+        let mut object = object! { "type": link.choice("type", &words)?, "url": link.need_string("url", weburl::MAX_LENGTH)? };
+        if let (Value::Object(members), Some(title)) = (&mut object, link.string("title", 100)?.filter(|title| !title.trim().is_empty())) {
+            members.insert("title".to_owned(), title.trim().json());
+        }
+        links.push(object);
+    }
+    Ok(links.json())
+}
+
+/// Also those that stay: an origin that was taken away takes its addresses with it, and says so.
+fn check_links(edge: &Edge, shop: &ShopRow) -> Result<()> {
+    let links = shop.links();
+    for (at, link) in links.as_array().into_iter().flatten().enumerate() {
+        let url = link.get("url").and_then(Value::as_str).unwrap_or_default();
+        access::shop_url(edge, shop, &format!("links[{at}][url]"), url, true)?;
+    }
+    Ok(())
+}
+
+/// On the shop's own origin whatever is filled in, and of each order's own.
+fn check_order_template(edge: &Edge, shop: &ShopRow, template: &str) -> Result<()> {
+    // As long as ids may be: with what is filled in it must still be an address.
+    let (order, order_id) = (format!("{:0<30}", "ord_"), "0".repeat(200));
+    let filled = weburl::fill_order(template, &order, Some(&order_id)).unwrap_or_default();
+    if filled == template {
+        return Err(Problem::value(
+            "parameter_invalid",
+            "order_url_template",
+            "order_url_template must contain {ORDER} (our ord_… id) or {ORDER_ID} (your own): else all orders had one address.",
+        ));
+    }
+    access::shop_url(edge, shop, "order_url_template", &filled, true).map(|_| ())
+}
 
 /// `PATCH /v1/shop`: what is named is set, `null` clears, the rest stays.
 pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
@@ -235,6 +297,9 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     if let Some(tax) = fields.boolean("automatic_tax")? {
         shop.automatic_tax = i64::from(tax);
     }
+    if fields.raw("links").is_some() {
+        shop.links = read_links(&fields)?.to_string();
+    }
     let read = |name: &str, current: &Option<String>| -> Result<Option<String>> {
         Ok(if fields.raw(name).is_some() { fields.string(name, 1000)?.map(str::to_owned) } else { current.clone() })
     };
@@ -242,17 +307,26 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let endpoint = read("create_session_endpoint", &shop.create_session_endpoint)?;
     let success = read("default_success_url", &shop.default_success_url)?;
     let cancel = read("default_cancel_url", &shop.default_cancel_url)?;
+    let quote_url = read("quote_url", &shop.quote_url)?;
+    let template = read("order_url_template", &shop.order_url_template)?;
     // Checked also where they stay: an origin that was taken away takes its addresses with it, and says so.
     for (name, value) in [
         ("webhook_url", &webhook_url),
         ("create_session_endpoint", &endpoint),
         ("default_success_url", &success),
         ("default_cancel_url", &cancel),
+        ("quote_url", &quote_url),
     ] {
         if let Some(raw) = value {
             access::shop_url(edge, &shop, name, raw, name.starts_with("default_"))?;
         }
     }
+    check_links(edge, &shop)?;
+    if let Some(template) = &template {
+        check_order_template(edge, &shop, template)?;
+    }
+    shop.quote_url = quote_url;
+    shop.order_url_template = template;
     shop.webhook_url = webhook_url;
     shop.create_session_endpoint = endpoint;
     shop.default_success_url = success;

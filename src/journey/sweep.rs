@@ -48,6 +48,7 @@ pub async fn run(edge: &Edge) {
     note("resealed", super::reseal::run(edge, RESEALED).await);
     // What this run itself owes does not wait for the next one.
     note("notices_at_once", notify::send_owed(edge).await);
+    note("catalogue_rows", clean_catalogues(edge).await);
     note("rows_expired", clean(edge).await);
     log::line(
         object! { "level": "info", "event": "sweep", "d1": edge.counters.d1.get(), "stripe": edge.counters.stripe.get(), "figures": figures },
@@ -61,10 +62,25 @@ async fn clean(edge: &Edge) -> Result<u32> {
     let mut all = 0_u32;
     for _ in 0..SLICES {
         let gone = edge.db.expire(clock::now()).await.map(|gone| u32::try_from(gone).unwrap_or(u32::MAX))?;
+        let gone = gone.saturating_add(edge.db.expire_documents(clock::now()).await?);
         all = all.saturating_add(gone);
         if gone < FULL {
             break;
         }
+    }
+    Ok(all)
+}
+
+/// Deletes what catalogues left: a replacement leaves all of the one before. Some 40,000 rows a run, so that none lasts into the next.
+async fn clean_catalogues(edge: &Edge) -> Result<u32> {
+    const SLICES: u32 = 20;
+    let mut all = 0_u32;
+    for _ in 0..SLICES {
+        let gone = edge.db.sweep_catalogues(clock::now()).await?;
+        if gone == 0 {
+            break;
+        }
+        all = all.saturating_add(u32::try_from(gone).unwrap_or(u32::MAX));
     }
     Ok(all)
 }
@@ -106,6 +122,9 @@ async fn ask_due(edge: &Edge) -> Result<u32> {
 async fn ask(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
     if row.status.sold() {
         return super::refund::settle(edge, row, now).await;
+    }
+    if row.by_api() {
+        return super::acp::complete::sweep(edge, row, now).await;
     }
     let asked = row.checks.saturating_add(1);
     let again = |status: Status| ledger::next_check(status, asked, now, row.expires_at);
@@ -160,7 +179,8 @@ pub fn past(row: &Row, now: i64) -> bool {
 
 /// Ends an open session of a shop whose kill switch is on; `true` when it is over.
 async fn end(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
-    if row.checkout_session.is_none() {
+    // An agent's checkout has nothing at Stripe that a buyer could still pay.
+    if row.checkout_session.is_none() || row.by_api() {
         return ask(edge, row, now).await;
     }
     match checkout::end(edge, row).await {

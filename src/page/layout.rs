@@ -33,6 +33,13 @@ dt{flex:0 0 9rem;color:var(--soft)}dd{flex:1 1 12rem;margin:0}\
 .warn{margin:0 0 1.25rem;padding:.75rem 1rem;border:1px solid var(--warn-line);border-left-width:.375rem;\
 border-radius:.375rem;background:var(--warn-page);color:var(--warn-ink)}\
 .warn p:last-child{margin:0}\
+label{display:block;margin:0 0 .375rem;font-weight:600}\
+input{display:block;width:100%;min-height:2.75rem;margin:0 0 1rem;padding:.5rem .75rem;border:1px solid var(--soft);border-radius:.5rem;\
+background:var(--page);color:var(--ink);font:inherit}\
+table{width:100%;margin:0 0 1.25rem;border-collapse:collapse;border-top:1px solid var(--line)}\
+th,td{padding:.625rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}\
+th{font-weight:inherit}.sum{padding-left:1rem;text-align:right;white-space:nowrap}thead th{color:var(--soft);font-size:.9375rem}\
+.total>*{font-weight:600}\
 .button{display:inline-block;min-height:2.75rem;max-width:100%;padding:.625rem 1.375rem;border:2px solid var(--accent);\
 border-radius:.5rem;background:var(--accent);color:var(--on-accent);font:inherit;font-weight:600;line-height:1.4;\
 text-align:center;text-decoration:none;cursor:pointer}\
@@ -84,7 +91,15 @@ pub(super) fn link(url: &str, class: Option<&str>, text: &str) -> Markup {
 /// the code and the way home would be blocked (measured in Chromium; design, remark on CSP). Under `ALLOW_LOCAL`
 /// the shop may be `http://localhost`.
 pub fn csp(allow_local: bool) -> String {
+    policy(if allow_local { " https: http:" } else { " https:" })
+}
+
+/// The same for a page whose form leads nowhere else.
+pub fn csp_own() -> String {
+    policy("")
+}
+
+fn policy(forms: &str) -> String {
     let hash = Base64::encode_string(&Sha256::digest(STYLE.as_bytes()));
-    let http = if allow_local { " http:" } else { "" };
-    format!("default-src 'none'; style-src 'sha256-{hash}'; form-action 'self' https:{http}; frame-ancestors 'none'; base-uri 'none'")
+    format!("default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'{forms}; frame-ancestors 'none'; base-uri 'none'")
 }

@@ -9,11 +9,13 @@
 mod consent;
 mod front;
 mod layout;
+mod order;
 mod problem;
 mod thanks;
 
 pub use consent::{Consent, consent};
 pub use front::front;
-pub use layout::csp;
+pub use layout::{csp, csp_own};
+pub use order::{AskEmail, Order, Part, Shipment, ask_email, order};
 pub use problem::{ErrorPage, problem};
 pub use thanks::{CartKept, Status, Thanks, cart_kept, thanks};

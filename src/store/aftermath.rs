@@ -6,6 +6,7 @@ use super::{Bind, Db, Pending, Statement};
 use crate::aftermath::Revised;
 use crate::error::Result;
 use crate::ledger::Row;
+use crate::order::OrderRow;
 use crate::sql;
 
 /// All that a decision about a refund or a capture needs, in one round trip.
@@ -13,6 +14,16 @@ pub struct Loaded {
     pub shop: Option<Box<ShopRow>>,
     pub attempt: Option<Box<AttemptRow>>,
     pub row: Option<Box<Row>>,
+}
+
+/// What a change of a transaction wants of the order that it made.
+pub enum OfOrder<'a> {
+    /// The change is nothing to the order.
+    Untouched,
+    /// There is none, and there still must not be: one that is written at the same moment would know nothing of the change.
+    Missing,
+    /// It is as it was read: what the agent is told was made from that.
+    As(&'a OrderRow),
 }
 
 /// Whether the row is as it was when it was read: what follows from its refunds and disputes was decided from these.
@@ -56,13 +67,19 @@ impl Db {
         Ok((answers.at(0)?.any(), answers.at(1)?.first()?))
     }
 
-    /// Writes what follows for `row`, in one statement that wants it unchanged. With an attempt, only while that one holds its key.
-    pub fn revise(&self, row: &Row, revised: &Revised, attempt: Option<&Attempt<'_>>) -> Statement {
+    /// Writes what follows for `row`, in one statement that wants it and its order unchanged. With an attempt, only while that one holds
+    /// its key.
+    pub fn revise(&self, row: &Row, revised: &Revised, attempt: Option<&Attempt<'_>>, order: &OfOrder<'_>) -> Statement {
         let after = &revised.row;
         let held = if attempt.is_some() { HOLDS } else { "1" };
+        let order_unchanged = match order {
+            OfOrder::Untouched => "1",
+            OfOrder::Missing => "NOT EXISTS (SELECT 1 FROM orders WHERE transaction_id = ?5)",
+            OfOrder::As(_) => "EXISTS (SELECT 1 FROM orders WHERE id = ?17 AND version = ?18)",
+        };
         let text = format!(
             "UPDATE transactions SET status = ?10, refunds = ?11, dispute = ?12, amount_refunded = ?13, application_fee_refunded = ?14,
-               events = ?15, check_at = ?16, checks = 0 WHERE {UNCHANGED} AND {held}"
+               events = ?15, check_at = ?16, checks = 0 WHERE {UNCHANGED} AND {held} AND {order_unchanged}"
         );
         let mut binds = attempt.map_or_else(|| ["", "", "", ""].map(Bind::Text).into(), Attempt::binds);
         binds.extend(unchanged(row));
@@ -75,6 +92,9 @@ impl Db {
             Bind::from(&after.events),
             Bind::from(revised.check_at),
         ]);
+        if let OfOrder::As(order) = order {
+            binds.extend([Bind::from(&order.id), Bind::from(order.version)]);
+        }
         self.statement(&text, &binds)
     }
 

@@ -3,72 +3,162 @@
 // Offered to whoever prices and sells from the catalogue.
 #![allow(dead_code)]
 
-use super::{Bind, Db, Statement};
+use super::transactions::Cursor;
+use super::{Bind, Db, Pending, Statement};
+use crate::error::Result;
+pub use crate::product::ProductRow;
+use crate::product::{AVAILABILITIES, Product};
+use crate::record::Json;
 use crate::sql;
+use serde_json::Value;
 
-record! {
-    /// A product as D1 has it. Amounts are minor units of `currency`.
-    #[derive(Debug)]
-    pub struct ProductRow {
-        pub id: String,
-        pub title: String,
-        pub description: Option<String>,
-        pub link: Option<String>,
-        pub image_link: Option<String>,
-        pub additional_image_link: Option<String>,
-        pub price: i64,
-        /// Three lower-case letters.
-        pub currency: String,
-        pub sale_price: Option<i64>,
-        pub sale_price_effective_date: Option<String>,
-        /// Unix seconds.
-        pub sale_from: Option<i64>,
-        /// The first second that is past it.
-        pub sale_until: Option<i64>,
-        /// `in_stock`, `out_of_stock`, `preorder` or `backorder`.
-        pub availability: String,
-        pub availability_date: Option<String>,
-        /// None: not tracked.
-        pub inventory_quantity: Option<i64>,
-        pub stripe_product_tax_code: Option<String>,
-        pub tax_behavior: Option<String>,
-        pub item_group_id: Option<String>,
-        pub item_group_title: Option<String>,
-        pub brand: Option<String>,
-        pub gtin: Option<String>,
-        pub mpn: Option<String>,
-        pub condition: Option<String>,
-        pub google_product_category: Option<String>,
-        /// 1: nothing is shipped.
-        pub digital: i64,
-        /// Every other column: an object of texts, as JSON.
-        pub extra: String,
-        /// Unix seconds.
-        pub updated: i64,
-        /// Pieces that are kept for payments under way.
-        pub held: i64,
-    }
+/// How long after its end a hold is kept, seconds: a payment that comes late still takes its stock.
+pub const HOLD_KEPT: i64 = 24 * 3600;
+
+/// What a row of a file brings to `products`, in this order in a JSON list.
+const STAGED: [&str; 31] = [
+    "id",
+    "title",
+    "description",
+    "link",
+    "image_link",
+    "additional_image_link",
+    "price",
+    "currency",
+    "sale_price",
+    "sale_price_effective_date",
+    "sale_from",
+    "sale_until",
+    "availability",
+    "availability_date",
+    "inventory_quantity",
+    "stripe_product_tax_code",
+    "tax_behavior",
+    "item_group_id",
+    "item_group_title",
+    "brand",
+    "gtin",
+    "mpn",
+    "condition",
+    "google_product_category",
+    "digital",
+    "disable_checkout",
+    "extra",
+    "words",
+    "row",
+    "stock_given",
+    "deleted",
+];
+/// Where in [`STAGED`] the words are, and the row's number.
+pub const WORDS: &str = "27";
+pub const ROW: &str = "28";
+
+/// A product as a JSON list of [`STAGED`].
+pub fn staged(product: &Product, number: i64) -> String {
+    let row = &product.row;
+    // A row that takes a product out has only an id, and the table wants a known word.
+    let availability = AVAILABILITIES.into_iter().find(|word| *word == row.availability).unwrap_or("out_of_stock");
+    let words = if product.deleted { Vec::new() } else { product.words() };
+    let cells: [&dyn Json; STAGED.len()] = [
+        &row.id,
+        &row.title,
+        &row.description,
+        &row.link,
+        &row.image_link,
+        &row.additional_image_link,
+        &row.price,
+        &row.currency,
+        &row.sale_price,
+        &row.sale_price_effective_date,
+        &row.sale_from,
+        &row.sale_until,
+        &availability,
+        &row.availability_date,
+        &row.inventory_quantity,
+        &row.stripe_product_tax_code,
+        &row.tax_behavior,
+        &row.item_group_id,
+        &row.item_group_title,
+        &row.brand,
+        &row.gtin,
+        &row.mpn,
+        &row.condition,
+        &row.google_product_category,
+        &row.digital,
+        &row.disable_checkout,
+        &row.extra,
+        &words.json().to_string(),
+        &number,
+        &i64::from(product.stock_given),
+        &i64::from(product.deleted),
+    ];
+    Value::Array(cells.iter().map(|cell| cell.json()).collect()).to_string()
 }
 
-impl ProductRow {
-    /// What a piece costs now, minor units.
-    pub fn price_at(&self, now: i64) -> i64 {
-        let on_sale = self.sale_from.is_none_or(|from| from <= now) && self.sale_until.is_none_or(|until| now < until);
-        self.sale_price.filter(|_| on_sale).unwrap_or(self.price)
-    }
+/// Writes the rows of a JSON list of lists into a generation, over what is there of the same ids, where a condition holds.
+pub fn write_rows(generation_expr: &str, rows_expr: &str, now_expr: &str, condition: &str) -> String {
+    let values: Vec<String> = (0..STAGED.len()).map(|at| format!("e.value ->> {at}")).collect();
+    format!(
+        "INSERT INTO products (generation, updated, {columns}) SELECT {generation_expr}, {now_expr}, {values} FROM json_each({rows_expr}) e
+         WHERE {condition} ON CONFLICT (generation, id) DO UPDATE SET {sets}",
+        columns = STAGED.join(", "),
+        values = values.join(", "),
+        sets = overwrites("")
+    )
+}
 
-    /// How many pieces can be sold now; `None`: as many as are wanted. What can be ordered before it is there is not limited.
-    pub fn sellable(&self) -> Option<i64> {
-        match (self.availability.as_str(), self.inventory_quantity) {
-            ("out_of_stock", _) => Some(0),
-            ("preorder" | "backorder", _) | (_, None) => None,
-            (_, Some(quantity)) => Some(quantity.saturating_sub(self.held).max(0)),
-        }
+/// What a row that is there takes from a new one; `more` may name its own rule for a column.
+fn overwrites(more: &str) -> String {
+    let mut sets = String::from("updated = excluded.updated");
+    for column in STAGED.iter().skip(1).filter(|column| !more.starts_with(&format!("{column} ="))) {
+        sets.push_str(&format!(", {column} = excluded.{column}"));
     }
+    if !more.is_empty() {
+        sets.push_str(", ");
+        sets.push_str(more);
+    }
+    sets
+}
+
+/// Writes what such rows are found by.
+pub fn write_words(generation_expr: &str, rows_expr: &str, condition: &str) -> String {
+    format!(
+        "INSERT OR IGNORE INTO product_words (generation, word, id) SELECT {generation_expr}, w.value, e.value ->> 0
+         FROM json_each({rows_expr}) e, json_each(e.value ->> {WORDS}) w WHERE {condition}"
+    )
+}
+
+/// Copies a staged generation into the live one, where a condition holds: words first, as long as it can be told what they were.
+/// A row that says nothing about the stock leaves it as it is. The expressions are SQL; the staged one is a parameter.
+pub fn merge_generation(live: &str, staged: &str, condition: &str) -> [String; 4] {
+    let columns = STAGED.join(", ");
+    let stock = "inventory_quantity = iif(excluded.stock_given, excluded.inventory_quantity, products.inventory_quantity)";
+    [
+        format!(
+            "DELETE FROM product_words WHERE (generation, word, id) IN (SELECT l.generation, w.value, l.id FROM products s
+               CROSS JOIN products l ON l.generation = {live} AND l.id = s.id AND (l.words <> s.words OR s.deleted = 1), json_each(l.words) w
+             WHERE s.generation = {staged} AND {condition})"
+        ),
+        format!(
+            "INSERT OR IGNORE INTO product_words (generation, word, id) SELECT {live}, w.value, s.id FROM products s
+               LEFT JOIN products l ON l.generation = {live} AND l.id = s.id, json_each(s.words) w
+             WHERE s.generation = {staged} AND s.deleted = 0 AND (l.words IS NULL OR l.words <> s.words) AND {condition}"
+        ),
+        format!(
+            "DELETE FROM products WHERE generation = {live} AND id IN (SELECT id FROM products WHERE generation = {staged} AND deleted = 1)
+               AND {condition}"
+        ),
+        format!(
+            "INSERT INTO products (generation, updated, {columns}) SELECT {live}, updated, {columns} FROM products
+             WHERE generation = {staged} AND deleted = 0 AND {condition}
+             ON CONFLICT (generation, id) DO UPDATE SET {sets}",
+            sets = overwrites(stock)
+        ),
+    ]
 }
 
 /// The live catalogue's number of a shop.
-fn generation_of(shop_expr: &str) -> String {
+pub fn generation_of(shop_expr: &str) -> String {
     format!("(SELECT generation FROM catalogues WHERE shop_id = {shop_expr} AND state = 'live')")
 }
 
@@ -91,14 +181,14 @@ pub fn products_select(shop_expr: &str, ids_expr: &str, now_expr: &str) -> Strin
     )
 }
 
-/// The ids (`id`) of what cannot be had in the wanted quantity: unknown, out of stock, or too few that nobody else holds.
+/// The ids (`id`) of what cannot be had in the wanted quantity: unknown, not for sale, out of stock, or too few that nobody else holds.
 /// `items_expr` is a JSON list of `{id, quantity}`; the holder's own holds do not count against him.
 fn short_select(holder_expr: &str, shop_expr: &str, items_expr: &str, now_expr: &str) -> String {
     format!(
         "SELECT i.id AS id FROM (SELECT value ->> '$.id' AS id, sum(value ->> '$.quantity') AS quantity
              FROM json_each({items_expr}) GROUP BY 1) i
            LEFT JOIN products p ON p.generation = {generation} AND p.id = i.id
-         WHERE p.id IS NULL OR p.availability = 'out_of_stock' OR (p.availability = 'in_stock' AND p.inventory_quantity IS NOT NULL
+         WHERE p.id IS NULL OR p.disable_checkout = 1 OR p.availability = 'out_of_stock' OR (p.availability = 'in_stock' AND p.inventory_quantity IS NOT NULL
            AND p.inventory_quantity - {held} < i.quantity)",
         held = held(shop_expr, holder_expr, now_expr),
         generation = generation_of(shop_expr)
@@ -110,7 +200,152 @@ pub fn stock_suffices(holder_expr: &str, shop_expr: &str, items_expr: &str, now_
     format!("NOT EXISTS ({})", short_select(holder_expr, shop_expr, items_expr, now_expr))
 }
 
+/// The statement of [`Db::products`].
+fn products_page<'a>(shop_id: &'a str, words: &'a [String], cursor: &Cursor<'a>, limit: i64, now: i64) -> (String, Vec<Bind<'a>>) {
+    let mut binds = vec![Bind::Text(shop_id), Bind::Int(now)];
+    let held = held("?1", "NULL", "?2");
+    let live = generation_of("?1");
+    let mut text = match words.first() {
+        None => format!("SELECT p.*, {held} AS held FROM products p WHERE p.generation = {live}"),
+        Some(word) => {
+            binds.push(Bind::Text(word));
+            // The index's own order is wanted: it must not be found out by the planner that the products could lead as well.
+            format!(
+                "SELECT p.*, {held} AS held FROM product_words w CROSS JOIN products p ON p.generation = w.generation AND p.id = w.id
+                 WHERE w.generation = {live} AND w.word = ?3"
+            )
+        }
+    };
+    for word in words.iter().skip(1) {
+        binds.push(Bind::Text(word));
+        text.push_str(&format!(
+            " AND EXISTS (SELECT 1 FROM product_words o WHERE o.generation = w.generation AND o.word = ?{} AND o.id = w.id)",
+            binds.len()
+        ));
+    }
+    let id = if words.is_empty() { "p.id" } else { "w.id" };
+    let (bound, order) = match cursor {
+        Cursor::Start => (None, "ASC"),
+        Cursor::After(after) => (Some((">", *after)), "ASC"),
+        Cursor::Before(before) => (Some(("<", *before)), "DESC"),
+    };
+    if let Some((compare, cursor)) = bound {
+        binds.push(Bind::Text(cursor));
+        text.push_str(&format!(" AND {id} {compare} ?{}", binds.len()));
+    }
+    text.push_str(&format!(" ORDER BY {id} {order} LIMIT {}", limit.saturating_add(1)));
+    (text, binds)
+}
+
+/// A shop that nobody has deleted meanwhile: only there anything is written.
+const ACTIVE: &str = "EXISTS (SELECT 1 FROM shops WHERE id = ?1 AND status = 'active')";
+
 impl Db {
+    /// The shop's catalogue, should it have none yet.
+    pub fn open_catalogue(&self, shop_id: &str) -> Statement {
+        let text = format!("INSERT INTO catalogues (shop_id, state) SELECT ?1, 'live' WHERE {ACTIVE} ON CONFLICT DO NOTHING");
+        sql!(self, &text, shop_id)
+    }
+
+    /// Takes what a product is found by out of the index.
+    fn forget_words(&self, shop_id: &str, id: &str) -> Statement {
+        let text = format!(
+            "DELETE FROM product_words WHERE (generation, word, id) IN (SELECT p.generation, w.value, p.id FROM products p, json_each(p.words) w
+               WHERE p.generation = {} AND p.id = ?2)",
+            generation_of("?1")
+        );
+        sql!(self, &text, shop_id, id)
+    }
+
+    /// One product of the shop's.
+    pub fn product(&self, shop_id: &str, id: &str, now: i64) -> Pending<Option<Box<ProductRow>>> {
+        self.find(self.products_for(shop_id, &Value::Array(vec![id.json()]).to_string(), now))
+    }
+
+    /// Writes one product over what was there of the same id; answers it as it is then, or nothing where the shop was deleted.
+    pub async fn put_product(&self, shop_id: &str, product: &Product, now: i64) -> Result<Option<Box<ProductRow>>> {
+        let rows = format!("[{}]", staged(product, 0));
+        let live = generation_of("?1");
+        let there = format!("{live} IS NOT NULL");
+        self.batch(vec![
+            self.open_catalogue(shop_id),
+            self.forget_words(shop_id, &product.row.id),
+            sql!(self, &write_rows(&live, "?2", "?3", &there), shop_id, &rows, now),
+            sql!(self, &write_words(&live, "?2", &there), shop_id, &rows),
+            self.products_for(shop_id, &Value::Array(vec![product.row.id.json()]).to_string(), now),
+        ])
+        .await?
+        .at(4)?
+        .first()
+    }
+
+    /// `false` where there was no such product.
+    pub async fn delete_product(&self, shop_id: &str, id: &str) -> Result<bool> {
+        let text = format!("DELETE FROM products WHERE generation = {} AND id = ?2", generation_of("?1"));
+        let answers = self.batch(vec![self.forget_words(shop_id, id), sql!(self, &text, shop_id, id)]).await?;
+        Ok(answers.at(1)?.changes()? == 1)
+    }
+
+    /// How many products have each of some words, at most `most` counted.
+    pub async fn count_words(&self, shop_id: &str, words: &[String], most: i64) -> Result<Vec<i64>> {
+        let text = format!(
+            "SELECT count(*) AS n FROM (SELECT 1 FROM product_words WHERE generation = {} AND word = ?2 LIMIT {most})",
+            generation_of("?1")
+        );
+        let answers = self.batch(words.iter().map(|word| sql!(self, &text, shop_id, word)).collect()).await?;
+        (0..words.len()).map(|at| answers.at(at)?.number()).collect()
+    }
+
+    /// A page of the shop's products in the order of their ids, of those that have all of some words; one more than asked for. The
+    /// first word leads through the index, so it had better be the rarest. `None`: there is no such product to begin at.
+    pub async fn products(
+        &self, shop_id: &str, words: &[String], cursor: &Cursor<'_>, limit: i64, now: i64,
+    ) -> Result<Option<Vec<ProductRow>>> {
+        let (text, binds) = products_page(shop_id, words, cursor, limit, now);
+        let mut batch = Vec::new();
+        if let Cursor::After(id) | Cursor::Before(id) = cursor {
+            let text = format!("SELECT id FROM products WHERE generation = {} AND id = ?2", generation_of("?1"));
+            batch.push(sql!(self, &text, shop_id, *id));
+        }
+        let page = batch.len();
+        batch.push(self.statement(&text, &binds));
+        let answers = self.batch(batch).await?;
+        if page == 1 && !answers.at(0)?.any() {
+            return Ok(None);
+        }
+        answers.at(page)?.all().map(Some)
+    }
+
+    /// The shop's products from a place on, in the order of their ids, whether or not there is one at that place: for whoever goes
+    /// through all of them. Some more than `limit`; none at the end.
+    pub async fn products_after(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64, now: i64) -> Result<Vec<ProductRow>> {
+        let (text, binds) = products_page(shop_id, &[], cursor, limit, now);
+        self.list(self.statement(&text, &binds)).await
+    }
+
+    /// Sets stock, and availability where it is named, of a JSON list of `[id, quantity, availability]`; answers the ids that there are.
+    pub async fn set_inventory(&self, shop_id: &str, rows: &str, now: i64) -> Result<Vec<String>> {
+        let text = format!(
+            // An UPDATE would be led by the products, and hold each of them against the whole list.
+            "INSERT INTO products (generation, id, title, price, currency, digital, extra, words, availability, inventory_quantity, updated)
+             SELECT p.generation, p.id, p.title, p.price, p.currency, p.digital, p.extra, p.words, coalesce(e.value ->> 2, p.availability),
+               e.value ->> 1, ?3 FROM json_each(?2) e CROSS JOIN products p ON p.generation = {} AND p.id = e.value ->> 0 WHERE true
+             ON CONFLICT (generation, id) DO UPDATE SET availability = excluded.availability,
+               inventory_quantity = excluded.inventory_quantity, updated = excluded.updated RETURNING id",
+            generation_of("?1")
+        );
+        Ok(self.one(sql!(self, &text, shop_id, rows, now)).await?.ids())
+    }
+
+    /// Keeps the shop's rules; `false` where it was deleted meanwhile.
+    pub async fn set_fulfillment(&self, shop_id: &str, body: &str, now: i64) -> Result<bool> {
+        let text = format!(
+            "INSERT INTO fulfillment (shop_id, body, updated) SELECT ?1, ?2, ?3 WHERE {ACTIVE}
+             ON CONFLICT (shop_id) DO UPDATE SET body = excluded.body, updated = excluded.updated"
+        );
+        self.moved(sql!(self, &text, shop_id, body, now)).await
+    }
+
     /// Rows of [`ProductRow`]: those of the shop's products whose ids are in a JSON list.
     pub fn products_for(&self, shop_id: &str, ids_json: &str, now: i64) -> Statement {
         sql!(self, &products_select("?1", "?2", "?3"), shop_id, ids_json, now)
@@ -130,7 +365,7 @@ impl Db {
             "INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at)
              SELECT ?1, ?2, p.id, i.quantity, ?5
              FROM (SELECT value ->> '$.id' AS id, sum(value ->> '$.quantity') AS quantity FROM json_each(?3) GROUP BY 1) i
-               JOIN products p ON p.generation = {generation} AND p.id = i.id
+               CROSS JOIN products p ON p.generation = {generation} AND p.id = i.id
              WHERE p.inventory_quantity IS NOT NULL AND {suffices}
              ON CONFLICT (holder, product_id) DO UPDATE SET quantity = excluded.quantity, expires_at = excluded.expires_at",
             generation = generation_of("?2"),
@@ -187,5 +422,14 @@ impl Db {
             shop_id,
             codes_json
         )
+    }
+}
+
+record! {
+    /// A row of `fulfillment`.
+    #[derive(Debug)]
+    pub struct FulfillmentRow {
+        pub body: String,
+        pub updated: i64,
     }
 }

@@ -3,7 +3,7 @@
 use super::connect::ConnectionRow;
 use super::idempotency::{Attempt, AttemptRow, HOLDS};
 use super::shops::{SHOP_OF_KEY, ShopRow};
-use super::{Bind, Db, Pending};
+use super::{Bind, Db, Pending, Statement};
 use crate::error::Result;
 use crate::ledger::Row;
 use crate::sql;
@@ -89,58 +89,11 @@ impl Db {
             batch.push(sql!(self, &text, attempt.shop_id, attempt.path, attempt.key, attempt.lock, abandoned, begin.now));
         }
         if begin.fresh {
-            let text = format!(
-                "INSERT INTO transactions (id, shop_id, livemode, account, charge_type, status, source, agent, currency, amount_expected,
-                   total_rule, shipping_choices, automatic_tax, amount, amount_subtotal, amount_tax, amount_shipping, application_fee_amount,
-                   capture, cart_id, order_id, order_key, success_url, cancel_url, expires_at, line_items, extras, discounts, metadata,
-                   customer, stripe_form, stripe_key, attempt_until, created, check_at)
-                 SELECT ?5, ?1, ?6, ?7, ?8, 'open', ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-                        ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37
-                 WHERE {holds} AND EXISTS (SELECT 1 FROM shops WHERE id = ?1 AND status = 'active') AND NOT EXISTS (SELECT 1 FROM transactions o WHERE o.shop_id = ?1 AND o.livemode = ?6 AND o.order_id = ?23
-                   AND o.status IN ('processing', 'authorized', 'paid', 'partially_refunded', 'disputed'))
-                 ON CONFLICT DO NOTHING"
-            );
-            batch.push(sql!(
-                self,
-                &text,
-                attempt.shop_id,
-                attempt.path,
-                attempt.key,
-                attempt.lock,
-                &row.id,
-                row.livemode,
-                &row.account,
-                &row.charge_type,
-                &row.source,
-                &row.agent,
-                &row.currency,
-                row.amount_expected,
-                &row.total_rule,
-                &row.shipping_choices,
-                row.automatic_tax,
-                row.amount,
-                row.amount_subtotal,
-                row.amount_tax,
-                row.amount_shipping,
-                row.application_fee_amount,
-                &row.capture,
-                &row.cart_id,
-                &row.order_id,
-                &row.order_key,
-                &row.success_url,
-                &row.cancel_url,
-                row.expires_at,
-                &row.line_items,
-                &row.extras,
-                &row.discounts,
-                &row.metadata,
-                &row.customer,
-                &row.stripe_form,
-                &row.stripe_key,
-                begin.locked_until,
-                row.created,
-                begin.check_at
-            ));
+            // Not while another row of the order stands in the way, nor for a shop that has just left.
+            let condition = "EXISTS (SELECT 1 FROM shops WHERE id = ?1 AND status = 'active') AND NOT EXISTS (SELECT 1 FROM transactions o
+               WHERE o.shop_id = ?1 AND o.livemode = ?6 AND o.order_id = ?23
+                 AND o.status IN ('processing', 'authorized', 'paid', 'partially_refunded', 'disputed'))";
+            batch.push(self.insert_transaction(row, attempt, begin.locked_until, begin.check_at, condition, &[]));
         } else {
             let text = format!(
                 "UPDATE transactions SET attempt_until = ?6 WHERE id = ?5 AND status = 'open' AND checkout_session IS NULL AND {holds}"
@@ -153,6 +106,67 @@ impl Db {
         }
         let written = answers.at(begin.abandoned.len().saturating_add(1))?.changes()?;
         Ok(if written == 1 { Began::Yes } else { Began::OrderTaken })
+    }
+
+    /// Writes a row, if this request holds its key and under a condition whose own parameters begin at `?41`. The first is the shop,
+    /// whoever the key's scope is.
+    pub fn insert_transaction(
+        &self, row: &Row, attempt: &Attempt<'_>, attempt_until: i64, check_at: i64, condition: &str, more: &[Bind<'_>],
+    ) -> Statement {
+        let text = format!(
+            "INSERT INTO transactions (id, shop_id, livemode, account, charge_type, status, source, agent, currency, amount_expected,
+               total_rule, shipping_choices, automatic_tax, amount, amount_subtotal, amount_tax, amount_shipping, application_fee_amount,
+               capture, cart_id, order_id, order_key, success_url, cancel_url, expires_at, line_items, extras, discounts, metadata,
+               customer, stripe_form, stripe_key, attempt_until, created, check_at, checkout_session, protocol)
+             SELECT ?5, ?1, ?6, ?7, ?8, 'open', ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
+                    ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39
+             WHERE EXISTS (SELECT 1 FROM idempotency WHERE shop_id = ?40 AND path = ?2 AND key = ?3 AND lock = ?4) AND {condition}
+             ON CONFLICT DO NOTHING"
+        );
+        let mut binds: Vec<Bind<'_>> = vec![
+            (&row.shop_id).into(),
+            attempt.path.into(),
+            attempt.key.into(),
+            attempt.lock.into(),
+            (&row.id).into(),
+            row.livemode.into(),
+            (&row.account).into(),
+            (&row.charge_type).into(),
+            (&row.source).into(),
+            (&row.agent).into(),
+            (&row.currency).into(),
+            row.amount_expected.into(),
+            (&row.total_rule).into(),
+            (&row.shipping_choices).into(),
+            row.automatic_tax.into(),
+            row.amount.into(),
+            row.amount_subtotal.into(),
+            row.amount_tax.into(),
+            row.amount_shipping.into(),
+            row.application_fee_amount.into(),
+            (&row.capture).into(),
+            (&row.cart_id).into(),
+            (&row.order_id).into(),
+            (&row.order_key).into(),
+            (&row.success_url).into(),
+            (&row.cancel_url).into(),
+            row.expires_at.into(),
+            (&row.line_items).into(),
+            (&row.extras).into(),
+            (&row.discounts).into(),
+            (&row.metadata).into(),
+            (&row.customer).into(),
+            (&row.stripe_form).into(),
+            (&row.stripe_key).into(),
+            attempt_until.into(),
+            row.created.into(),
+            check_at.into(),
+            (&row.checkout_session).into(),
+            (&row.protocol).into(),
+            attempt.shop_id.into(),
+        ];
+        binds.extend(more.iter().copied());
+        self.statement(&text, &binds)
     }
 
     /// Round trip 3: the session, and the answer for whoever sends the same key again. Repeatable.

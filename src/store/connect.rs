@@ -84,7 +84,7 @@ const TICKET: &str = "SELECT t.*, s.site_url, s.name AS shop_name, s.status AS s
   FROM connect_tickets t JOIN shops s ON s.id = t.shop_id";
 
 /// The newest connection of each mode decides; an active one before a gone one.
-const CONNECTIONS_ORDER: &str = "ORDER BY (status = 'active') DESC, connected_at DESC, id DESC LIMIT 20";
+pub const CONNECTIONS_ORDER: &str = "ORDER BY (status = 'active') DESC, connected_at DESC, id DESC LIMIT 20";
 
 /// The connection that counts in a mode: the active one, else the last that there was.
 pub fn in_mode(connections: &[ConnectionRow], live: bool) -> Option<&ConnectionRow> {

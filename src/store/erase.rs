@@ -28,6 +28,8 @@ impl Db {
                 id
             ),
             sql!(self, "DELETE FROM api_keys WHERE shop_id = ?1", id),
+            sql!(self, "DELETE FROM agent_keys WHERE shop_id = ?1", id),
+            sql!(self, "DELETE FROM agents WHERE shop_id = ?1", id),
             sql!(
                 self,
                 "INSERT INTO deauthorizations (account, livemode, reason, due_at)
@@ -45,6 +47,12 @@ impl Db {
                 id,
                 now
             ),
+            // An upload under way may write nothing any more; what it staged, and the catalogue, the sweep deletes.
+            sql!(self, "UPDATE catalogue_uploads SET status = 'failed', finished = ?2 WHERE shop_id = ?1 AND status = 'running'", id, now),
+            sql!(self, "UPDATE catalogues SET state = 'old' WHERE shop_id = ?1", id),
+            sql!(self, "DELETE FROM fulfillment WHERE shop_id = ?1", id),
+            sql!(self, "DELETE FROM coupon_redemptions WHERE shop_id = ?1", id),
+            sql!(self, "DELETE FROM stock_holds WHERE shop_id = ?1", id),
             // What is open is due for the sweep, which ends it: checkout_enabled is 0.
             sql!(
                 self,
@@ -86,12 +94,44 @@ impl Db {
             .batch(vec![
                 sql!(self, &clear, shop_id),
                 sql!(self, "DELETE FROM notices WHERE id IN (SELECT id FROM notices WHERE shop_id = ?1 LIMIT 500)", shop_id),
+                sql!(self, "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE shop_id = ?1 LIMIT 500)", shop_id),
                 sql!(self, "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE shop_id = ?1 LIMIT 500)", shop_id),
+                sql!(
+                    self,
+                    "DELETE FROM catalogue_errors WHERE (upload_id, row, field) IN (SELECT upload_id, row, field FROM catalogue_errors
+                       WHERE upload_id IN (SELECT id FROM catalogue_uploads WHERE shop_id = ?1) LIMIT 5000)",
+                    shop_id
+                ),
+                sql!(
+                    self,
+                    "DELETE FROM catalogue_uploads WHERE id IN (SELECT id FROM catalogue_uploads WHERE shop_id = ?1 LIMIT 500)
+                       AND NOT EXISTS (SELECT 1 FROM catalogue_errors e WHERE e.upload_id = catalogue_uploads.id)",
+                    shop_id
+                ),
+                sql!(
+                    self,
+                    "DELETE FROM product_words WHERE (generation, word, id) IN (SELECT generation, word, id FROM product_words
+                       WHERE generation IN (SELECT generation FROM catalogues WHERE shop_id = ?1) LIMIT 5000)",
+                    shop_id
+                ),
+                sql!(
+                    self,
+                    "DELETE FROM products WHERE rowid IN (SELECT rowid FROM products
+                       WHERE generation IN (SELECT generation FROM catalogues WHERE shop_id = ?1) LIMIT 1000)",
+                    shop_id
+                ),
+                sql!(
+                    self,
+                    "DELETE FROM catalogues WHERE shop_id = ?1
+                       AND NOT EXISTS (SELECT 1 FROM products p WHERE p.generation = catalogues.generation)
+                       AND NOT EXISTS (SELECT 1 FROM product_words w WHERE w.generation = catalogues.generation)",
+                    shop_id
+                ),
                 sql!(self, &step, shop_id),
             ])
             .await?;
         let mut cleared = 0_usize;
-        for index in 0..3 {
+        for index in 0..9 {
             cleared = cleared.saturating_add(answers.at(index)?.changes()?);
         }
         Ok(cleared > 0)

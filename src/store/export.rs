@@ -10,11 +10,24 @@ pub struct List {
     sql: &'static str,
 }
 
-pub const LISTS: [List; 3] = [
+pub const LISTS: [List; 5] = [
     // Without what would let anybody look for the key.
     List {
         name: "api_keys",
         sql: "SELECT hash AS id, json_object('created', created, 'expires_at', expires_at) AS object FROM api_keys
+              WHERE shop_id = ?1 AND hash < ?2 ORDER BY hash DESC LIMIT 200",
+    },
+    // Without secrets, and with those that were deleted: the books name them.
+    List {
+        name: "agents",
+        sql: "SELECT id, json_object('object', 'agent', 'id', id, 'name', name, 'mode', iif(livemode, 'live', 'test'),
+                'livemode', json(iif(livemode, 'true', 'false')), 'allow', json(allow), 'webhook_url', webhook_url, 'feed_url', feed_url,
+                'created', created, 'deleted_at', deleted_at) AS object
+              FROM agents WHERE shop_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT 200",
+    },
+    List {
+        name: "agent_keys",
+        sql: "SELECT hash AS id, json_object('agent', agent_id, 'created', created, 'expires_at', expires_at) AS object FROM agent_keys
               WHERE shop_id = ?1 AND hash < ?2 ORDER BY hash DESC LIMIT 200",
     },
     List {
@@ -26,8 +39,8 @@ pub const LISTS: [List; 3] = [
     },
     List {
         name: "notices",
-        sql: "SELECT id, json_object('object', 'event', 'id', id, 'type', type, 'created', created, 'status', status,
-                'attempts', attempts, 'data', json_object('object', json(object))) AS object
+        sql: "SELECT id, json_object('object', 'event', 'id', id, 'type', type, 'agent', agent_id, 'created', created, 'status', status,
+                'attempts', attempts, 'data', json_object('object', iif(agent_id IS NULL, json(object), json_extract(object, '$.data')))) AS object
               FROM notices WHERE shop_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT 200",
     },
 ];

@@ -7,6 +7,9 @@
 //! | --- | --- | --- |
 //! | `shops` | for good, deleted ones as `id`, `site_url` and dates; pending ones 24 h | signing secrets sealed (AES-256-GCM, bound to the shop's id) |
 //! | `api_keys` | for good; rolled ones 24 h | SHA-256 of 256 random bits, never the key |
+//! | `agents` | for good, deleted ones without secrets and addresses | signing secrets and feed keys sealed (bound to the agent's id) |
+//! | `agent_keys` | until the agent is deleted; rolled ones 24 h | SHA-256 of 256 random bits, never the key |
+//! | `orders` | for good; of a deleted shop none | buyer's data in clear, as in `transactions`; shown to whoever knows id and e-mail |
 //! | `connect_tickets` | 30 min | SHA-256; opens nothing without the browser's cookie and the verifier |
 //! | `connect_states` | 10 min, used once | SHA-256; consumed in one conditional statement |
 //! | `connect_claims` | 10 min, confirmed ones 24 h | SHA-256; token sealed until it moves to KV |
@@ -25,8 +28,10 @@
 //! | `fulfillment`, `coupon_redemptions` | for good | coupon codes in clear: restrict who may read D1 |
 //! | KV `oauth/{connection}` | as long as the connection | sealed, bound to shop, account and mode |
 
+pub mod acp;
 pub mod admin;
 pub mod aftermath;
+pub mod agents;
 pub mod catalogue;
 pub mod checkout;
 pub mod connect;
@@ -34,9 +39,11 @@ pub mod erase;
 pub mod export;
 pub mod idempotency;
 pub mod notices;
+pub mod orders;
 pub mod reseal;
 pub mod shops;
 pub mod transactions;
+pub mod uploads;
 
 use crate::edge::{Counters, js};
 use crate::error::{Problem, Result};
@@ -300,20 +307,21 @@ fn done(batch: Pending<Answers>) -> Pending<()> {
     Box::pin(async move { batch.await.map(|_| ()) })
 }
 
-/// `WITH` a table `due` (id, shop_id, the time, turn): of each shop at most `of_one_shop` rows of `table` whose time `at` has come
-/// (`?1`), counted by turns. Ordered by them, each shop has its first before any has its second. Steps from shop to shop in an index
-/// over (shop_id, `at`): one with 100,000 due rows costs the others one step.
-pub fn in_turn(table: &str, at: &str, of_one_shop: i64) -> String {
-    // Each costs a step in the index, so this is a bound and no share: shops beyond it would wait for good.
-    const SHOPS: i64 = 100_000;
+/// `WITH` a table `due` (id, shop_id, whose, the time, turn): for each `whose` (a shop, or whoever else the rows are for; an expression
+/// over `table`) at most `of_each` rows of `table` whose time `at` has come (`?1`), counted by turns. Ordered by them, each has its first
+/// before any has its second. Steps from one to the next in an index over (`whose`, `at`): one with 100,000 due rows costs the others
+/// one step.
+pub fn in_turn(table: &str, whose: &str, at: &str, of_each: i64) -> String {
+    // Each costs a step in the index, so this is a bound and no share: those beyond it would wait for good.
+    const MOST: i64 = 100_000;
     format!(
-        "WITH RECURSIVE waiting (shop_id) AS (
-           SELECT min(shop_id) FROM {table} WHERE {at} IS NOT NULL
+        "WITH RECURSIVE waiting (whose) AS (
+           SELECT min({whose}) FROM {table} WHERE {at} IS NOT NULL
            UNION ALL
-           SELECT (SELECT min(shop_id) FROM {table} WHERE {at} IS NOT NULL AND shop_id > waiting.shop_id) FROM waiting
-           WHERE waiting.shop_id IS NOT NULL LIMIT {SHOPS}),
-         due AS (SELECT n.id, n.shop_id, n.{at}, row_number() OVER (PARTITION BY n.shop_id ORDER BY n.{at}) AS turn
+           SELECT (SELECT min({whose}) FROM {table} WHERE {at} IS NOT NULL AND {whose} > waiting.whose) FROM waiting
+           WHERE waiting.whose IS NOT NULL LIMIT {MOST}),
+         due AS (SELECT n.id, n.shop_id, waiting.whose, n.{at}, row_number() OVER (PARTITION BY waiting.whose ORDER BY n.{at}) AS turn
            FROM waiting JOIN {table} n ON n.rowid IN
-             (SELECT rowid FROM {table} WHERE shop_id = waiting.shop_id AND {at} <= ?1 ORDER BY {at} LIMIT {of_one_shop}))"
+             (SELECT rowid FROM {table} WHERE {whose} = waiting.whose AND {at} <= ?1 ORDER BY {at} LIMIT {of_each}))"
     )
 }

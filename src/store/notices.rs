@@ -2,6 +2,7 @@
 
 use super::shops::ShopRow;
 use super::{Answers, Bind, Db, Pending, Statement, in_turn};
+use crate::agent::AgentRow;
 use crate::error::Result;
 use crate::ledger::{News, Row, Status};
 use crate::notice::NoticeRow;
@@ -9,8 +10,10 @@ use crate::sql;
 use crate::store::transactions::Cursor;
 use serde_json::Value;
 
-/// Notices that one run may take of one shop.
-const OF_ONE_SHOP: i64 = 40;
+/// How long one attempt holds a notice, seconds: longer than it can take.
+pub const LEASE: i64 = 60;
+/// Notices that one run may take for one shop, and for one agent.
+const OF_EACH: i64 = 40;
 /// How long money without a buyer's name waits for it, seconds.
 const NAMELESS: i64 = 15;
 
@@ -25,6 +28,9 @@ fn owing(columns: &str, from: &str, now: i64, due_at: i64) -> String {
          FROM {from} AND changes() > 0 AND s.status <> 'deleted' ON CONFLICT DO NOTHING"
     )
 }
+
+/// Of a notice about a transaction.
+const OWED_COLUMNS: &str = "?1, s.id, ?3, ?4, ?5, ?6";
 
 /// An id made by D1, where one statement owes any number of notices: the present time (`?1`, see [`id_at`]) and 64 random bits.
 const FRESH_ID: &str = "substr(?1, 1, 16) || lower(hex(randomblob(8)))";
@@ -41,8 +47,24 @@ record! {
     #[derive(Debug)]
     pub struct Due {
         pub id: String,
-        pub shop_id: String,
+        /// The shop's id, or the agent's.
+        pub whose: String,
     }
+}
+
+/// A notice that is to be tried, with the shop that it is about, and the agent that it is for, if it is for one.
+pub struct Leased {
+    pub notice: Box<NoticeRow>,
+    pub shop: Option<Box<ShopRow>>,
+    pub agent: Option<Box<AgentRow>>,
+}
+
+/// What became of the wish to have a notice sent again.
+pub enum Resent {
+    Due,
+    NoAddress,
+    /// Of an agent's event: a newer one of its order exists.
+    Superseded,
 }
 
 /// What an attempt gave, as its row is to say.
@@ -57,6 +79,8 @@ pub struct Attempted<'a> {
     pub now: i64,
     /// The attempt as JSON, for the row's log; `None` when nothing was sent.
     pub entry: Option<String>,
+    /// Of an agent's event: the agent and the transaction of the order.
+    pub order: Option<(&'a str, &'a str)>,
 }
 
 impl Db {
@@ -71,8 +95,15 @@ impl Db {
         }
         let object = row.transaction().to_string();
         let due_at = if nameless { now.saturating_add(NAMELESS) } else { now };
-        let text = owing("?1, s.id, ?3, ?4, ?5, ?6", "shops s WHERE s.id = ?2", now, due_at);
+        let text = owing(OWED_COLUMNS, "shops s WHERE s.id = ?2", now, due_at);
         sql!(self, &text, id, &row.shop_id, kind, once, &object, &row.id)
+    }
+
+    /// Owes the shop a notice about anything else that a transaction made, by its type and its name.
+    pub fn owe_object(&self, id: &str, shop_id: &str, transaction: &str, (kind, once): (&str, &str), object: &str, now: i64) -> Statement {
+        self.counters.owed.borrow_mut().push(id.to_owned());
+        let text = owing(OWED_COLUMNS, "shops s WHERE s.id = ?2", now, now);
+        sql!(self, &text, id, shop_id, kind, once, object, transaction)
     }
 
     /// Completes what has not been sent yet, and makes it due: Stripe mostly tells first that money came (the PaymentIntent), and a
@@ -86,7 +117,8 @@ impl Db {
             "UPDATE notices SET due_at = CASE WHEN status = 'due' THEN ?5 END, object = json_set(object,
                '$.customer', json(coalesce(?2, object -> '$.customer')), '$.shipping_details', json(coalesce(?3, object -> '$.shipping_details')),
                '$.billing_details', json(coalesce(?4, object -> '$.billing_details')))
-             WHERE transaction_id = ?1 AND attempts = 0 AND status IN ('due', 'kept') RETURNING id",
+             WHERE transaction_id = ?1 AND attempts = 0 AND status IN ('due', 'kept') AND type >= 'transaction.' AND type < 'transaction/'
+             RETURNING id",
             transaction,
             &customer,
             &shipping,
@@ -136,8 +168,8 @@ impl Db {
         })
     }
 
-    /// Takes a due notice for one attempt, in one conditional statement: of two that want it, one gets it. With the shop it is for.
-    pub async fn lease_notice(&self, id: &str, now: i64, until: i64) -> Result<Option<(Box<NoticeRow>, Option<Box<ShopRow>>)>> {
+    /// Takes a due notice for one attempt, in one conditional statement: of two that want it, one gets it. With whom it is for.
+    pub async fn lease_notice(&self, id: &str, now: i64, until: i64) -> Result<Option<Leased>> {
         let answers = self
             .batch(vec![
                 sql!(
@@ -148,15 +180,17 @@ impl Db {
                     until
                 ),
                 sql!(self, "SELECT * FROM shops WHERE id = (SELECT shop_id FROM notices WHERE id = ?1)", id),
+                sql!(self, "SELECT * FROM agents WHERE id = (SELECT agent_id FROM notices WHERE id = ?1) AND deleted_at IS NULL", id),
             ])
             .await?;
         let Some(notice) = answers.at(0)?.first()? else { return Ok(None) };
-        Ok(Some((notice, answers.at(1)?.first()?)))
+        Ok(Some(Leased { notice, shop: answers.at(1)?.first()?, agent: answers.at(2)?.first()? }))
     }
 
     /// Writes down what an attempt gave. Delivered is delivered, whoever holds the lease by now. Repeatable: should the answer be
-    /// lost, a second entry in the log harms nobody, and a notice that is sent twice harms little.
-    pub fn notice_attempted(&self, it: &Attempted<'_>) -> Pending<()> {
+    /// lost, a second entry in the log harms nobody, and a notice that is sent twice harms little. Once an agent's event is done with,
+    /// the next one of its order gets its time, and its id is answered.
+    pub async fn notice_attempted(&self, it: &Attempted<'_>) -> Result<Option<String>> {
         const KEPT: &str = "CASE WHEN json_array_length(attempt_log) >= 20 THEN json_remove(attempt_log, '$[0]') ELSE attempt_log END";
         let text = format!(
             "UPDATE notices SET
@@ -166,17 +200,36 @@ impl Db {
                attempt_log = CASE WHEN ?6 IS NULL THEN attempt_log ELSE json_insert({KEPT}, '$[#]', json(?6)) END
              WHERE id = ?1"
         );
-        self.run_repeatable(vec![sql!(self, &text, it.id, it.leased_until, it.status, it.due_at, it.now, &it.entry)])
+        let mut batch = vec![sql!(self, &text, it.id, it.leased_until, it.status, it.due_at, it.now, &it.entry)];
+        if let Some((agent, transaction)) = it.order {
+            batch.push(sql!(
+                self,
+                "UPDATE notices SET due_at = ?3 WHERE rowid = (SELECT min(rowid) FROM notices
+                   WHERE agent_id = ?1 AND transaction_id = ?2 AND status = 'due' AND due_at IS NULL)
+                   AND NOT EXISTS (SELECT 1 FROM notices WHERE agent_id = ?1 AND transaction_id = ?2 AND status = 'due' AND due_at NOT NULL)
+                 RETURNING id",
+                agent,
+                transaction,
+                it.now
+            ));
+        }
+        let answers = self.repeatable(batch).await?;
+        Ok(if it.order.is_some() { answers.at(1)?.ids().pop() } else { None })
     }
 
-    /// What is due, one of each shop first, then a second of each, and so on; of equals what did not hang last time, then what was tried least, then what waits
-    /// longest. Steps from shop to shop in the index: a shop with 100,000 due notices costs the others one step.
+    /// What is due, one of each shop first, then a second of each, and so on; of equals what did not hang last time, then what was
+    /// tried least, then what waits longest. A shop's turns are shared by it and its agents, each of which has its first before any has
+    /// its second; who hung last time comes behind all who did not, so that no agent keeps its shop from being told. Steps from one to
+    /// the next in the index: a shop with 100,000 due notices costs the others one step.
     pub fn due_notices(&self, now: i64, limit: i64) -> Pending<Vec<Due>> {
-        let due = in_turn("notices", "due_at", OF_ONE_SHOP);
+        let due = in_turn("notices", "coalesce(agent_id, shop_id)", "due_at", OF_EACH);
         let text = format!(
-            "{due} SELECT id, shop_id FROM due JOIN notices USING (id, shop_id)
-             ORDER BY turn, (attempt_log <> '[]' AND coalesce(json_extract(attempt_log, '$[#-1].status'), 0) = 0), attempts, due.due_at
-             LIMIT {limit}"
+            "{due}, tried AS (SELECT due.*, n.attempts,
+                 (n.attempt_log <> '[]' AND coalesce(json_extract(n.attempt_log, '$[#-1].status'), 0) = 0) AS hung
+               FROM due JOIN notices n ON n.id = due.id)
+             SELECT id, whose FROM (SELECT *, row_number() OVER (PARTITION BY shop_id ORDER BY hung, turn, whose <> shop_id, due_at) AS place
+               FROM tried)
+             ORDER BY place, hung, attempts, due_at LIMIT {limit}"
         );
         self.list(sql!(self, &text, now))
     }
@@ -211,25 +264,41 @@ impl Db {
         self.find(sql!(self, "SELECT * FROM notices WHERE id = ?1 AND shop_id = ?2", id, shop_id))
     }
 
-    /// Makes a notice due at once, as on its first day, if its shop has an address. Answers it as it is then.
-    pub async fn resend_notice(&self, id: &str, shop_id: &str, now: i64) -> Result<Option<Box<NoticeRow>>> {
+    /// Makes a notice due at once, as on its first day, if there is an address. Answers it as it is then. An agent's event is sent again
+    /// only while it is the newest of its order, and takes the place of those before it that have not arrived: an older state must not
+    /// overtake a newer one.
+    pub async fn resend_notice(&self, id: &str, shop_id: &str, now: i64) -> Result<(Option<Box<NoticeRow>>, Resent)> {
+        // `n` is the notice; `o` one of the same order.
+        const OF_ORDER: &str = "o.agent_id = n.agent_id AND o.transaction_id = n.transaction_id";
+        const RESENT: &str = "SELECT 1 FROM notices WHERE id = ?1 AND shop_id = ?2 AND status = 'due' AND due_at = ?3 AND attempts = 0";
+        let newest = format!("NOT EXISTS (SELECT 1 FROM notices o WHERE {OF_ORDER} AND o.rowid > n.rowid)");
+        let again = format!(
+            "UPDATE notices AS n SET status = 'due', due_at = ?3, attempts = 0 WHERE id = ?1 AND shop_id = ?2 AND {newest}
+               AND CASE WHEN agent_id IS NULL THEN EXISTS (SELECT 1 FROM shops WHERE id = ?2 AND webhook_url IS NOT NULL)
+                 ELSE EXISTS (SELECT 1 FROM agents WHERE id = n.agent_id AND webhook_url IS NOT NULL) END"
+        );
+        let silenced = format!(
+            "UPDATE notices AS o SET status = 'kept', due_at = NULL WHERE status = 'due' AND id <> ?1 AND EXISTS ({RESENT})
+               AND (agent_id, transaction_id) = (SELECT agent_id, transaction_id FROM notices WHERE id = ?1 AND shop_id = ?2)"
+        );
+        let superseded = format!("SELECT id FROM notices n WHERE id = ?1 AND shop_id = ?2 AND NOT {newest}");
         let answers = self
             .batch(vec![
-                sql!(
-                    self,
-                    "UPDATE notices SET status = 'due', due_at = ?3, attempts = 0 WHERE id = ?1 AND shop_id = ?2
-                       AND EXISTS (SELECT 1 FROM shops WHERE id = ?2 AND webhook_url IS NOT NULL)",
-                    id,
-                    shop_id,
-                    now
-                ),
+                sql!(self, &again, id, shop_id, now),
+                sql!(self, &silenced, id, shop_id, now),
                 sql!(self, "SELECT * FROM notices WHERE id = ?1 AND shop_id = ?2", id, shop_id),
+                sql!(self, &superseded, id, shop_id),
             ])
             .await?;
-        // Only the shop's own is sent. Attack: a shop names another's notice and has it sent again.
-        if answers.at(0)?.changes()? == 1 {
+        let resent = if answers.at(0)?.changes()? == 1 {
+            // Only the shop's own is sent. Attack: a shop names another's notice and has it sent again.
             self.counters.owed.borrow_mut().push(id.to_owned());
-        }
-        answers.at(1)?.first()
+            Resent::Due
+        } else if answers.at(3)?.any() {
+            Resent::Superseded
+        } else {
+            Resent::NoAddress
+        };
+        Ok((answers.at(2)?.first()?, resent))
     }
 }

@@ -16,19 +16,38 @@ record! {
     }
 }
 
+/// What a sealed text is, which says what it is bound to.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// The shop's id.
+    ShopSecret,
+    /// Shop, account and mode.
+    Token,
+    /// The agent's id, as the next one.
+    AgentSecret,
+    AgentFeed,
+}
+
 /// A place in D1 where sealed texts stand.
 pub struct Place {
-    pub table: &'static str,
-    pub id: &'static str,
-    pub column: &'static str,
-    /// The columns that a text is bound to; for a shop's signing secrets its id alone.
+    pub kind: Kind,
+    table: &'static str,
+    id: &'static str,
+    column: &'static str,
+    /// Columns that a text is bound to, besides its `id`.
     bound_to: &'static str,
 }
 
-pub const PLACES: [Place; 3] = [
-    Place { table: "shops", id: "id", column: "signing_secret", bound_to: "id AS shop_id, NULL AS account, 0 AS livemode" },
-    Place { table: "shops", id: "id", column: "previous_signing_secret", bound_to: "id AS shop_id, NULL AS account, 0 AS livemode" },
-    Place { table: "connect_claims", id: "hash", column: "sealed_token", bound_to: "shop_id, account, livemode" },
+const OF_SHOP: &str = "id AS shop_id, NULL AS account, 0 AS livemode";
+const OF_AGENT: &str = "shop_id, NULL AS account, 0 AS livemode";
+
+pub const PLACES: [Place; 6] = [
+    Place { kind: Kind::ShopSecret, table: "shops", id: "id", column: "signing_secret", bound_to: OF_SHOP },
+    Place { kind: Kind::ShopSecret, table: "shops", id: "id", column: "previous_signing_secret", bound_to: OF_SHOP },
+    Place { kind: Kind::Token, table: "connect_claims", id: "hash", column: "sealed_token", bound_to: "shop_id, account, livemode" },
+    Place { kind: Kind::AgentSecret, table: "agents", id: "id", column: "signing_secret", bound_to: OF_AGENT },
+    Place { kind: Kind::AgentSecret, table: "agents", id: "id", column: "previous_signing_secret", bound_to: OF_AGENT },
+    Place { kind: Kind::AgentFeed, table: "agents", id: "id", column: "feed_key", bound_to: OF_AGENT },
 ];
 
 impl Db {
@@ -38,7 +57,7 @@ impl Db {
         let mut batch: Vec<Statement> = PLACES
             .iter()
             .map(|place| {
-                let Place { table, id, column, bound_to } = place;
+                let Place { table, id, column, bound_to, .. } = place;
                 let text = format!(
                     "SELECT {id} AS id, {bound_to}, {column} AS sealed FROM {table} WHERE {column} >= ?1 AND {column} < ?2 LIMIT {limit}"
                 );

@@ -73,7 +73,7 @@ impl Db {
         if shop.status == "active" {
             batch.push(self.supersede(&shop.site_url, &shop.id));
             batch.push(self.owe_superseded(&shop.site_url, &shop.id, shop.created));
-            batch.push(self.silence_superseded(&shop.site_url, &shop.id));
+            batch.extend(self.silence_superseded(&shop.site_url, &shop.id));
         }
         batch.push(sql!(
             self,
@@ -99,14 +99,14 @@ impl Db {
         sql!(self, "UPDATE shops SET status = 'superseded' WHERE site_url = ?1 AND status = 'active' AND id <> ?2", site_url, by)
     }
 
-    /// The keys of superseded shops answer 401 from now on.
-    fn silence_superseded(&self, site_url: &str, by: &str) -> Statement {
-        sql!(
-            self,
-            "DELETE FROM api_keys WHERE shop_id IN (SELECT id FROM shops WHERE site_url = ?1 AND status = 'superseded' AND id <> ?2)",
-            site_url,
-            by
-        )
+    /// The keys of superseded shops answer 401 from now on, and so do those of their agents.
+    fn silence_superseded(&self, site_url: &str, by: &str) -> [Statement; 2] {
+        ["api_keys", "agent_keys"].map(|table| {
+            let text = format!(
+                "DELETE FROM {table} WHERE shop_id IN (SELECT id FROM shops WHERE site_url = ?1 AND status = 'superseded' AND id <> ?2)"
+            );
+            sql!(self, &text, site_url, by)
+        })
     }
 
     /// A suspended shop whose site lies above or below this one, or else another shop that holds this site: then only a fixed address may prove a second one.
@@ -139,7 +139,7 @@ impl Db {
             ));
             batch.push(self.supersede(&shop.site_url, &shop.id));
             batch.push(self.owe_superseded(&shop.site_url, &shop.id, now));
-            batch.push(self.silence_superseded(&shop.site_url, &shop.id));
+            batch.extend(self.silence_superseded(&shop.site_url, &shop.id));
         }
         let last = batch.len();
         batch.push(sql!(
@@ -212,14 +212,6 @@ impl Db {
             ))
             .await?
             .changes()?;
-        if moved == 1 {
-            Ok(())
-        } else {
-            Err(Problem::request(
-                409,
-                "roll_in_flight",
-                "Another roll of the signing secret happened at the same moment. Use its secret or roll again.",
-            ))
-        }
+        if moved == 1 { Ok(()) } else { Err(Problem::roll_in_flight()) }
     }
 }

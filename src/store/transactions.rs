@@ -311,7 +311,7 @@ impl Db {
     /// Rows about which Stripe has to be asked, the longest due first; and the ids of those whose shop has its kill switch on.
     pub async fn rows_to_check(&self, now: i64, limit: i64) -> Result<(Vec<Row>, Vec<String>)> {
         // Each shop's first, then each shop's second: one with thousands of due rows does not hold up the others.
-        let first = in_turn("transactions", "check_at", limit)
+        let first = in_turn("transactions", "shop_id", "check_at", limit)
             + &format!(", first AS (SELECT id, shop_id, check_at FROM due ORDER BY turn, check_at LIMIT {limit})");
         let rows = format!("{first} SELECT t.* FROM first JOIN transactions t ON t.id = first.id ORDER BY first.check_at");
         let off = format!("{first} SELECT first.id FROM first JOIN shops s ON s.id = first.shop_id WHERE s.checkout_enabled = 0");
@@ -328,7 +328,8 @@ impl Db {
     /// Open sessions of a shop whose kill switch is on.
     pub fn open_sessions(&self, shop_id: &str, limit: i64) -> Pending<Vec<Row>> {
         let text = format!(
-            "SELECT * FROM transactions WHERE shop_id = ?1 AND status = 'open' AND checkout_session IS NOT NULL ORDER BY id LIMIT {limit}"
+            "SELECT * FROM transactions WHERE shop_id = ?1 AND status = 'open' AND checkout_session IS NOT NULL AND protocol = 'checkout'
+             ORDER BY id LIMIT {limit}"
         );
         self.list(sql!(self, &text, shop_id))
     }
@@ -336,16 +337,17 @@ impl Db {
     /// Open sessions on an account, of one shop or (with none named) of all.
     pub fn open_on_account(&self, account: &str, live: bool, shop_id: &str, limit: i64) -> Pending<Vec<Row>> {
         let text = format!(
-            "SELECT * FROM transactions WHERE account = ?1 AND livemode = ?2 AND status = 'open' AND checkout_session IS NOT NULL
+            "SELECT * FROM transactions WHERE account = ?1 AND livemode = ?2 AND status = 'open' AND checkout_session IS NOT NULL AND protocol = 'checkout'
                AND (?3 = '' OR shop_id = ?3) LIMIT {limit}"
         );
         self.list(sql!(self, &text, account, live, shop_id))
     }
 
     /// Whether a payment on an account is under way at a bank: who gives the account back never hears how it ended. One of more than
-    /// [`BANKS_TAKE`] is not waited for.
+    /// [`BANKS_TAKE`] is not waited for. Nor how an agent's payment ended whose answer was lost.
     pub async fn under_way_on(&self, account: &str, live: bool, now: i64) -> Result<bool> {
-        let text = "SELECT count(*) AS n FROM transactions WHERE account = ?1 AND livemode = ?2 AND status = 'processing' AND created > ?3";
+        let text = "SELECT count(*) AS n FROM transactions WHERE account = ?1 AND livemode = ?2 AND status IN ('open', 'processing')
+           AND created > ?3 AND (status = 'processing' OR (status = 'open' AND protocol = 'acp' AND stripe_form IS NOT NULL))";
         Ok(self.one(sql!(self, text, account, live, now.saturating_sub(BANKS_TAKE))).await?.number()? > 0)
     }
 
@@ -371,8 +373,7 @@ impl Db {
         use super::idempotency::KEPT;
         use super::shops::PENDING_LIFE;
         const DAY: i64 = 24 * 3600;
-        let answers = self
-            .batch(vec![
+        let statements = vec![
                 // A claim that nobody confirmed dies with its token, and its account is given back.
                 sql!(
                     self,
@@ -399,12 +400,18 @@ impl Db {
                     now.saturating_sub(KEPT)),
                 sql!(self, "DELETE FROM stripe_events WHERE id IN (SELECT id FROM stripe_events WHERE received <= ?1 LIMIT 500)",
                     now.saturating_sub(DAY.saturating_mul(40))),
+                sql!(self, "DELETE FROM agent_keys WHERE hash IN (SELECT hash FROM agent_keys WHERE expires_at <= ?1 LIMIT 500)", now),
+                sql!(self, "UPDATE agents SET previous_signing_secret = NULL, previous_signing_secret_expires_at = NULL
+                       WHERE previous_signing_secret IS NOT NULL AND previous_signing_secret_expires_at <= ?1", now),
+                sql!(self, "DELETE FROM stock_holds WHERE rowid IN (SELECT rowid FROM stock_holds WHERE expires_at <= ?1 LIMIT 500)",
+                    now.saturating_sub(super::catalogue::HOLD_KEPT)),
                 // The last step of a run: whoever watches sees by it that the sweep runs.
                 self.ran("sweep", now),
-            ])
-            .await?;
+            ];
+        let deletions = statements.len().saturating_sub(1);
+        let answers = self.batch(statements).await?;
         let mut gone = 0_usize;
-        for index in 0..11 {
+        for index in 0..deletions {
             gone = gone.saturating_add(answers.at(index)?.changes()?);
         }
         Ok(gone)

@@ -14,7 +14,15 @@ record! {
 
 /// Whose key this is: the platform's account.
 pub fn own() -> Call {
-    Call { base: Base::Api, method: "GET", path: "/v1/account".to_owned(), account: None, idempotency_key: None, form: None }
+    Call {
+        base: Base::Api,
+        method: "GET",
+        path: "/v1/account".to_owned(),
+        account: None,
+        idempotency_key: None,
+        form: None,
+        preview: false,
+    }
 }
 
 /// A connected account, read as the platform (the id is in the path, not in `Stripe-Account`).

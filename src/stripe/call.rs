@@ -31,6 +31,8 @@ pub struct Call {
     pub idempotency_key: Option<String>,
     /// The body of a POST.
     pub form: Option<String>,
+    /// `Stripe-Version`, where what is asked for is not in [`super::API_VERSION`] yet.
+    pub preview: bool,
 }
 
 /// A response, as it came.
@@ -219,6 +221,7 @@ impl Call {
             account: account.map(str::to_owned),
             idempotency_key: Some(key.to_owned()),
             form: Some(form.to_owned()),
+            preview: false,
         }
     }
 
@@ -232,7 +235,15 @@ impl Call {
             }
             path = format!("{path}?{}", query.encode());
         }
-        Call { base: Base::Api, method: "GET", path, account: account.map(str::to_owned), idempotency_key: None, form: None }
+        Call {
+            base: Base::Api,
+            method: "GET",
+            path,
+            account: account.map(str::to_owned),
+            idempotency_key: None,
+            form: None,
+            preview: false,
+        }
     }
 
     /// Reads an answer of the API.

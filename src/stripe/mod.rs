@@ -32,6 +32,9 @@ use serde_json::Value;
 /// Sent as `Stripe-Version` with every API call, so that no account's own default decides what we read.
 pub const API_VERSION: &str = "2026-10-28.endive";
 
+/// Sent instead with what is not in there yet: shared payment tokens (facts: public preview since 2026-04-22).
+pub const PREVIEW_VERSION: &str = "2026-10-14.preview";
+
 /// What has an id of Stripe's.
 pub trait Identified {
     fn id(&self) -> &str;

@@ -88,6 +88,7 @@ fn post(path: &str, form: Form) -> Call {
         // These routes take none.
         idempotency_key: None,
         form: Some(form.encode()),
+        preview: false,
     }
 }
 

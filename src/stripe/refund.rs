@@ -62,6 +62,7 @@ pub fn list(payment_intent: &str, after: Option<&str>, account: Option<&str>) ->
         account: account.map(str::to_owned),
         idempotency_key: None,
         form: None,
+        preview: false,
     }
 }
 

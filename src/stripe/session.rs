@@ -151,6 +151,7 @@ pub fn expire(id: &str, account: Option<&str>) -> Call {
         account: account.map(str::to_owned),
         idempotency_key: None,
         form: Some(String::new()),
+        preview: false,
     }
 }
 

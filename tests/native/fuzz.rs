@@ -312,6 +312,82 @@ fn words(dice: &mut Dice, between: &[&str]) -> Vec<u8> {
     mutated(dice, text.into_bytes())
 }
 
+/// A catalogue of a few rows, most of them good, in one of the three forms.
+fn catalogue(dice: &mut Dice) -> Vec<u8> {
+    const COLUMNS: [&str; 14] = [
+        "id",
+        "title",
+        "price",
+        "availability",
+        "inventory_quantity",
+        "sale_price",
+        "link",
+        "additional_image_link",
+        "brand",
+        "sale_price_effective_date",
+        "stripe_product_tax_code",
+        "is_digital",
+        "delete",
+        "shelf",
+    ];
+    let cell = |dice: &mut Dice, column: &str, n: usize| -> String {
+        if dice.one_in(40) {
+            return word(dice);
+        }
+        match column {
+            "id" => format!("p{}{}", n - n % (1 + dice.below(2)), if dice.one_in(9) { word(dice) } else { String::new() }),
+            "title" => format!("Mug {}", word(dice)),
+            "price" => {
+                ["12.30 USD", "500 JPY", "1.230 KWD", "500 ISK", "1.5 EUR", "0 usd", "1.2345 USD", "12 XYZ"][dice.below(8)].to_owned()
+            }
+            "availability" => dice.pick(&["in_stock", "out_of_stock", "preorder", "In Stock", "backorder"]).to_owned(),
+            "inventory_quantity" => dice.pick(&["", "0", "7", "-1", "1000000000"]).to_owned(),
+            "sale_price" => dice.pick(&["", "", "0 USD", "1 USD", "1 JPY", "99 USD"]).to_owned(),
+            "link" => dice.pick(&["", "https://shop.example/p", "http://shop.example/", "http://localhost:1/"]).to_owned(),
+            "additional_image_link" => dice.pick(&["", "https://a.example/1.jpg,https://a.example/2.jpg", "x"]).to_owned(),
+            "sale_price_effective_date" => {
+                dice.pick(&["", "2026-07-01/2026-07-31", "2026-07-01T08:00-0700/2026-07-01T09:00Z", "2026-02-30/2026-03-01"]).to_owned()
+            }
+            "stripe_product_tax_code" => dice.pick(&["", "txcd_99999999", "txcd_1"]).to_owned(),
+            "is_digital" => dice.pick(&["", "true", "no", "maybe"]).to_owned(),
+            "delete" => dice.pick(&["", "", "", "true", "false"]).to_owned(),
+            _ => word(dice),
+        }
+    };
+    let columns: Vec<&str> = COLUMNS.into_iter().enumerate().filter(|(at, _)| *at < 4 || dice.one_in(3)).map(|(_, name)| name).collect();
+    let kind = dice.pick(&["text/csv", "text/tab-separated-values", "application/x-ndjson"]);
+    let mut file = String::from(if dice.one_in(6) { "\u{feff}" } else { "" });
+    let end = dice.pick(&["\n", "\r\n", "\r"]);
+    let ndjson = kind.ends_with("ndjson");
+    let between = if kind == "text/csv" { "," } else { "\t" };
+    if !ndjson {
+        file.push_str(&columns.join(between));
+        file.push_str(end);
+    }
+    for n in 0..dice.below(5) {
+        if ndjson {
+            let row: Value = columns
+                .iter()
+                .map(|column| {
+                    ((*column).to_owned(), if dice.one_in(40) { any_value(dice, 1) } else { Value::String(cell(dice, column, n)) })
+                })
+                .collect();
+            file.push_str(&row.to_string());
+            file.push('\n');
+            continue;
+        }
+        let cells: Vec<String> = columns
+            .iter()
+            .map(|column| cell(dice, column, n))
+            .map(|text| if text.contains([',', '"', '\n', '\r', '\t']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text })
+            .collect();
+        file.push_str(&cells.join(between));
+        file.push_str(end);
+    }
+    let file = if dice.one_in(3) { mutated(dice, file.into_bytes()) } else { file.into_bytes() };
+    [kind.as_bytes(), b"\n", &file].concat()
+}
+
 fn make(dice: &mut Dice, target: &str) -> Vec<u8> {
     match target {
         "signature" => signature(dice),
@@ -360,6 +436,30 @@ fn make(dice: &mut Dice, target: &str) -> Vec<u8> {
             let known = if dice.one_in(4) { 7 } else { 6 };
             let value: Value = (0..dice.below(4)).map(|_| (names[dice.below(known)].to_owned(), any_value(dice, 3))).collect();
             json_bytes(dice, value)
+        }
+        "catalogue" => catalogue(dice),
+        "fulfillment" => {
+            let currency = dice.pick(&["usd", "JPY", "kwd", "isk", "xyz"]);
+            let step = if currency == "kwd" { 10 } else { 100 };
+            let amount = |dice: &mut Dice| json!(dice.below(900) * step);
+            let shipping: Vec<Value> = (0..dice.below(3))
+                .map(|n| json!({ "id": format!("s{n}"), "title": format!("Post {}", word(dice)), "amount": amount(dice), "currency": currency,
+                    "countries": [dice.pick(&["US", "DE", "*", "us"])], "free_over": amount(dice), "min_days": dice.below(4), "max_days": 3 + dice.below(4) }))
+                .collect();
+            let tax: Vec<Value> = (0..dice.below(3))
+                .map(|_| {
+                    json!({ "country": "US", "region": word(dice), "rate_bps": dice.below(2_500), "inclusive": dice.one_in(2),
+                    "applies_to_shipping": true, "display_name": "VAT" })
+                })
+                .collect();
+            let coupons: Vec<Value> = (0..dice.below(4))
+                .map(|n| match dice.below(3) {
+                    0 => json!({ "code": format!("C{n}{}", word(dice)), "amount_off": 100 * (1 + dice.below(9)), "currency": currency, "starts": 5, "ends": 9 }),
+                    1 => json!({ "code": dice.pick(&["a", "A", "b", "é"]), "percent_off": dice.below(10_100) as f64 / 100.0 }),
+                    _ => json!({ "code": format!("P{n}"), "percent_off": 1 + dice.below(100), "max_redemptions": 1 + dice.below(9) }),
+                })
+                .collect();
+            json_bytes(dice, json!({ "shipping": shipping, "digital": [{ "id": "d", "title": "Mail" }], "tax": tax, "coupons": coupons }))
         }
         "metadata" => {
             let count = [0, 1, 1, 2, 2, 3, 40, 41][dice.below(8)];

@@ -9,9 +9,12 @@ use cognitivecart_worker::acp::session::{Line, Message, Seller, Session as Docum
 use cognitivecart_worker::acp::{change, idempotency, problem, read, write};
 use cognitivecart_worker::cart;
 use cognitivecart_worker::error::Problem;
+use cognitivecart_worker::feed::{Cells, Feed, Format, MAX_COLUMNS, MAX_ROW, Row as FeedRow};
 use cognitivecart_worker::fields::{Fields, MAX_SAFE_INTEGER};
+use cognitivecart_worker::fulfillment::Fulfillment;
 use cognitivecart_worker::ledger::{self, IntentNews, Row};
-use cognitivecart_worker::money::{Amount, MAX_CHARGE};
+use cognitivecart_worker::money::{Amount, Currency, MAX_CHARGE};
+use cognitivecart_worker::product::{self, Product, Rules};
 use cognitivecart_worker::record::{Json, Record};
 use cognitivecart_worker::route::{self, Found, ROUTES};
 use cognitivecart_worker::seal::SealKeys;
@@ -26,7 +29,7 @@ use std::net::IpAddr;
 /// Feeds one input; `true` when the parser took it.
 pub type Target = fn(&[u8]) -> bool;
 
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("signature", signature),
     ("event", webhook_event),
     ("cart", checkout_body),
@@ -43,6 +46,8 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("page", pages),
     ("metadata", metadata),
     ("acp", agent_body),
+    ("catalogue", catalogue),
+    ("fulfillment", rules),
 ];
 
 /// The clock of all targets.
@@ -318,6 +323,25 @@ pub fn address(data: &[u8]) -> bool {
     taken
 }
 
+/// The id of a product in a path, read a second way: none where the rule has none.
+fn products_name(segment: &str) -> Option<String> {
+    let hex = |text: &[u8]| {
+        std::str::from_utf8(text).ok().filter(|t| t.bytes().all(|b| b.is_ascii_hexdigit())).and_then(|t| u8::from_str_radix(t, 16).ok())
+    };
+    let (mut rest, mut bytes) = (segment.as_bytes(), Vec::new());
+    while let [first, after @ ..] = rest {
+        if *first == b'%' {
+            bytes.push(hex(after.get(..2)?)?);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    let id = String::from_utf8(bytes).ok()?;
+    (!id.trim().is_empty() && id.chars().count() <= 100 && !id.chars().any(char::is_control)).then_some(id)
+}
+
 /// Method, line feed, path. A route is found only at its own address, and what it carries along is plain.
 pub fn path(data: &[u8]) -> bool {
     let (method, path) = halves(data);
@@ -328,14 +352,19 @@ pub fn path(data: &[u8]) -> bool {
                 let (mut expected, mut given) = (entry.path.trim_start_matches('/').split('/'), path.trim_start_matches('/').split('/'));
                 let same = expected.by_ref().zip(given.by_ref()).all(|(e, g)| {
                     e == g
+                        || e == "{product}" && products_name(g).is_some()
                         || e.starts_with('{')
+                            && e != "{product}"
                             && (1..=255).contains(&g.len())
                             && g.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
                 });
-                let id = path.trim_start_matches('/').split('/').find(|segment| (entry.make)((*segment).to_owned()) == found).unwrap_or("");
+                let read = |segment: &str| {
+                    if entry.path.contains("{product}") { products_name(segment).unwrap_or_default() } else { segment.to_owned() }
+                };
+                let id = path.trim_start_matches('/').split('/').map(read).find(|id| (entry.make)(id.clone()) == found).unwrap_or_default();
                 same && expected.next().is_none()
                     && path.trim_start_matches('/').split('/').count() == entry.path.trim_start_matches('/').split('/').count()
-                    && (entry.make)(id.to_owned()) == found
+                    && (entry.make)(id) == found
                     && (method == entry.method.name() || method == "HEAD")
             });
             assert!(fits, "{method} {path} → {found:?}");
@@ -618,4 +647,125 @@ pub fn agent_body(data: &[u8]) -> bool {
     }
     assert!(no_null(&write::cart(&session, &seller)));
     true
+}
+
+/// Takes a file in pieces.
+fn rows_of<'a>(format: Format, pieces: impl Iterator<Item = &'a [u8]>) -> Result<(Vec<FeedRow>, Vec<String>), Problem> {
+    let (mut feed, mut rows) = (Feed::new(format), Vec::new());
+    for piece in pieces {
+        feed.push(piece, &mut rows)?;
+    }
+    feed.finish(&mut rows)?;
+    assert_eq!(feed.rows(), rows.len() as i64);
+    Ok((rows, feed.header().to_vec()))
+}
+
+/// A product that was taken: of amounts that can be charged, and the same again when its answer is sent back.
+fn good_product(product: &Product) {
+    let row = &product.row;
+    assert!(
+        !row.id.is_empty()
+            && row.id.chars().count() <= product::MAX_ID
+            && !row.id.chars().any(|c| c.is_control() && c != '\n' && c != '\t' && c != '\r')
+    );
+    if product.deleted {
+        return;
+    }
+    let currency = Currency::parse(&row.currency).unwrap();
+    for price in [Some(row.price), row.sale_price].into_iter().flatten() {
+        assert!((0..=MAX_CHARGE).contains(&price) && price % currency.step() == 0, "{price} {currency}");
+    }
+    assert!(row.sale_price.is_none_or(|sale| sale <= row.price));
+    assert_eq!(row.sale_from.is_some(), row.sale_price_effective_date.is_some());
+    assert!(row.sale_from < row.sale_until || row.sale_from.is_none());
+    assert!(row.inventory_quantity.is_none_or(|quantity| quantity >= 0));
+    assert!(row.title.chars().count() <= 150 && row.digital & !1 == 0);
+    let words = product.words();
+    assert!(words.len() <= 32 && words.iter().all(|word| !word.is_empty() && word.chars().all(|c| !c.is_whitespace())));
+    let again = product::read_one(&row.object(NOW), &row.id, Rules { allow_local: true })
+        .unwrap_or_else(|problem| panic!("{}: {}", row.object(NOW), problem.message));
+    assert_eq!(format!("{:?}", again.row), format!("{row:?}"));
+    assert_eq!(again.words(), words);
+}
+
+/// A format, line feed, a file: the same rows however it is cut, each of which is a product or says what is wrong.
+pub fn catalogue(data: &[u8]) -> bool {
+    let (kind, file) = halves(data);
+    let Some(format) = std::str::from_utf8(kind).ok().and_then(Format::of) else { return false };
+    let whole = rows_of(format, std::iter::once(file));
+    for length in [1, 3, 64] {
+        match (&whole, rows_of(format, file.chunks(length))) {
+            (Ok(rows), Ok(cut)) => assert_eq!(*rows, cut),
+            (Err(problem), Err(cut)) => assert_eq!((&problem.code, &problem.message), (&cut.code, &cut.message)),
+            (whole, cut) => panic!("whole {:?}, cut {:?}", whole.as_ref().err(), cut.err()),
+        }
+    }
+    let (rows, header) = match whole {
+        Ok(read) => read,
+        Err(problem) => {
+            refusal(&problem);
+            return false;
+        }
+    };
+    let mut good = false;
+    for (place, row) in rows.into_iter().enumerate() {
+        assert_eq!(row.number, place as i64 + 1);
+        let cells = match row.cells {
+            Ok(Cells::Object(members)) => members,
+            Ok(Cells::Table(texts)) => {
+                assert!(
+                    texts.len() <= header.len()
+                        && header.len() <= MAX_COLUMNS + 1
+                        && texts.iter().map(String::len).sum::<usize>() <= MAX_ROW
+                );
+                assert!(texts.iter().any(|text| !text.is_empty()) && header.iter().any(|name| name == "id"));
+                header.iter().cloned().zip(texts.into_iter().map(Value::String)).collect()
+            }
+            Err(why) => {
+                assert!(!why.is_empty());
+                continue;
+            }
+        };
+        match product::read(cells, Rules { allow_local: true }) {
+            Ok(product) => {
+                good_product(&product);
+                good = true;
+            }
+            Err(faults) => {
+                assert!(!faults.is_empty());
+                for fault in faults {
+                    assert!(fault.message().len() < 2_048 && fault.field.chars().count() <= 100, "{fault:?}");
+                    refusal(&fault.problem());
+                }
+            }
+        }
+    }
+    good
+}
+
+/// Rules of delivery: what is taken is stored and read again as it is.
+pub fn rules(data: &[u8]) -> bool {
+    let Ok(body) = serde_json::from_slice::<Value>(data) else { return false };
+    match Fulfillment::read(&body) {
+        Ok(rules) => {
+            assert_eq!(Fulfillment::stored(&rules.json().to_string()).unwrap(), rules);
+            let mut keys: Vec<String> = rules.coupons.iter().map(|coupon| coupon.key()).collect();
+            keys.sort();
+            keys.dedup();
+            assert_eq!(keys.len(), rules.coupons.len());
+            for coupon in &rules.coupons {
+                assert!(coupon.percent_off.is_some() != coupon.amount_off.is_some());
+                assert!(coupon.percent_off.is_none_or(|bps| (1..=10_000).contains(&bps)));
+                assert!(coupon.currency.is_some() || (coupon.amount_off.is_none() && coupon.min_subtotal.is_none()));
+            }
+            for rule in &rules.shipping {
+                assert!(rule.amount >= 0 && !rule.countries.is_empty() && Currency::parse(&rule.currency).is_some());
+            }
+            true
+        }
+        Err(problem) => {
+            refusal(&problem);
+            false
+        }
+    }
 }

@@ -24,7 +24,7 @@ describe('The books', () => {
     const refund = await stripe.refund(id, { amount: 300, refund_application_fee: true, metadata: { why: 'x' } });
     const intent = stripe.intent(id).object;
     assert.deepEqual(row(), {
-      payment_intent: intent.id, cc_transaction, checkout_session: id, charge: intent.latest_charge, account: shop, charge_type: 'direct', on_behalf_of: null,
+      payment_intent: intent.id, cc_transaction, checkout_session: id, shared_payment_token: null, charge: intent.latest_charge, account: shop, charge_type: 'direct', on_behalf_of: null,
       livemode: false, currency: 'usd', status: 'succeeded', amount: 1000, amount_capturable: 0, amount_captured: 1000, amount_refunded: 300, amount_refund_pending: 0,
       amount_charged_back: 0, application_fee_amount: 100, application_fee_refunded: 30, transfer_amount: 0, transfer_reversed: 0,
       refunds: [{ id: refund.id, amount: 300, status: 'succeeded', reason: null, metadata: { why: 'x' } }], dispute: null, metadata: { cc_transaction },

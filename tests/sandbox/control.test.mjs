@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { LocalStripe, startStripe } from '../../sandbox/stripe/index.mjs';
-import { order, start } from './support.mjs';
+import { PREVIEW, order, start } from './support.mjs';
 
+const previews = new URL('../../../shared/contracts/stripe/stripe-openapi.2026-10-14.preview.strict.json', import.meta.url);
 const contracts = new URL('../../../shared/contracts/stripe/stripe-openapi.2026-10-28.endive.strict.json', import.meta.url);
 
 test('everything in the library can be done over HTTP', async () => {
@@ -113,6 +114,46 @@ test('a debit ends by itself when that was asked for', async () => {
   }
 });
 
+test('tokens survive a restart, and so does a payment that waits for the bank\'s question', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'local-stripe-'));
+  const persist = join(folder, 'state.json');
+  const pay = ({ call }, account, token) => call('POST', '/v1/payment_intents', { amount: 1000, currency: 'usd', confirm: true, payment_method_data: { shared_payment_granted_token: token } }, { account, version: PREVIEW });
+  try {
+    const first = await start({ persist });
+    const account = await first.merchant();
+    const idle = await first.stripe.grantToken({ account, maxAmount: 1000 });
+    const asking = await first.stripe.grantToken({ account, maxAmount: 1000, card: 'pm_card_threeDSecure2Required' });
+    const { body: { id } } = await pay(first, account, asking);
+    await first.stripe.close();
+    const second = await start({ persist });
+    assert.equal((await second.stripe.confirm(id)).status, 'succeeded');
+    assert.equal((await pay(second, account, asking)).status, 400, 'spent');
+    assert.equal((await pay(second, account, idle)).body.status, 'succeeded');
+    await second.stripe.close();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('tokens over HTTP', async () => {
+  const { stripe, call, merchant } = await start();
+  const control = async (name, ...args) => (await (await fetch(`${stripe.url}/_sandbox/${name}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ args }) })).json()).result;
+  try {
+    const account = await merchant();
+    const token = await control('grantToken', { account, maxAmount: 5000, card: 'pm_card_threeDSecure2Required' });
+    assert.match(token, /^spt_/);
+    const { body } = await call('POST', '/v1/payment_intents', { amount: 1000, currency: 'usd', confirm: true, payment_method_data: { shared_payment_granted_token: token } }, { account, version: PREVIEW });
+    assert.equal((await control('confirm', body.id)).status, 'succeeded');
+    const other = await control('grantToken', { account, maxAmount: 5000 });
+    assert.equal((await control('revokeToken', other)).deactivated_reason, 'revoked');
+    await control('lagSearch', 0);
+    const [first, second] = (await (await fetch(`${stripe.url}/_sandbox/tokens`)).json()).result;
+    assert.deepEqual([first.id, first.card, first.payments, first.account, second.deactivated_reason], [token, 'pm_card_threeDSecure2Required', [body.id], account, 'revoked']);
+  } finally {
+    await stripe.close();
+  }
+});
+
 // -- our answers against Stripe's description ----------------------------------------------------------------------
 
 function misfits(spec, schema, value, at, found = []) {
@@ -168,17 +209,35 @@ test('objects fit Stripe\'s description of them', { skip: !existsSync(contracts)
     const lapsed = await session(shop, { payment_intent_data: { capture_method: 'manual' } });
     await stripe.pay(lapsed.id);
     await stripe.cancelPayment(lapsed.id, 'abandoned');
+    const paid = async (card, more = {}) => {
+      const token = await stripe.grantToken({ account: shop, maxAmount: 1000, card });
+      const { body } = await call('POST', '/v1/payment_intents', { amount: 1000, currency: 'usd', confirm: true, payment_method_data: { shared_payment_granted_token: token }, ...more }, { account: shop, version: PREVIEW });
+      return { token, ...body };
+    };
+    const proof = { cryptogram: 'x', transaction_id: 'y', version: '2.2.0' };
+    const declined = await paid('pm_card_chargeDeclined');
+    const tokens = [
+      await paid('pm_card_visa', { application_fee_amount: 10 }), declined, await paid('pm_card_threeDSecure2Required'), await paid('bank_debit_succeeds'),
+      await paid('pm_card_threeDSecure2Required', { return_url: 'https://s.example/' }), await paid('pm_card_visa', { capture_method: 'manual' }),
+      await paid('pm_card_threeDSecure2Required', { payment_method_options: { card: { three_d_secure: proof } } }),
+    ].map(({ token }) => token).filter((token) => stripe.world.record('shared_payment.granted_token', token).card !== 'bank_debit_succeeds');
+    await stripe.revokeToken(declined.token);
     const bad = {};
-    const compare = (name, objects) => {
+    const compare = (name, objects, of = spec) => {
       assert.ok(objects.length > 0, name);
       for (const object of objects) {
-        const list = misfits(spec, spec.components.schemas[name], object, name);
+        const list = misfits(of, of.components.schemas[name], object, name);
         if (list.length > 0) bad[object.id] = list;
       }
     };
     const read = async (path, account = shop) => (await call('GET', path, {}, { account })).body;
     compare('checkout.session', (await read('/v1/checkout/sessions')).data);
     compare('payment_intent', (await read('/v1/payment_intents')).data);
+    const preview = JSON.parse(readFileSync(previews, 'utf8'));
+    const readPreview = async (path) => (await call('GET', path, {}, { account: shop, version: PREVIEW })).body;
+    compare('payment_intent', (await readPreview('/v1/payment_intents')).data, preview);
+    compare('shared_payment.granted_token', await Promise.all(tokens.map((id) => readPreview(`/v1/shared_payment/granted_tokens/${id}`))), preview);
+    compare('shared_payment.granted_token', [await readPreview('/v1/shared_payment/granted_tokens/tok_visa')], preview);
     compare('refund', (await read('/v1/refunds')).data);
     compare('dispute', (await read('/v1/disputes')).data);
     compare('item', (await read(`/v1/checkout/sessions/${made.id}/line_items`)).data);

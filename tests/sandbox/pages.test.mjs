@@ -1,7 +1,7 @@
 // The pages, as a browser without scripts uses them: fetch, fill in the form, send it, follow.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { CALLBACK, form, line, start } from './support.mjs';
+import { CALLBACK, PREVIEW, form, line, start } from './support.mjs';
 
 const unescape = (text) => text.replace(/&(amp|lt|gt|quot|#39);/g, (_, name) => ({ amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" })[name]);
 
@@ -43,7 +43,7 @@ describe('Pages', () => {
     const disputed = await paid();
     await stripe.refund(disputed, { amount: 1 });
     await stripe.dispute(disputed);
-    for (const path of [pageOf(made), '/dashboard', '/dashboard/trouble', `/dashboard/accounts/${shop}`, `/dashboard/payments/${disputed}`, authorizeUrl()]) {
+    for (const path of [pageOf(made), '/dashboard', '/dashboard/trouble', '/dashboard/tokens', `/dashboard/accounts/${shop}`, `/dashboard/payments/${disputed}`, authorizeUrl()]) {
       const { text } = await open(path);
       const ids = [...text.matchAll(/ id="([^"]+)"/g)].map((match) => match[1]);
       assert.equal(new Set(ids).size, ids.length, `${path}: ids are unique`);
@@ -242,6 +242,61 @@ describe('Pages', () => {
     const held = await paid({ capture_method: 'manual' });
     assert.match(await deed({ do: 'advance', seconds: String(7 * 86_400 + 60) }), /^It is now \d{4}-/);
     assert.deepEqual([intent(held).status, intent(held).cancellation_reason], ['canceled', 'expired']);
+  });
+
+  const byApi = async (token, more = {}) => {
+    const { body } = await call('POST', '/v1/payment_intents', { amount: 1000, currency: 'usd', confirm: true, payment_method_data: { shared_payment_granted_token: token }, ...more }, { account: shop, version: PREVIEW });
+    return body.error?.payment_intent ?? body;
+  };
+
+  test('a person mints a token, sees what was paid with it, and takes another back', async () => {
+    const back = '/dashboard/tokens';
+    assert.match((await open(back)).text, /None yet[\s\S]*<\/main>/);
+    const mint = async (more = {}) => /spt_\w+/.exec(await deed({ do: 'grantToken', account: shop, live: '', card: '4242424242424242', max: '5000', currency: 'usd', minutes: '5', back, ...more }))?.[0];
+    const [used, idle, live, declined] = [await mint(), await mint(), await mint({ live: '1' }), await mint({ card: '4000000000000002', currency: 'EUR' })];
+    const { usage_limits: limits } = stripe.books().granted_tokens.find(({ id }) => id === used);
+    assert.deepEqual([limits.max_amount, limits.currency, limits.expires_at - stripe.world.now()], [5000, 'usd', 300]);
+    const paid = await byApi(used);
+    const { text } = await open(back);
+    for (const part of [used, idle, live, declined, '$50.00', '€50.00', 'consumed', 'active', `/dashboard/payments/${paid.id}`]) assert.ok(text.includes(part), part);
+    assert.equal((text.match(/value="revokeToken"/g) ?? []).length, 3, 'what is spent cannot be taken back');
+    assert.match(await deed({ do: 'revokeToken', id: idle, back }), /^Revoked/);
+    assert.match(await deed({ do: 'revokeToken', id: used, back }), /^That did not work/);
+    assert.match((await open(back)).text, /revoked/);
+    for (const wrong of [{ max: '0' }, { currency: 'x' }, { card: 'none' }, { account: 'acct_none' }]) assert.equal(await mint(wrong), undefined, JSON.stringify(wrong));
+    const payment = (await open(`/dashboard/payments/${paid.id}`)).text;
+    assert.ok(payment.includes(used), 'the payment names its token');
+    assert.equal(await deed({ do: 'refund', id: paid.id, amount: '1000' }), 'Refunded.');
+    assert.ok((await open(`/dashboard/accounts/${shop}`)).text.includes(paid.id));
+    const debit = await byApi(await stripe.grantToken({ account: shop, maxAmount: 1000, card: 'bank_debit_fails' }));
+    assert.equal(await deed({ do: 'settle', id: debit.id, result: 'succeed' }), 'The bank has paid.');
+    assert.equal(intent(debit.id).status, 'succeeded');
+  });
+
+  test('the bank\'s page: a person confirms or refuses, and goes home with the outcome', async () => {
+    const ask = async (more) => byApi(await stripe.grantToken({ account: shop, maxAmount: 1000, card: '4000000000003220' }), more);
+    const one = await ask({ return_url: 'https://shop.example/back?a=b' });
+    assert.match((await open(`/dashboard/payments/${one.id}`)).text, /spt_\w+[\s\S]*Answer the bank/);
+    const path = new URL(one.next_action.redirect_to_url.url).pathname;
+    const page = await open(path);
+    assert.match(page.text, /\$10\.00 to Tea &amp; &quot;Leaf&quot; &lt;shop&gt;/);
+    const yes = await send(path, { answer: 'yes' });
+    const home = new URL(yes.location);
+    assert.deepEqual([yes.status, home.origin, Object.fromEntries(home.searchParams)], [303, 'https://shop.example', { a: 'b', payment_intent: one.id, payment_intent_client_secret: one.client_secret, redirect_status: 'succeeded' }]);
+    assert.equal(intent(one.id).status, 'succeeded');
+    assert.match((await send(path, { answer: 'no' })).text, /nothing to confirm/, 'answered once');
+    const two = await ask({ return_url: 'https://shop.example/back' });
+    assert.match((await send(`/authenticate/${two.id}`, { answer: 'no' })).location, /redirect_status=failed/);
+    assert.equal(intent(two.id).status, 'requires_payment_method');
+    const three = await ask();
+    assert.match((await send(`/authenticate/${three.id}`, { answer: 'yes' })).text, /The payment goes on/);
+    const four = await ask();
+    assert.match((await send(`/authenticate/${four.id}`, { answer: 'no' })).text, /Not confirmed/);
+    assert.match((await open(`/authenticate/${four.id}`)).text, /nothing to confirm/);
+    assert.equal((await open('/authenticate/pi_3None')).status, 404);
+    const five = await ask();
+    assert.equal((await send(`/authenticate/${five.id}`, { answer: 'yes' }, { 'Sec-Fetch-Site': 'cross-site' })).status, 403, 'no other site answers for the buyer');
+    assert.equal(intent(five.id).status, 'requires_action');
   });
 
   test('events, resending, requests, trouble, disconnecting', async () => {

@@ -3,6 +3,8 @@ import http from 'node:http';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 
 export const VERSION = '2026-10-28.endive';
+/** One that knows shared payment tokens. */
+export const PREVIEW = '2026-10-14.preview';
 export const CALLBACK = 'http://localhost:8787/connect/callback';
 
 /** Flattens { line_items: [{ quantity: 1 }] } into Stripe's form. */

@@ -99,6 +99,19 @@ export function bend(value, rng) {
   return nonsense(rng);
 }
 
+/** Media types of files that an operation takes. */
+const fileTypes = (operation) => Object.keys(operation.requestBody?.content ?? {}).filter((type) => type !== 'application/json');
+
+/** A small catalogue in one of three forms; some of its cells are what breaks parsers. */
+function catalogue(type, rng) {
+  const columns = ['id', 'title', 'price', 'availability', 'inventory_quantity', 'shelf'].filter((_, at) => at < 4 || rng.oneIn(2));
+  const cell = (name, n) => (rng.oneIn(12) ? rng.pick(NASTY) : { id: `p${n}`, price: rng.pick(['12.30 USD', '500 JPY']), availability: 'in_stock', inventory_quantity: `${rng.below(9)}` }[name] ?? `Thing ${n}`);
+  const rows = Array.from({ length: 1 + rng.below(4) }, (_, n) => columns.map((name) => cell(name, n).toWellFormed()));
+  if (type.endsWith('ndjson')) return rows.map((row) => JSON.stringify(Object.fromEntries(row.map((text, at) => [columns[at], text])))).join('\n');
+  const quoted = (text) => (/[",\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  return [columns, ...rows].map((row) => row.map(quoted).join(type.endsWith('csv') ? ',' : '\t')).join('\n');
+}
+
 export const bodySchema = (operation) => operation.requestBody?.content?.['application/json']?.schema;
 
 /** A body for an operation: its own example or one from its schema, at home in a shop; undefined where it takes none. */
@@ -148,6 +161,11 @@ export function requestFor(one, rng, { home, idFor, bent = 0 }) {
     sent = rng.pick([sent.slice(0, rng.below(sent.length + 1)), `${sent}${sent}`, `\ufeff${sent}`, '', 'null', '[', `{"a":${'['.repeat(1000)}`, `{"name":"${'y'.repeat(270_000)}"}`]);
   }
   if (sent !== undefined && bent && rng.oneIn(20)) headers['Content-Type'] = rng.pick(['text/plain', 'application/x-www-form-urlencoded', 'application/json; charset=utf-16', 'multipart/form-data; boundary=x', 'APPLICATION/JSON ;']);
+  const files = fileTypes(one.operation);
+  if (files.length && !spoil()) {
+    headers['Content-Type'] = rng.pick(files);
+    sent = catalogue(headers['Content-Type'], rng);
+  }
   const search = query.size ? `?${query}` : '';
   return { method: one.method, path: `${path}${search}`, headers, body: sent, plain };
 }

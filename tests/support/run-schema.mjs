@@ -2,10 +2,12 @@
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { requestFor, seeded } from './generate.mjs';
 import { operations, resolve, violations, wrongWith } from './schema.mjs';
-import { chatBody, connectShop, createSession, registerShop } from './shop.mjs';
+import { chatBody, connectShop, createSession, registerShop, sendCatalogue } from './shop.mjs';
 import { startWorker } from './worker.mjs';
 
 const ERROR = { $ref: '#/components/schemas/Error' };
+/** What is in the catalogue of a shop that works. */
+const PRODUCTS = ['p0', 'p1', 'a/b c'];
 const known = new WeakMap();
 const unavailable = ['stripe_unavailable', 'not_configured'];
 
@@ -32,6 +34,7 @@ export async function runSchema({ seed, perOperation, until = 0 }) {
       const open = await createSession(w, shop, chatBody(shop, { cart: { order_id: `open-${shop.id}` } }));
       const paid = await createSession(w, shop);
       await stripe.pay(paid.id);
+      await sendCatalogue(w, shop, `id,title,price,availability\n${PRODUCTS.map((id) => `${id},Thing,12.30 USD,in_stock`).join('\n')}\nbad,,,`);
       await stripe.webhooks.drained();
       shop.sessions = [open, paid];
       shops.push(shop);
@@ -53,6 +56,7 @@ export async function runSchema({ seed, perOperation, until = 0 }) {
         const ids = [...await idsOf(w, shop.id), account];
         const idFor = ({ schema, name }, path) => {
           if (path.startsWith('/v1/admin/shops')) return [other.id];
+          if (path.startsWith('/v1/catalogue/products')) return PRODUCTS;
           const prefix = prefixOf(schema);
           const fit = prefix ? ids.filter((id) => id.startsWith(prefix)) : name === 'session_id' ? ids.filter((id) => id.startsWith('cs_')) : ids;
           return fit.length ? fit : [`${prefix ?? 'x_'}${'0'.repeat(26)}`];
@@ -125,7 +129,7 @@ export async function idsOf(w, shopId) {
   const owned = (await tables(w)).filter(({ columns }) => columns.includes('shop_id'));
   const rows = await w.d1Batch(owned.map(({ name }) => `SELECT * FROM ${name} WHERE shop_id = '${shopId}'`));
   for (const value of rows.flat().flatMap(Object.values)) {
-    for (const [id] of String(value).matchAll(/\b(?:cs|cct|ccevt|pi|re|ch|acct|agt|ord|dp|du)_[A-Za-z0-9_]+/g)) ids.add(id);
+    for (const [id] of String(value).matchAll(/\b(?:cs|cct|ccevt|ccup|pi|re|ch|acct|agt|ord|dp|du)_[A-Za-z0-9_]+/g)) ids.add(id);
   }
   return [...ids];
 }

@@ -132,6 +132,11 @@ export function wrongWith(method, url, { status, headers, body }) {
   const { schema } = response.content[media];
   wrong.push(...violations(schema, value).map((why) => `${name}: ${why}`));
   wrong.push(...undocumented(schema, value).map((member) => `${name}: "${member}" is not in the document`));
+  // The agent protocols' errors are flat.
+  if (status >= 400 && !value.error && resolve(schema).required?.includes('code')) {
+    const codes = codesOf(operation, status);
+    if (!codes.includes(value.code)) wrong.push(`${name}: code ${value.code} is not among ${codes.join(', ') || 'none'}`);
+  }
   if (status >= 400 && value.error) {
     const codes = codesOf(operation, status);
     if (!codes.includes(value.error.code)) wrong.push(`${name}: code ${value.error.code} is not among ${codes.join(', ') || 'none'}`);

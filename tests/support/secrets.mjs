@@ -10,7 +10,7 @@ const SECRET_VARS = ['STRIPE_SECRET_KEY', 'STRIPE_TEST_SECRET_KEY', 'STRIPE_WEBH
 /** Members of an answer that are secrets, where the document has them for this operation and status. */
 const HANDED_OUT = ['api_key', 'signing_secret', 'client_secret', 'challenge'];
 /** Members of a request that are secrets. */
-const BROUGHT = ['verifier', 'claim'];
+const BROUGHT = ['verifier', 'claim', 'feed_key'];
 /** Shorter ones would be found by chance. */
 const SHORTEST = 12;
 const GRAM = 8;

@@ -1,5 +1,5 @@
 // A shop as small as a test needs it, and the walks that a merchant's browser does. Everything goes over HTTP, as in real life.
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 
@@ -137,6 +137,10 @@ export async function connectShop(w, stripe, shop, { mode = 'test', account, ...
   if (confirmed.status !== 200) throw new Error(`POST /v1/connect/confirm answered ${confirmed.status}: ${confirmed.text}`);
   return { account: merchant, connection: confirmed.body, claim: back.claim, verifier: begun.verifier, begun, back };
 }
+
+/** Sends a catalogue as a file. `body`: text or bytes. -> the answer */
+export const sendCatalogue = (w, shop, body, { method = 'PUT', type = 'text/csv', idempotencyKey = randomUUID() } = {}) =>
+  w.api(method, '/v1/catalogue/products', { key: shop.key, idempotencyKey, headers: { 'content-type': type }, body });
 
 /** The body of a session-based checkout: one item of 20.00 unless told otherwise. */
 export function chatBody(shop, { amount = 2000, currency = 'usd', cart = {}, ...more } = {}) {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { documented, fine, refused } from '../support/answers.mjs';
+import { addAgent } from '../support/agent.mjs';
 import { chatBody, connectShop, createSession, registerShop } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
@@ -98,6 +99,33 @@ describe('what needs no key: 60 a minute for each address', () => {
     fine(good);
     fine(operator);
   });
+});
+
+test('the buyer’s page: guesses count by who guesses, and by the order that is guessed at', async () => {
+  const guess = (id, address) => visit(`/orders/${id}`, address, { method: 'POST', body: new URLSearchParams({ email: 'eve@elsewhere.example' }) });
+  const order = `ord_${'1'.repeat(26)}`;
+  const { one, many, elsewhere } = await inOneMinute(async (address) => {
+    const [at] = address.split('.').slice(-1);
+    return {
+      one: await flood(66, (i) => guess(`ord_${String(i).padStart(26, '0')}`, address)),
+      many: await flood(66, (i) => guess(`${order}${at}`, `198.18.${at}.${i}`)),
+      elsewhere: await guess(`ord_${'2'.repeat(26)}`, `198.18.${at}.200`),
+    };
+  });
+  assert.deepEqual([one, many], [{ 404: 60, 429: 6 }, { 404: 60, 429: 6 }]);
+  assert.equal(elsewhere.status, 404);
+});
+
+test('with an agent’s key: counted for each agent, and neither the shop nor another agent waits for it', async () => {
+  const { statuses, other, own } = await inOneMinute(async (address) => {
+    await w.restart({ RATE_LIMITS: 'off' });
+    const [busy, quiet] = [await addAgent(w, shop), await addAgent(w, shop)];
+    await w.restart({ RATE_LIMITS: 'on' });
+    const look = (agent) => visit(`/checkout_sessions/checkout_${'0'.repeat(26)}`, address, { headers: { authorization: `Bearer ${agent.api_key}`, 'api-version': '2026-04-17' } });
+    return { statuses: await flood(610, () => look(busy)), other: (await look(quiet)).status, own: (await api('GET', '/v1/orders', { key: shop.key })).status };
+  });
+  assert.deepEqual(statuses, { 404: 600, 429: 10 });
+  assert.deepEqual([other, own], [404, 200]);
 });
 
 test('registration: 10 a minute for each address', async () => {

@@ -551,10 +551,10 @@ describe('many shops', () => {
     assert.ok(most <= 5, `${most} at once`);
   });
 
-  for (const [table, at, index] of [['notices', 'due_at', 'notices_due'], ['transactions', 'check_at', 'transactions_to_check_by_shop']]) {
+  for (const [table, whose, at, index] of [['notices', 'coalesce(agent_id, shop_id)', 'due_at', 'notices_due'], ['transactions', 'shop_id', 'check_at', 'transactions_to_check_by_shop']]) {
     test(`what is due is found by an index, shop by shop: ${table}`, async () => {
       const source = readFileSync(new URL('../../src/store/mod.rs', import.meta.url), 'utf8');
-      const values = { table, at, SHOPS: 100_000, of_one_shop: 40 };
+      const values = { table, whose, at, MOST: 100_000, of_each: 40 };
       const text = /fn in_turn\([^]*?format!\(\s*"([^"]+)"/.exec(source)[1].replaceAll(/\{(\w+)\}/g, (_, name) => values[name]).replaceAll('?1', '1');
       const plan = (await w.d1(`EXPLAIN QUERY PLAN ${text} SELECT id FROM due ORDER BY turn LIMIT 40`)).map(({ detail }) => detail);
       const steps = plan.filter((detail) => detail.includes(table) || /\bn\b/.test(detail));

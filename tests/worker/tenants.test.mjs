@@ -8,7 +8,7 @@ import { documented, eventually, fine, refused } from '../support/answers.mjs';
 import { bodyOf, parametersOf, seeded } from '../support/generate.mjs';
 import { idsOf, prefixOf, tables } from '../support/run-schema.mjs';
 import { operations, wrongWith } from '../support/schema.mjs';
-import { agentBody, beginConnect, chatBody, comeBack, connectShop, createSession, registerShop } from '../support/shop.mjs';
+import { agentBody, beginConnect, chatBody, comeBack, connectShop, createSession, registerShop, sendCatalogue } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
 // Stands in everything that the victim says of itself: whoever sees it sees the victim's.
@@ -73,6 +73,9 @@ async function fill() {
   await stripe.refund(refunded.id);
   await stripe.dispute(disputed.id);
   await stripe.webhooks.drained();
+  fine(await sendCatalogue(w, victim, `id,title,price,availability,brand\n${MARK}-mug,${MARK} mug,12.30 USD,in_stock,${MARK}\n${MARK}-bad,,,,\n`));
+  fine(await w.api('PUT', '/v1/shop/fulfillment', { key: victim.key, body: { coupons: [{ code: MARK, percent_off: 10 }] } }));
+  await w.d1('INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at) VALUES (?1, ?2, ?3, 1, 9999999999)', `${MARK}-holder`, victim.id, `${MARK}-mug`);
   // A claim that waits, and a ticket that nobody has used.
   const begun = await beginConnect(w, victim, { replace: true });
   ({ claim } = await comeBack(w, stripe, begun, { newAccount: true }));
@@ -135,9 +138,10 @@ async function kept() {
   const all = {};
   const list = await tables(w);
   const found = await w.d1Batch(list.map(({ name }) => `SELECT * FROM ${name}`));
+  const generations = found[list.findIndex(({ name }) => name === 'catalogues')].filter((row) => row.shop_id === victim.id).map((row) => row.generation);
   for (const [at, { name, columns }] of list.entries()) {
     const rows = found[at];
-    const mine = (row) => (columns.includes('shop_id') ? row.shop_id === victim.id : name === 'shops' ? row.id === victim.id
+    const mine = (row) => (columns.includes('generation') && !columns.includes('shop_id') ? generations.includes(row.generation) : columns.includes('shop_id') ? row.shop_id === victim.id : name === 'shops' ? row.id === victim.id
       : (name === 'deauthorizations' ? ids : own).some((id) => JSON.stringify(row).includes(id)));
     all[name] = rows.filter(mine).map((row) => JSON.stringify(row)).sort();
   }
@@ -150,6 +154,8 @@ async function kept() {
 /** The victim's objects that fit a parameter of a path. */
 function victimsFor({ name, schema }, path) {
   if (name === 'ticket') return [ticket];
+  // Products have no ids of ours: they are the shop's own.
+  if (path.startsWith('/v1/catalogue/products')) return [`${MARK}-mug`];
   const prefix = prefixOf(schema);
   if (prefix === 'shop_') return [victim.id];
   const fit = ids.filter((id) => prefix && id.startsWith(prefix));
@@ -203,6 +209,8 @@ describe('the matrix', () => {
           if (forOperator(one)) refused(answer, 401, caller.key ? 'api_key_invalid' : 'api_key_missing');
           else if (caller.status) refused(answer, caller.status, caller.code);
           else if (caller.pending && one.operation['x-error-codes']?.['403']?.includes('shop_not_verified')) refused(answer, 403, 'shop_not_verified');
+          // Two shops may call their products the same: each has its own.
+          else if (['putProduct', 'deleteProduct'].includes(one.operation.operationId)) continue;
           // As if it did not exist: 404, never 403.
           else if (inPath.length) refused(answer, 404, 'resource_missing');
         }

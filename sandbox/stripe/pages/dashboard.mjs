@@ -3,6 +3,7 @@ import { account, home } from './dashboard/accounts.mjs';
 import { perform } from './dashboard/deeds.mjs';
 import { event, events } from './dashboard/events.mjs';
 import { payment } from './dashboard/payment.mjs';
+import { tokens } from './dashboard/tokens.mjs';
 import { requests, trouble } from './dashboard/trouble.mjs';
 import { message } from './html.mjs';
 
@@ -15,6 +16,7 @@ export async function dashboard(stripe, { method, rest, query, form }) {
   if (what === 'payments' && id) return payment(stripe, id, note);
   if (what === 'events') return id ? event(stripe, id, note) : events(stripe, note);
   if (what === 'requests') return requests(stripe);
+  if (what === 'tokens') return tokens(stripe, note);
   if (what === 'trouble') return trouble(stripe, note);
   return message({ status: 404, title: 'Nothing is here', text: 'The local Stripe has no such page.' });
 }

@@ -1,6 +1,7 @@
 // The pages that a person meets, by address.
 import { decodeForm, decodeQuery, mediaType } from '../form.mjs';
 import { isOwnForm, json } from '../http.mjs';
+import { authenticate } from './authenticate.mjs';
 import { authorize } from './authorize.mjs';
 import { checkout } from './checkout.mjs';
 import { dashboard } from './dashboard.mjs';
@@ -8,6 +9,7 @@ import { message, redirect, style } from './html.mjs';
 
 const TABLE = [
   ['/checkout/c/pay/', checkout],
+  ['/authenticate/', authenticate],
   ['/oauth/authorize', authorize],
   ['/dashboard', dashboard],
 ];

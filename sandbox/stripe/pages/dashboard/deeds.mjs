@@ -1,5 +1,4 @@
 // What the Dashboard's buttons do. Each deed returns the sentence that is shown afterwards.
-import { settle } from '../../checkout.mjs';
 import { message, redirect } from '../html.mjs';
 
 const number = (value, fallback) => (/^\d{1,15}$/.test(value ?? '') ? Number(value) : fallback);
@@ -52,9 +51,17 @@ const deeds = {
     return 'Canceled.';
   },
   settle: async (stripe, form) => {
-    const { session } = stripe.intent(form.id);
-    if (!settle(stripe.world, stripe.session(session), form.result)) throw new Error('Nothing is under way for this payment.');
+    await stripe.settle(form.id, form.result);
     return form.result === 'succeed' ? 'The bank has paid.' : 'The bank has returned it.';
+  },
+  grantToken: async (stripe, form) => {
+    const expiresAt = stripe.world.now() + 60 * number(form.minutes, 60);
+    const id = await stripe.grantToken({ account: form.account, livemode: form.live === '1', currency: form.currency, maxAmount: number(form.max), card: form.card, expiresAt });
+    return `Minted: ${id}`;
+  },
+  revokeToken: async (stripe, form) => {
+    await stripe.revokeToken(form.id);
+    return 'Revoked; shared_payment.granted_token.deactivated is on its way.';
   },
   resend: async (stripe, form) => {
     const statuses = await stripe.send(form.id, form.thin ? { thin: true } : {});

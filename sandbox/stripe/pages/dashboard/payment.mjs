@@ -22,6 +22,7 @@ export function payment(stripe, id, note) {
   const back = `/dashboard/payments/${id}`;
   const charge = world.record('charge', intent.latest_charge)?.object;
   const fee = world.record('application_fee', charge?.application_fee)?.object;
+  const token = record.token ?? record.tender?.token;
   const money = (amount) => format(amount, intent.currency);
   const mine = (kind) => [...world.table(kind).values()].filter(({ object }) => object.payment_intent === id).map(({ object }) => object);
   const refunds = mine('refund').map((refund) => [
@@ -43,10 +44,12 @@ export function payment(stripe, id, note) {
 <div><dt>Captured</dt><dd>${money(charge?.amount_captured ?? 0)}</dd></div>
 <div><dt>Refunded</dt><dd>${money(charge?.captured ? charge.amount_refunded : 0)}</dd></div>
 <div><dt>Application fee</dt><dd>${fee ? `${money(fee.amount)}, ${money(fee.amount_refunded)} given back` : intent.application_fee_amount === null ? 'none' : `${money(intent.application_fee_amount)} (not yet taken)`}</dd></div>
+${token && html`<div><dt>Token</dt><dd><code>${token}</code></dd></div>`}
 ${intent.last_payment_error && html`<div><dt>Last error</dt><dd>${intent.last_payment_error.message} ${intent.last_payment_error.decline_code}</dd></div>`}
 ${Object.entries(intent.metadata).map(([name, value]) => html`<div><dt><code>${name}</code></dt><dd><code>${value}</code></dd></div>`)}
 </dl>
 <div class="actions">
+${intent.status === 'requires_action' && !record.session && html`<a class="button" href="/authenticate/${id}">Answer the bank's question</a>`}
 ${intent.status === 'requires_capture' && [act('capture', 'Capture', { id, back }, { kind: 'primary', inputs: amount('amount', `Capture (minor units of ${intent.currency})`, intent.amount_capturable) }), act('cancel', 'Cancel the authorization', { id, back })]}
 ${intent.status === 'processing' && [act('settle', 'The bank pays', { id, back, result: 'succeed' }, { kind: 'primary' }), act('settle', 'The bank returns it', { id, back, result: 'fail' })]}
 ${charge?.captured && remaining(charge) > 0 && act('refund', 'Refund', { id, back }, { kind: 'primary', inputs: html`${amount('amount', `Refund (minor units of ${intent.currency})`, remaining(charge))}${fee && html`<label class="check"><input type="checkbox" name="fee" value="1"> give the application fee back in proportion</label>`}${transfer && html`<label class="check"><input type="checkbox" name="transfer" value="1" checked> reverse the transfer</label>`}<label class="check"><input type="checkbox" name="pending" value="1"> the bank takes its time</label>` })}

@@ -3,7 +3,7 @@ import { WAYS } from '../../misbehave.mjs';
 import { FAULTS } from '../../misdeliver.mjs';
 import { field } from '../fields.mjs';
 import { html } from '../html.mjs';
-import { act, frame, pill, table, when } from './frame.mjs';
+import { act, frame, options, pill, table, when } from './frame.mjs';
 
 export function requests(stripe) {
   const rows = stripe.requests.slice(-100).reverse().map((entry) => [
@@ -14,10 +14,9 @@ export function requests(stripe) {
   return frame('Requests', '', table(['Call', 'Answer', '', 'Account', 'Request id', 'At (UTC)'], rows, 'Nobody has called yet.'), [['/dashboard', 'Accounts']]);
 }
 
-const PLACES = ['POST /v1/checkout/sessions', 'GET /v1/checkout/sessions/{session}', 'POST /v1/checkout/sessions/{session}/expire', 'POST /v1/refunds', 'POST /v1/payment_intents/{intent}/capture', 'POST /v1/payment_intents/{intent}/cancel', 'GET /v1/payment_intents/{intent}', 'GET /v1/refunds', 'GET /v1/charges/{charge}', 'GET /v1/disputes/{dispute}', 'GET /v1/account', 'GET /v1/accounts/{account}', 'POST /oauth/token', 'POST /oauth/deauthorize'];
+const PLACES = ['POST /v1/checkout/sessions', 'GET /v1/checkout/sessions/{session}', 'POST /v1/checkout/sessions/{session}/expire', 'POST /v1/payment_intents', 'POST /v1/payment_intents/{intent}/confirm', 'GET /v1/payment_intents', 'GET /v1/payment_intents/search', 'GET /v1/shared_payment/granted_tokens/{shared_payment_granted_token}', 'POST /v1/refunds', 'POST /v1/payment_intents/{intent}/capture', 'POST /v1/payment_intents/{intent}/cancel', 'GET /v1/payment_intents/{intent}', 'GET /v1/refunds', 'GET /v1/charges/{charge}', 'GET /v1/disputes/{dispute}', 'GET /v1/account', 'GET /v1/accounts/{account}', 'POST /oauth/token', 'POST /oauth/deauthorize'];
 
 const back = '/dashboard/trouble';
-const options = (entries, chosen) => entries.map(([value, what]) => html`<option value="${value}"${value === chosen && html` selected`}>${what}</option>`);
 
 function webhooks(stripe) {
   const { jobs, paused, misdelivery } = stripe.webhooks;

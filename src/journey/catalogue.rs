@@ -1,0 +1,113 @@
+//! A shop looks at its products and changes single ones (contract, *Agents, catalogue, fulfilment*). Whole files come in by
+//! [`super::upload`].
+
+use super::access;
+use super::lists::Page;
+use crate::edge::http::{Incoming, Reply};
+use crate::edge::{Edge, clock};
+use crate::error::{Problem, Result};
+use crate::fields::Fields;
+use crate::product::{self, Rules};
+use crate::record::Json;
+use serde_json::Value;
+
+/// Words of a query that are looked for, and its longest text, characters.
+const MAX_WORDS: usize = 8;
+const MAX_QUERY: usize = 200;
+/// Up to here it is counted how many products a word has: whether there are more does not matter for which word leads.
+const COUNTED: i64 = 1000;
+/// Products whose stock is set by one request.
+const MAX_INVENTORY: usize = 1000;
+const MAX_QUANTITY: i64 = 1_000_000_000;
+
+pub fn rules(edge: &Edge) -> Rules {
+    Rules { allow_local: edge.config.allow_local }
+}
+
+/// `GET /v1/catalogue/products`: in the order of ids; with `query` those that have all its words in title, brand or id.
+pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming).await?;
+    let page = Page::read(incoming)?;
+    let query = incoming.param("query").unwrap_or_default();
+    if query.chars().count() > MAX_QUERY {
+        return Err(Problem::value("parameter_invalid", "query", format!("query may have at most {MAX_QUERY} characters.")));
+    }
+    let mut words = product::words(&[&query]);
+    words.truncate(MAX_WORDS);
+    let found = if words.is_empty() && !query.trim().is_empty() {
+        Some(Vec::new())
+    } else {
+        if words.len() > 1 {
+            // The rarest word leads: a word that every product has would be gone through to its end.
+            let counts = edge.db.count_words(&shop.id, &words, COUNTED).await?;
+            let rarest = counts.iter().enumerate().min_by_key(|(_, count)| **count).map_or(0, |(at, _)| at);
+            words.swap(0, rarest);
+        }
+        edge.db.products(&shop.id, &words, &page.cursor(), page.limit, clock::now()).await?
+    };
+    let now = clock::now();
+    page.reply("/v1/catalogue/products", "product", found.map(|rows| rows.iter().map(|row| row.object(now)).collect()))
+}
+
+/// `GET /v1/catalogue/products/{product}`
+pub async fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming).await?;
+    let now = clock::now();
+    let row = edge.db.product(&shop.id, id, now).await?.ok_or_else(|| Problem::missing("product", id))?;
+    Ok(Reply::json(200, &row.object(now)))
+}
+
+/// `PUT /v1/catalogue/products/{product}`: what the body does not say is not kept.
+pub async fn put(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming).await?;
+    let product = product::read_one(&incoming.json().await?, id, rules(edge))?;
+    let now = clock::now();
+    let row = edge.db.put_product(&shop.id, &product, now).await?.ok_or_else(access::unknown_key)?;
+    Ok(Reply::json(200, &row.object(now)))
+}
+
+/// `DELETE /v1/catalogue/products/{product}`
+pub async fn delete(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming).await?;
+    if !edge.db.delete_product(&shop.id, id).await? {
+        return Err(Problem::missing("product", id));
+    }
+    Ok(Reply::json(200, &object! { "object": "catalogue.product", "id": id, "deleted": true }))
+}
+
+/// `PATCH /v1/catalogue/inventory`: all of the list at once. `inventory_quantity: null` ends the counting.
+pub async fn inventory(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming).await?;
+    let body = incoming.json().await?;
+    let Value::Array(elements) = &body else {
+        return Err(Problem::request(400, "json_invalid", "The body must be a JSON array."));
+    };
+    if elements.is_empty() || elements.len() > MAX_INVENTORY {
+        return Err(Problem::request(422, "parameter_invalid", format!("The list must have 1 to {MAX_INVENTORY} products.")));
+    }
+    let mut ids: Vec<String> = Vec::with_capacity(elements.len());
+    let mut rows = Vec::with_capacity(elements.len());
+    for (at, element) in elements.iter().enumerate() {
+        let fields = Fields::open(element, &format!("[{at}]"), &["id", "inventory_quantity", "availability"])?;
+        fields.need("id")?;
+        let id = fields.id("id", product::MAX_ID)?.unwrap_or_default().trim().to_owned();
+        if fields.raw("inventory_quantity").is_none() {
+            fields.need("inventory_quantity")?;
+        }
+        let quantity = fields.integer("inventory_quantity", 0, MAX_QUANTITY)?;
+        let words: Vec<(&str, &str)> = product::AVAILABILITIES.iter().map(|word| (*word, *word)).collect();
+        let availability = fields.choice("availability", &words)?;
+        rows.push(vec![id.json(), quantity.json(), availability.json()].json());
+        ids.push(id);
+    }
+    let mut sorted: Vec<&String> = ids.iter().collect();
+    sorted.sort_unstable();
+    if let Some([id, _]) = sorted.windows(2).find(|pair| pair.first() == pair.last()) {
+        return Err(Problem::request(422, "duplicate_value", format!("The product {id} is in the list twice.")));
+    }
+    let updated = edge.db.set_inventory(&shop.id, &rows.json().to_string(), clock::now()).await?;
+    let known: std::collections::BTreeSet<&String> = updated.iter().collect();
+    let unknown: Vec<&String> = ids.iter().filter(|id| !known.contains(id)).collect();
+    let count = i64::try_from(updated.len()).unwrap_or_default();
+    Ok(Reply::json(200, &object! { "object": "catalogue.inventory", "updated": count, "unknown": unknown }))
+}

@@ -1,0 +1,169 @@
+//! Agents of shops and their keys.
+
+use super::{Bind, Db, Pending, Statement};
+use crate::agent::{AgentRow, MOST};
+use crate::error::{Problem, Result};
+use crate::sql;
+use crate::store::transactions::Cursor;
+
+/// The agent that a key's hash (`?1`) belongs to at a time (`?2`): the start of every statement that an agent's key may run.
+pub const AGENT_OF_KEY: &str = "(SELECT agent_id FROM agent_keys WHERE hash = ?1 AND (expires_at IS NULL OR expires_at > ?2))";
+/// And its shop.
+pub const SHOP_OF_AGENT_KEY: &str = "(SELECT shop_id FROM agent_keys WHERE hash = ?1 AND (expires_at IS NULL OR expires_at > ?2))";
+
+/// A new key, or a new secret, of an agent that is not there any more.
+pub enum Rolled {
+    Done,
+    Gone,
+}
+
+impl Db {
+    /// The agent and the shop of an agent's key, two statements: for the beginning of a batch that reads more.
+    pub fn agent_and_shop_of_key(&self, key_hash: &str, now: i64) -> [Statement; 2] {
+        let agent = format!("SELECT * FROM agents WHERE id = {AGENT_OF_KEY} AND deleted_at IS NULL");
+        let shop = format!("SELECT * FROM shops WHERE id = {SHOP_OF_AGENT_KEY}");
+        [sql!(self, &agent, key_hash, now), sql!(self, &shop, key_hash, now)]
+    }
+
+    /// Writes a new agent with its first key; `false` when the shop has as many as it may have. Attack: agents made side by side,
+    /// each of which counts one less.
+    pub async fn insert_agent(&self, agent: &AgentRow, key_hash: &str) -> Result<bool> {
+        let text = format!(
+            "INSERT INTO agents (id, shop_id, name, livemode, allow, webhook_url, signing_secret, created)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
+             WHERE (SELECT count(*) FROM agents WHERE shop_id = ?2 AND deleted_at IS NULL) < {MOST}
+               AND EXISTS (SELECT 1 FROM shops WHERE id = ?2 AND status = 'active')"
+        );
+        let inserted = sql!(
+            self,
+            &text,
+            &agent.id,
+            &agent.shop_id,
+            &agent.name,
+            agent.livemode,
+            &agent.allow,
+            &agent.webhook_url,
+            &agent.signing_secret,
+            agent.created
+        );
+        let answers = self.batch(vec![inserted, self.insert_agent_key(agent, key_hash, agent.created)]).await?;
+        Ok(answers.at(0)?.changes()? == 1)
+    }
+
+    /// Only while the agent is there.
+    fn insert_agent_key(&self, agent: &AgentRow, key_hash: &str, now: i64) -> Statement {
+        sql!(
+            self,
+            "INSERT INTO agent_keys (hash, agent_id, shop_id, created)
+             SELECT ?1, id, shop_id, ?4 FROM agents WHERE id = ?2 AND shop_id = ?3 AND deleted_at IS NULL",
+            key_hash,
+            &agent.id,
+            &agent.shop_id,
+            now
+        )
+    }
+
+    pub fn agent(&self, id: &str, shop_id: &str) -> Pending<Option<Box<AgentRow>>> {
+        self.find(sql!(self, "SELECT * FROM agents WHERE id = ?1 AND shop_id = ?2 AND deleted_at IS NULL", id, shop_id))
+    }
+
+    /// One row more than asked for. `None`: the cursor's row is not the shop's.
+    pub async fn agents(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<AgentRow>>> {
+        let (beyond, at, order) = match cursor {
+            Cursor::Start => ("", None, "DESC"),
+            Cursor::After(id) => (" AND id < ?2", Some(*id), "DESC"),
+            Cursor::Before(id) => (" AND id > ?2", Some(*id), "ASC"),
+        };
+        let text = format!(
+            "SELECT * FROM agents WHERE shop_id = ?1 AND deleted_at IS NULL{beyond} ORDER BY id {order} LIMIT {}",
+            limit.saturating_add(1)
+        );
+        let mut binds = vec![Bind::Text(shop_id)];
+        binds.extend(at.map(Bind::Text));
+        let found = sql!(self, "SELECT id FROM agents WHERE id = ?1 AND shop_id = ?2", at, shop_id);
+        let answers = self.batch(vec![found, self.statement(&text, &binds)]).await?;
+        if at.is_some() && !answers.at(0)?.any() {
+            return Ok(None);
+        }
+        answers.at(1)?.all().map(Some)
+    }
+
+    /// Writes what a PATCH named, and nothing else. A feed at another address, or with another key, begins anew.
+    pub fn update_agent(&self, agent: &AgentRow, named: &[&str], now: i64) -> Pending<Option<Box<AgentRow>>> {
+        let columns: [(&str, Bind<'_>); 5] = [
+            ("name", (&agent.name).into()),
+            ("allow", (&agent.allow).into()),
+            ("webhook_url", (&agent.webhook_url).into()),
+            ("feed_url", (&agent.feed_url).into()),
+            ("feed_key", (&agent.feed_key).into()),
+        ];
+        let mut text = String::from("UPDATE agents SET id = id");
+        let mut binds = vec![Bind::Text(&agent.id), Bind::Text(&agent.shop_id)];
+        for (column, bind) in columns {
+            if named.contains(&column) {
+                binds.push(bind);
+                text.push_str(&format!(", {column} = ?{}", binds.len()));
+            }
+        }
+        if named.contains(&"feed_url") || named.contains(&"feed_key") {
+            binds.push(if agent.feed_url.is_some() { Bind::Int(now) } else { Bind::Null });
+            text.push_str(&format!(", feed_state = NULL, feed_due_at = ?{}", binds.len()));
+        }
+        text.push_str(" WHERE id = ?1 AND shop_id = ?2 AND deleted_at IS NULL RETURNING *");
+        self.find(self.statement(&text, &binds))
+    }
+
+    /// Ends an agent: its keys open nothing from now on, its secrets are gone, and it is told nothing more. Its row stays, so that
+    /// what it bought still says whose it was. `false`: the shop has no such agent.
+    pub async fn delete_agent(&self, id: &str, shop_id: &str, now: i64) -> Result<bool> {
+        let answers = self
+            .batch(vec![
+                sql!(
+                    self,
+                    "UPDATE agents SET deleted_at = ?3, webhook_url = NULL, signing_secret = '', previous_signing_secret = NULL,
+                       previous_signing_secret_expires_at = NULL, feed_url = NULL, feed_key = NULL, feed_state = NULL, feed_due_at = NULL
+                     WHERE id = ?1 AND shop_id = ?2 AND deleted_at IS NULL",
+                    id,
+                    shop_id,
+                    now
+                ),
+                sql!(self, "DELETE FROM agent_keys WHERE agent_id = ?1 AND shop_id = ?2", id, shop_id),
+                sql!(
+                    self,
+                    "UPDATE notices SET status = 'kept', due_at = NULL WHERE agent_id = ?1 AND shop_id = ?2 AND status = 'due'",
+                    id,
+                    shop_id
+                ),
+            ])
+            .await?;
+        Ok(answers.at(0)?.changes()? == 1)
+    }
+
+    /// A new key; the ones before stay good until `old_until` at most, and a second roll does not prolong them.
+    pub async fn roll_agent_key(&self, agent: &AgentRow, key_hash: &str, now: i64, old_until: i64) -> Result<Rolled> {
+        let old = sql!(
+            self,
+            "UPDATE agent_keys SET expires_at = ?3 WHERE agent_id = ?1 AND shop_id = ?2 AND coalesce(expires_at, ?3) >= ?3",
+            &agent.id,
+            &agent.shop_id,
+            old_until
+        );
+        let answers = self.batch(vec![old, self.insert_agent_key(agent, key_hash, now)]).await?;
+        Ok(if answers.at(1)?.changes()? == 1 { Rolled::Done } else { Rolled::Gone })
+    }
+
+    /// A new signing secret (sealed); the one before stays beside it until `old_until`.
+    pub async fn roll_agent_secret(&self, agent: &AgentRow, sealed: &str, old_until: i64) -> Result<()> {
+        let moved = self.moved(sql!(
+            self,
+            "UPDATE agents SET previous_signing_secret = signing_secret, previous_signing_secret_expires_at = ?5, signing_secret = ?4
+             WHERE id = ?1 AND shop_id = ?2 AND signing_secret = ?3 AND deleted_at IS NULL",
+            &agent.id,
+            &agent.shop_id,
+            &agent.signing_secret,
+            sealed,
+            old_until
+        ));
+        if moved.await? { Ok(()) } else { Err(Problem::roll_in_flight()) }
+    }
+}

@@ -1,0 +1,388 @@
+//! Catalogues on their way in: begun, staged batch by batch, switched in one go; and what is left of them swept.
+
+use super::catalogue::{ROW, generation_of, merge_generation, write_rows, write_words};
+use super::idempotency::{Attempt, AttemptRow, HOLDS, KEPT};
+use super::shops::{SHOP_OF_KEY, ShopRow};
+use super::transactions::Cursor;
+use super::{Bind, Db, Statement};
+use crate::error::Result;
+use crate::sql;
+use serde_json::Value;
+
+/// How long an upload counts as running after it was last heard of, seconds.
+pub const UPLOAD_LOCK: i64 = 60;
+/// How long uploads and their errors are kept, seconds.
+pub const UPLOADS_KEPT: i64 = 30 * 24 * 3600;
+/// Errors that an upload's object shows.
+const SHOWN: i64 = 100;
+
+record! {
+    /// An upload as D1 has it.
+    #[derive(Debug)]
+    pub struct UploadRow {
+        pub id: String,
+        pub mode: String,
+        pub status: String,
+        pub locked_until: i64,
+        pub bytes: i64,
+        pub accepted: i64,
+        pub rejected: i64,
+        /// `{code, message}`, as JSON.
+        pub problem: Option<String>,
+        pub started: i64,
+        pub finished: Option<i64>,
+        /// The first errors, as JSON.
+        pub errors: String,
+    }
+}
+
+record! {
+    /// An error in a row of a file.
+    #[derive(Debug)]
+    pub struct ErrorRow {
+        pub row: i64,
+        pub field: String,
+        pub product_id: Option<String>,
+        pub code: String,
+        pub message: String,
+    }
+}
+
+/// An upload that runs here.
+pub struct Upload<'a> {
+    pub id: &'a str,
+    /// Where its rows are staged.
+    pub generation: i64,
+    /// Takes the place of the whole catalogue, or goes over it.
+    pub replaces: bool,
+    pub attempt: &'a Attempt<'a>,
+}
+
+/// What came of a beginning.
+pub enum Begun {
+    /// The generation for its rows.
+    Yes(i64),
+    /// Another request holds the key.
+    KeyTaken,
+    /// Another upload of the shop is running: its id.
+    Busy(String),
+}
+
+/// How far an upload has come.
+#[derive(Clone, Copy, Default)]
+pub struct Progress {
+    pub bytes: i64,
+    pub accepted: i64,
+    pub rejected: i64,
+}
+
+/// What was staged.
+pub struct Staged {
+    /// Rows of which the last of each id is counted, those that take out a product too.
+    pub accepted: i64,
+    /// Products that are there afterwards, in a replacement.
+    pub products: i64,
+    /// The first errors.
+    pub errors: Vec<Value>,
+}
+
+/// Whether the upload `?1` may still write: it was neither given up nor taken over.
+const RUNS: &str = "EXISTS (SELECT 1 FROM catalogue_uploads WHERE id = ?1 AND status = 'running')";
+
+const BROKEN_OFF: &str = r#"{"code":"upload_broken_off","message":"The upload broke off. Nothing was changed."}"#;
+
+/// The first errors of the upload `{expr}` as a JSON list.
+fn shown_errors(expr: &str) -> String {
+    format!(
+        "(SELECT json_group_array(json_object('row', f.row, 'field', nullif(f.field, ''), 'code', f.code, 'message', f.message))
+            FROM (SELECT row, field, code, message FROM catalogue_errors WHERE upload_id = {expr} ORDER BY row, field LIMIT {SHOWN}) f)"
+    )
+}
+
+impl Db {
+    /// Who asks, and what was said with this key before: one round trip.
+    pub async fn load_for_upload(
+        &self, key_hash: &str, now: i64, path: &str, key: &str,
+    ) -> Result<(Option<Box<ShopRow>>, Option<Box<AttemptRow>>)> {
+        let shop = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
+        // As long as the upload runs it holds the key too.
+        let attempt = format!(
+            "SELECT fingerprint, subject, form, status, body, coalesce((SELECT u.locked_until FROM catalogue_uploads u
+               WHERE u.id = i.subject AND u.status = 'running'), i.locked_until) AS locked_until
+             FROM idempotency i WHERE shop_id = {SHOP_OF_KEY} AND path = ?3 AND key = ?4 AND created > ?5"
+        );
+        let attempt = sql!(self, &attempt, key_hash, now, path, key, now.saturating_sub(KEPT));
+        let answers = self.batch(vec![sql!(self, &shop, key_hash, now), attempt]).await?;
+        Ok((answers.at(0)?.first()?, answers.at(1)?.first()?))
+    }
+
+    /// Uploads that were not heard of for too long are over, and what they staged is to be swept. `whose` narrows it to some.
+    fn give_up_lost(&self, whose: &str, binds: &[Bind<'_>]) -> [Statement; 2] {
+        let uploads = format!(
+            "UPDATE catalogue_uploads SET status = 'failed', finished = ?1, problem = '{BROKEN_OFF}'
+             WHERE status = 'running' AND locked_until <= ?1 AND {whose}"
+        );
+        let staged = format!(
+            "UPDATE catalogues SET state = 'old' WHERE state = 'staged' AND ?1 > 0 AND {whose}
+               AND NOT EXISTS (SELECT 1 FROM catalogue_uploads u WHERE u.id = catalogues.upload_id AND u.status = 'running')"
+        );
+        [self.statement(&uploads, binds), self.statement(&staged, binds)]
+    }
+
+    /// Takes the key and the shop's only place for an upload. An upload that a crash left is over.
+    pub async fn begin_upload(&self, attempt: &Attempt<'_>, id: &str, mode: &str, now: i64) -> Result<Begun> {
+        let until = now.saturating_add(UPLOAD_LOCK);
+        let [lost, staged] = self.give_up_lost("shop_id = ?2", &[Bind::Int(now), Bind::Text(attempt.shop_id)]);
+        let mut binds = attempt.binds();
+        binds.extend([Bind::Text(id), Bind::Text(mode), Bind::Int(until), Bind::Int(now)]);
+        let upload = format!(
+            "INSERT INTO catalogue_uploads (id, shop_id, mode, status, locked_until, started) SELECT ?5, ?1, ?6, 'running', ?7, ?8
+             WHERE {HOLDS} AND EXISTS (SELECT 1 FROM shops WHERE id = ?1 AND status = 'active')
+               AND NOT EXISTS (SELECT 1 FROM catalogue_uploads WHERE shop_id = ?1 AND status = 'running')"
+        );
+        let generation =
+            format!("INSERT INTO catalogues (shop_id, state, upload_id) SELECT ?2, 'staged', ?1 WHERE {RUNS} RETURNING generation AS n");
+        let mut forget = attempt.binds();
+        forget.push(Bind::Text(id));
+        let answers = self
+            .batch(vec![
+                lost,
+                staged,
+                // What the bytes are is known at their end only.
+                self.take_key(attempt, "", id, None, until, now),
+                self.statement(&upload, &binds),
+                sql!(self, &generation, id, attempt.shop_id),
+                sql!(self, "SELECT id FROM catalogue_uploads WHERE shop_id = ?1 AND status = 'running'", attempt.shop_id),
+                self.statement(
+                    "DELETE FROM idempotency WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4
+                       AND NOT EXISTS (SELECT 1 FROM catalogue_uploads WHERE id = ?5)",
+                    &forget,
+                ),
+            ])
+            .await?;
+        if answers.at(2)?.changes()? == 0 {
+            return Ok(Begun::KeyTaken);
+        }
+        if answers.at(4)?.any() {
+            return Ok(Begun::Yes(answers.at(4)?.number()?));
+        }
+        Ok(Begun::Busy(answers.at(5)?.ids().pop().unwrap_or_default()))
+    }
+
+    /// Stages rows and errors (JSON lists) and says that the upload is alive. Answers how many rows of before were noted because they are there
+    /// again (the later one counts), or `None` where the upload is one no more. May be repeated: what is there already is the same.
+    pub async fn stage(
+        &self, upload: &Upload<'_>, rows: &str, errors: &str, progress: Progress, errors_left: i64, now: i64,
+    ) -> Result<Option<usize>> {
+        let until = now.saturating_add(UPLOAD_LOCK);
+        let mut batch = vec![sql!(
+            self,
+            "UPDATE catalogue_uploads SET locked_until = ?2, bytes = ?3, accepted = ?4, rejected = ?5 WHERE id = ?1 AND status = 'running'",
+            upload.id,
+            until,
+            progress.bytes,
+            progress.accepted,
+            progress.rejected
+        )];
+        let mut again = None;
+        if rows != "[]" {
+            // The list leads: led by the products, each of them would be held against the whole list.
+            let earlier = format!(
+                "json_each(?3) e CROSS JOIN products p ON p.generation = ?2 AND p.id = e.value ->> 0 AND p.row <> e.value ->> {ROW}"
+            );
+            let duplicates = format!(
+                "INSERT INTO catalogue_errors (upload_id, row, field, product_id, code, message)
+                 SELECT ?1, p.row, 'id', p.id, 'duplicate_id', 'id is there again in row ' || (e.value ->> {ROW}) || ', which counts.'
+                 FROM {earlier} WHERE {RUNS} LIMIT max(0, ?4) ON CONFLICT DO NOTHING"
+            );
+            let words = format!(
+                "DELETE FROM product_words WHERE (generation, word, id) IN (SELECT p.generation, w.value, p.id FROM {earlier}, json_each(p.words) w
+                 WHERE {RUNS})"
+            );
+            again = Some(batch.len());
+            batch.push(sql!(self, &duplicates, upload.id, upload.generation, rows, errors_left));
+            if upload.replaces {
+                batch.push(sql!(self, &words, upload.id, upload.generation, rows));
+            }
+            batch.push(sql!(self, &write_rows("?2", "?3", "?4", RUNS), upload.id, upload.generation, rows, now));
+            if upload.replaces {
+                batch.push(sql!(self, &write_words("?2", "?3", RUNS), upload.id, upload.generation, rows));
+            }
+        }
+        if errors != "[]" {
+            let text = format!(
+                "INSERT INTO catalogue_errors (upload_id, row, field, product_id, code, message)
+                 SELECT ?1, e.value ->> 0, e.value ->> 1, e.value ->> 2, e.value ->> 3, e.value ->> 4 FROM json_each(?2) e WHERE {RUNS}
+                 ON CONFLICT DO NOTHING"
+            );
+            batch.push(sql!(self, &text, upload.id, errors));
+        }
+        let answers = self.repeatable(batch).await?;
+        if answers.at(0)?.changes()? == 0 {
+            return Ok(None);
+        }
+        again.map_or(Ok(0), |at| answers.at(at)?.changes()).map(Some)
+    }
+
+    /// What has been staged.
+    pub async fn staged(&self, upload: &Upload<'_>) -> Result<Staged> {
+        let answers = self
+            .batch(vec![
+                sql!(self, "SELECT count(*) AS n FROM products WHERE generation = ?1", upload.generation),
+                sql!(self, "SELECT count(*) AS n FROM products WHERE generation = ?1 AND deleted = 1", upload.generation),
+                sql!(self, &format!("SELECT {} AS errors", shown_errors("?1")), upload.id),
+            ])
+            .await?;
+        let accepted = answers.at(0)?.number()?;
+        let errors = answers.at(2)?.objects().first().and_then(|row| serde_json::from_str(row.get("errors")?.as_str()?).ok());
+        Ok(Staged { accepted, products: accepted.saturating_sub(answers.at(1)?.number()?), errors: errors.unwrap_or_default() })
+    }
+
+    /// Switches to what was staged, keeps the answer for the key, and ends the upload: all of it or nothing. `false` when the upload
+    /// was taken over or its shop deleted. May be repeated.
+    pub async fn commit_upload(
+        &self, upload: &Upload<'_>, progress: Progress, fingerprint: &str, body: &str, finished: i64,
+    ) -> Result<bool> {
+        let shop_id = upload.attempt.shop_id;
+        let mut batch = Vec::new();
+        if upload.replaces {
+            let old = format!("UPDATE catalogues SET state = 'old' WHERE shop_id = ?2 AND state = 'live' AND {RUNS}");
+            let gone = format!("DELETE FROM products WHERE generation = ?2 AND deleted = 1 AND {RUNS}");
+            let live = format!("UPDATE catalogues SET state = 'live' WHERE generation = ?2 AND state = 'staged' AND {RUNS}");
+            batch.push(sql!(self, &old, upload.id, shop_id));
+            batch.push(sql!(self, &gone, upload.id, upload.generation));
+            batch.push(sql!(self, &live, upload.id, upload.generation));
+        } else {
+            batch.push(self.open_catalogue(shop_id));
+            for text in merge_generation(&generation_of("?3"), "?2", RUNS) {
+                batch.push(sql!(self, &text, upload.id, upload.generation, shop_id));
+            }
+            let old = format!("UPDATE catalogues SET state = 'old' WHERE generation = ?2 AND state = 'staged' AND {RUNS}");
+            batch.push(sql!(self, &old, upload.id, upload.generation));
+        }
+        let mut binds = upload.attempt.binds();
+        binds.extend([Bind::Text(fingerprint), Bind::Text(body), Bind::Text(upload.id)]);
+        batch.push(self.statement(
+            "UPDATE idempotency SET status = 200, body = ?6, fingerprint = ?5, locked_until = 0
+             WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4
+               AND EXISTS (SELECT 1 FROM catalogue_uploads WHERE id = ?7 AND status = 'running')",
+            &binds,
+        ));
+        batch.push(sql!(
+            self,
+            "UPDATE catalogue_uploads SET status = 'succeeded', finished = ?2, bytes = ?3, accepted = ?4, rejected = ?5
+             WHERE id = ?1 AND status = 'running'",
+            upload.id,
+            finished,
+            progress.bytes,
+            progress.accepted,
+            progress.rejected
+        ));
+        batch.push(sql!(self, "SELECT count(*) AS n FROM catalogue_uploads WHERE id = ?1 AND status = 'succeeded'", upload.id));
+        // Where the first answer was lost, the second run changes nothing and still finds it done.
+        let answers = self.repeatable(batch).await?;
+        Ok(answers.into_last().map_or(Ok(0), |rows| rows.number())? == 1)
+    }
+
+    /// Nothing came of it: the catalogue is as it was, the key as if it had never been sent.
+    pub async fn fail_upload(&self, upload: &Upload<'_>, progress: Progress, problem: &str, now: i64) -> Result<()> {
+        self.run_repeatable(vec![
+            sql!(
+                self,
+                "UPDATE catalogue_uploads SET status = 'failed', finished = ?2, problem = ?3, bytes = ?4, accepted = ?5, rejected = ?6
+                 WHERE id = ?1 AND status = 'running'",
+                upload.id,
+                now,
+                problem,
+                progress.bytes,
+                progress.accepted,
+                progress.rejected
+            ),
+            sql!(self, "UPDATE catalogues SET state = 'old' WHERE generation = ?1 AND state = 'staged'", upload.generation),
+            self.forget(upload.attempt),
+        ])
+        .await
+    }
+
+    /// A page of the shop's uploads, newest first; one more than asked for. `None`: there is no such upload to begin at.
+    pub async fn uploads(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<UploadRow>>> {
+        let (bound, order) = match cursor {
+            Cursor::Start => (None, "DESC"),
+            Cursor::After(id) => (Some(("id < ?2", *id)), "DESC"),
+            Cursor::Before(id) => (Some(("id > ?2", *id)), "ASC"),
+        };
+        let mut binds = vec![Bind::Text(shop_id)];
+        let mut text = format!("SELECT u.*, {} AS errors FROM catalogue_uploads u WHERE u.shop_id = ?1", shown_errors("u.id"));
+        let mut batch = Vec::new();
+        if let Some((condition, id)) = bound {
+            binds.push(Bind::Text(id));
+            text.push_str(&format!(" AND u.{condition}"));
+            batch.push(sql!(self, "SELECT id FROM catalogue_uploads WHERE id = ?2 AND shop_id = ?1", shop_id, id));
+        }
+        text.push_str(&format!(" ORDER BY u.id {order} LIMIT {}", limit.saturating_add(1)));
+        let page = batch.len();
+        batch.push(self.statement(&text, &binds));
+        let answers = self.batch(batch).await?;
+        if page == 1 && !answers.at(0)?.any() {
+            return Ok(None);
+        }
+        answers.at(page)?.all().map(Some)
+    }
+
+    /// One upload of the shop's.
+    pub async fn upload(&self, shop_id: &str, id: &str) -> Result<Option<Box<UploadRow>>> {
+        let text = format!("SELECT u.*, {} AS errors FROM catalogue_uploads u WHERE u.id = ?2 AND u.shop_id = ?1", shown_errors("u.id"));
+        self.find(sql!(self, &text, shop_id, id)).await
+    }
+
+    /// The next errors of an upload behind a row and field.
+    pub async fn upload_errors(&self, id: &str, row: i64, field: &str, limit: i64) -> Result<Vec<ErrorRow>> {
+        let text = format!(
+            "SELECT row, field, product_id, code, message FROM catalogue_errors WHERE upload_id = ?1 AND (row, field) > (?2, ?3)
+             ORDER BY row, field LIMIT {limit}"
+        );
+        self.list(sql!(self, &text, id, row, field)).await
+    }
+
+    /// One slice of what uploads left: those that broke off are over; rows of generations that nobody sees any more go, and uploads
+    /// that are too old with their errors. Answers how many rows there were.
+    pub async fn sweep_catalogues(&self, now: i64) -> Result<usize> {
+        const OLD: &str = "(SELECT min(generation) FROM catalogues WHERE state = 'old')";
+        const AGED: &str = "(SELECT id FROM catalogue_uploads WHERE started <= ?1 ORDER BY started LIMIT 20)";
+        let [lost, staged] = self.give_up_lost("1", &[Bind::Int(now)]);
+        let words = format!(
+            "DELETE FROM product_words WHERE (generation, word, id) IN
+               (SELECT generation, word, id FROM product_words WHERE generation = {OLD} LIMIT 10000)"
+        );
+        let products = format!("DELETE FROM products WHERE rowid IN (SELECT rowid FROM products WHERE generation = {OLD} LIMIT 2000)");
+        let empty = format!(
+            "DELETE FROM catalogues WHERE generation = {OLD} AND NOT EXISTS (SELECT 1 FROM products p WHERE p.generation = catalogues.generation)
+               AND NOT EXISTS (SELECT 1 FROM product_words w WHERE w.generation = catalogues.generation)"
+        );
+        let errors = format!(
+            "DELETE FROM catalogue_errors WHERE (upload_id, row, field) IN
+               (SELECT upload_id, row, field FROM catalogue_errors WHERE upload_id IN {AGED} LIMIT 2000)"
+        );
+        let uploads = format!(
+            "DELETE FROM catalogue_uploads WHERE id IN {AGED}
+               AND NOT EXISTS (SELECT 1 FROM catalogue_errors e WHERE e.upload_id = catalogue_uploads.id)"
+        );
+        let aged = now.saturating_sub(UPLOADS_KEPT);
+        let answers = self
+            .batch(vec![
+                sql!(self, &words),
+                sql!(self, &products),
+                sql!(self, &empty),
+                sql!(self, &errors, aged),
+                sql!(self, &uploads, aged),
+                lost,
+                staged,
+            ])
+            .await?;
+        let mut gone = 0_usize;
+        for at in 0..5 {
+            gone = gone.saturating_add(answers.at(at)?.changes()?);
+        }
+        Ok(gone)
+    }
+}

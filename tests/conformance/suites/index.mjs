@@ -1,0 +1,20 @@
+// The order in which requirements are checked and listed.
+import './http.mjs';
+import './lifecycle.mjs';
+import './items.mjs';
+import './states.mjs';
+import './idempotency.mjs';
+import './totals.mjs';
+import './fulfillment.mjs';
+import './payment.mjs';
+import './cancel.mjs';
+import './attribution.mjs';
+import './capabilities.mjs';
+import './discounts.mjs';
+import './consents.mjs';
+import './versions.mjs';
+import './carts.mjs';
+import './discovery.mjs';
+import './mcp.mjs';
+import './webhooks.mjs';
+import './schemas.mjs';
