@@ -516,10 +516,10 @@ fn asked(dialect: Dialect, body: &Value, kind: u8) -> Result<Ask> {
     } else if kind != UPDATE && ask.cart.is_none() {
         told.fields.need(name)?;
     }
-    // Who says `items` follows the examples of the OpenAPI documents, which have no currency. The schemas want `capabilities` too; all
-    // examples of the discount extension are without, and an agent that says nothing of them has none.
+    // Who says `items` follows the examples of the OpenAPI documents, which have neither.
     if kind == CREATE && !old_name && ask.cart.is_none() {
         told.fields.need("currency")?;
+        told.fields.need("capabilities")?;
     }
     ask.currency = told.text("currency").map(|code| code.to_ascii_lowercase());
     if ask.currency.as_deref().is_some_and(|code| code.len() != 3 || !letters(code)) {
