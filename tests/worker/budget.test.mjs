@@ -2,16 +2,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
+import { addAgent, ADDRESS, payBody, sellToAgents, speaker } from '../support/agent.mjs';
 import { chatBody, connectShop, createSession, registerShop } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
-let stripe, w, shop;
+let stripe, w, shop, account;
 
 before(async () => {
   stripe = await startStripe({ retryPauses: [] });
   w = await startWorker({ stripe });
   shop = await registerShop(w);
-  await connectShop(w, stripe, shop);
+  ({ account } = await connectShop(w, stripe, shop));
 });
 
 after(async () => {
@@ -114,6 +115,24 @@ describe('round trips to D1, calls to Stripe', () => {
     const foreign = JSON.stringify({ id: 'evt_1', type: 'checkout.session.completed', livemode: false, data: { object: { id: 'cs_1', livemode: false, metadata: {} } } });
     assert.deepEqual(await cost(await send(foreign, stripe.signature(foreign, w.webhookSecrets.connect)), 200), { d1: 0, stripe: 0 });
     assert.deepEqual(await cost(await send(foreign, 't=1,v1=00'), 400), { d1: 0, stripe: 0 });
+  });
+
+  test('an agent: create 2 + 0, read 1 + 0, update 2 + 0, complete 3 + 1, the same key again 1 + 0, cancel 2 + 0', async () => {
+    await sellToAgents(w, shop.key);
+    const { call } = speaker(w, (await addAgent(w, shop, {})).api_key);
+    const body = { line_items: [{ id: 'mug', quantity: 1 }], currency: 'usd', capabilities: {}, fulfillment_details: { address: ADDRESS } };
+    const made = await call('POST', '/checkout_sessions', body, { key: 'made' });
+    assert.deepEqual(await cost(made, 201), { d1: 2, stripe: 0 });
+    assert.deepEqual(await cost(await call('POST', '/checkout_sessions', body, { key: 'made' }), 201), { d1: 1, stripe: 0 });
+    const path = `/checkout_sessions/${made.body.id}`;
+    assert.deepEqual(await cost(await call('GET', path), 200), { d1: 1, stripe: 0 });
+    assert.deepEqual(await cost(await call('POST', path, { line_items: [{ id: 'mug', quantity: 2 }] }), 200), { d1: 2, stripe: 0 });
+    const pay = payBody(await stripe.grantToken({ account, maxAmount: 1_000_000 }));
+    assert.deepEqual(await cost(await call('POST', `${path}/complete`, pay, { key: 'pay' }), 200), { d1: 3, stripe: 1 });
+    assert.deepEqual(await cost(await call('POST', `${path}/complete`, pay, { key: 'pay' }), 200), { d1: 1, stripe: 0 });
+    const other = await call('POST', '/checkouts', { items: [{ id: 'book', quantity: 1 }] });
+    assert.deepEqual(await cost(await call('POST', `/checkouts/${other.body.id}/cancel`, {}), 200), { d1: 2, stripe: 0 });
+    assert.deepEqual(await cost(await call('POST', '/checkouts', { items: [] }), 400), { d1: 1, stripe: 0 });
   });
 
   test('reading the ledger: 2 + 0, however the page begins', async () => {
