@@ -12,6 +12,7 @@ CREATE TABLE catalogues (
 CREATE UNIQUE INDEX catalogues_one_live ON catalogues (shop_id) WHERE state = 'live';
 CREATE UNIQUE INDEX catalogues_by_upload ON catalogues (upload_id) WHERE upload_id IS NOT NULL;
 CREATE INDEX catalogues_old ON catalogues (generation) WHERE state = 'old';
+CREATE INDEX catalogues_staged ON catalogues (shop_id) WHERE state = 'staged';
 CREATE INDEX catalogues_by_shop ON catalogues (shop_id);
 
 -- Names are the columns of Stripe's product catalogue feed; amounts are minor units.

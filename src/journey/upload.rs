@@ -43,7 +43,8 @@ const SLICES: u32 = 20;
 pub async fn receive(edge: &Edge, incoming: &mut Incoming, mode: &'static str) -> Result<Reply> {
     let mut pieces = incoming.pieces();
     let reply = answer(edge, incoming, &mut pieces, mode).await;
-    if reply.is_err() {
+    // Of what is too large anyhow not even that much is waited for.
+    if reply.is_err() && incoming.announced().is_none_or(|length| length <= MAX_FILE) {
         pieces.drain().await;
     }
     reply

@@ -9,6 +9,7 @@ import Worker from './index.js';
 
 let rules = [];
 let calls = [];
+let statements = [];
 let deaths = [];
 const forever = () => new Promise(() => {});
 
@@ -22,6 +23,12 @@ function wrap(binding, name, methods) {
     get(target, method) {
       const found = Reflect.get(target, method);
       if (typeof found !== 'function') return found;
+      if (method === 'prepare') {
+        return (text) => {
+          statements.push(text);
+          return found.call(target, text);
+        };
+      }
       if (!methods.includes(method)) return found.bind(target);
       return async (...args) => {
         const where = `${name}.${method}`;
@@ -52,8 +59,9 @@ export default class extends WorkerEntrypoint {
       if (request.method === 'POST') {
         rules = await request.json();
         calls = [];
+        statements = [];
       }
-      return Response.json({ calls });
+      return Response.json({ calls, statements });
     }
     const death = new Promise((resolve) => { deaths.push(resolve); });
     const body = await request.arrayBuffer();

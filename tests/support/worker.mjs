@@ -99,6 +99,8 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
     fault: (rules = []) => w.fetch('/__faults', { method: 'POST', body: JSON.stringify(rules) }),
     /** The bindings' methods that were called since. */
     faultCalls: async () => (await (await w.fetch('/__faults')).json()).calls,
+    /** The statements that were prepared since. */
+    statements: async () => (await (await w.fetch('/__faults')).json()).statements,
     url,
     stripe,
     webhookSecrets: planted.webhook,
