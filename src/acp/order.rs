@@ -187,7 +187,10 @@ fn whole(order: &OrderDoc) -> Value {
             "confirmation_number": order.order_number.as_ref().unwrap_or(&order.id),
             "receipt_url": order.receipt_url.as_deref().and_then(uri), "order_notes": order.order_notes,
         },
-        "line_items": each(&order.lines, &|line| ordered(order, line)),
+        "line_items": each(&order.lines, &|line| {
+            let (current, fulfilled) = quantities(order, line);
+            ordered(line, current, fulfilled)
+        }),
         "fulfillments": each(&order.fulfillments, &|one| fulfillment(order, one)),
         "adjustments": each(&order.adjustments, &adjustment),
         "totals": totals(Dialect::V20260417, &order.totals, &order.currency, Scope::Order(refunded(order))),
@@ -205,18 +208,21 @@ fn pieces<'a>(refs: impl Iterator<Item = &'a LineRef>, line: &Line) -> i64 {
     refs.filter(|reference| reference.id == line.id).fold(0, |sum, reference| sum.saturating_add(reference.quantity.max(0)))
 }
 
-/// `OrderLineItem`: its status follows from its three quantities (rfc.orders, section 3.2).
-fn ordered(order: &OrderDoc, line: &Line) -> Value {
+/// What is left of a line, and how much of that is on its way.
+fn quantities(order: &OrderDoc, line: &Line) -> (i64, i64) {
     let gone = |adjustment: &&Adjustment| matches!(adjustment.kind.as_str(), "return" | "cancellation") && adjustment.status == "completed";
     let sent =
         |fulfillment: &&Fulfillment| matches!(fulfillment.status.as_str(), "shipped" | "in_transit" | "out_for_delivery" | "delivered");
     let gone = pieces(order.adjustments.iter().filter(gone).flat_map(|adjustment| &adjustment.line_items), line);
     let sent = pieces(order.fulfillments.iter().filter(sent).flat_map(|fulfillment| &fulfillment.line_items), line);
-    let count = line.quantity.max(1);
-    let current = if order.status == "canceled" { 0 } else { count.saturating_sub(gone).max(0) };
+    let current = if order.status == "canceled" { 0 } else { line.quantity.saturating_sub(gone).max(0) };
     // Whom nobody told of deliveries is told by the order's own status that everything is on its way.
     let dispatched = order.fulfillments.is_empty() && matches!(order.status.as_str(), "shipped" | "completed");
-    let fulfilled = if dispatched { current } else { sent.min(current) };
+    (current, if dispatched { current } else { sent.min(current) })
+}
+
+/// `OrderLineItem`: its status follows from its three quantities (rfc.orders, section 3.2).
+pub(super) fn ordered(line: &Line, current: i64, fulfilled: i64) -> Value {
     let status = match fulfilled {
         _ if current == 0 => "removed",
         fulfilled if fulfilled == current => "fulfilled",
@@ -230,7 +236,7 @@ fn ordered(order: &OrderDoc, line: &Line) -> Value {
         "description": line.description,
         "image_url": line.images.iter().find_map(|image| uri(image)),
         "url": line.link.as_deref().and_then(uri),
-        "quantity": object! { "ordered": count, "current": current, "fulfilled": fulfilled },
+        "quantity": object! { "ordered": line.quantity.max(1), "current": current, "fulfilled": fulfilled },
         "unit_price": line.unit_amount,
         "subtotal": line.subtotal,
         "totals": line_totals(line),

@@ -9,6 +9,7 @@ use super::ask::{Ask, Authentication, Cancel, ItemAsk, Patch, Payment};
 use super::dialect::Dialect;
 use super::session::{Address, Contact, Selected};
 use super::time::is_rfc3339;
+use super::write::HANDLER;
 use crate::error::{Kind, Problem, Result};
 use crate::fields::Fields;
 use crate::record::{Member, Record};
@@ -47,6 +48,8 @@ enum Shape {
     Flag,
     /// A list of so many texts, each of so many characters.
     Texts(usize, usize),
+    /// A list of names, each a text or an object that has one: the names.
+    Names,
     /// Names, and values that are no objects and no lists.
     Flat,
     /// An object, whatever is in it.
@@ -156,7 +159,7 @@ const GROUPS: &[Rule] = &[
 ];
 
 /// What the agent can do, as far as anything depends on it. Unknown values are ignored (rfc.capability_negotiation, section 4.6.2).
-const CAPABILITIES: &[Rule] = &[may("interventions", Open(&[may("supported", Texts(FEW, 100))]))];
+const CAPABILITIES: &[Rule] = &[may("interventions", Open(&[may("supported", Texts(FEW, 100))])), may("extensions", Names)];
 
 const OLD_PAYMENT: &[Rule] = &[need("token", Text(ID)), need("provider", Word(&["stripe"])), may("billing_address", Closed(ADDRESS))];
 
@@ -366,6 +369,16 @@ fn member(fields: &Fields, rule: &Rule) -> Result<Value> {
             }
             Value::Array(texts)
         }
+        Names => {
+            let mut names = Vec::new();
+            for (path, value) in array(fields, name, FEW)? {
+                match value.as_str().or_else(|| value.get("name")?.as_str()) {
+                    Some(text) if text.len() <= 100 => names.push(Value::from(text)),
+                    _ => return Err(invalid(&path, "must be the name of an extension.")),
+                }
+            }
+            Value::Array(names)
+        }
         Flat | Any => {
             let members = Fields::lenient(raw, &param)?.members();
             let nested = members.iter().find(|(_, value)| value.is_object() || value.is_array() || value.is_null());
@@ -573,7 +586,7 @@ fn items(dialect: Dialect, fields: &Fields, name: &str) -> Result<Vec<ItemAsk>> 
             None => None,
         };
         let product = inner.as_ref().unwrap_or(&outer).need_string("id", ID)?.to_owned();
-        let counted = [Some(&outer), inner.as_ref()].into_iter().flatten().find(|item| item.get("quantity").is_some());
+        let counted = [Some(&outer), inner.as_ref()].into_iter().flatten().find(|item| item.raw("quantity").is_some());
         let quantity = match counted {
             Some(item) => quantity(item)?,
             None if newer(dialect) => 1,
@@ -586,7 +599,7 @@ fn items(dialect: Dialect, fields: &Fields, name: &str) -> Result<Vec<ItemAsk>> 
 
 /// A number in 2025-09-29 and an integer since: whole, for nobody sells half a mug.
 fn quantity(fields: &Fields) -> Result<i64> {
-    let value = fields.need("quantity")?;
+    let Some(value) = fields.raw("quantity") else { return Err(missing(&fields.name("quantity"))) };
     let whole = value.as_i64().or_else(|| {
         let number = value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= 1e9)?;
         #[allow(clippy::cast_possible_truncation)] // Whole, and at most 10^9.
@@ -715,6 +728,10 @@ fn token(data: &Value) -> Result<String> {
     if said("purchase_order_number").is_some() && instrument.is_none() && said("token").is_none() {
         let why = "This shop takes no purchase orders: pay with an instrument of one of its payment handlers.";
         return Err(unsupported("$.payment_data.purchase_order_number", why));
+    }
+    if said("handler_id").is_some_and(|handler| handler != HANDLER) {
+        let what = format!("is none of the handlers that this checkout offers: {HANDLER}.");
+        return Err(invalid("$.payment_data.handler_id", &what));
     }
     // Payment is taken at once: what was promised for later must not be charged now.
     if said("payment_terms").is_some_and(|terms| terms != "immediate") {

@@ -5,6 +5,7 @@
 
 use super::dialect::Dialect;
 use super::object::present;
+use super::order::ordered;
 use super::problem::{path, versions};
 use super::session::{Address, Allocation, Applied, DeliveryOption, Line, Message, OrderRef, Selected, Seller, Session, Status, Totals};
 use super::time::rfc3339;
@@ -30,8 +31,17 @@ fn first(dialect: Dialect) -> bool {
     dialect <= Dialect::V20250929
 }
 
-/// A checkout as an answer.
+/// A checkout as an answer. In 2025-09-29 and on Stripe's page only the answer to a completion has the order: see [`completed`].
 pub fn session(dialect: Dialect, session: &Session, seller: &Seller) -> Value {
+    answer(dialect, session, seller, !first(dialect))
+}
+
+/// A checkout as the answer to its completion (`CheckoutSessionWithOrder`).
+pub fn completed(dialect: Dialect, session: &Session, seller: &Seller) -> Value {
+    answer(dialect, session, seller, true)
+}
+
+fn answer(dialect: Dialect, session: &Session, seller: &Seller, with_order: bool) -> Value {
     let (newer, first) = (newer(dialect), first(dialect));
     let open = newest(dialect) && !session.status.ended();
     present! {
@@ -63,7 +73,7 @@ pub fn session(dialect: Dialect, session: &Session, seller: &Seller) -> Value {
         "metadata": if newer { &session.metadata } else { &Value::Null },
         "discounts": newer.then(|| discounts(session)),
         "marketing_consent_options": if open { consent_options(seller) } else { None },
-        "order": session.order.as_ref().map(|made| order(dialect, session, made, seller)),
+        "order": session.order.as_ref().filter(|_| with_order).map(|made| order(dialect, session, made, seller)),
     }
 }
 
@@ -165,12 +175,22 @@ fn capabilities(session: &Session, seller: &Seller, dialect: Dialect) -> Value {
         _ => &[],
     };
     let required: &[&str] = &[];
-    let extends = ["CheckoutSessionCreateRequest", "CheckoutSessionUpdateRequest", "CheckoutSession"].map(|of| format!("$.{of}.discounts"));
-    object! {
+    present! {
         "payment": object! { "handlers": handlers },
         "interventions": object! { "supported": supported, "required": required, "enforcement": "conditional" },
-        "extensions": [object! { "name": "discount", "extends": extends }],
+        "extensions": extensions(said("extensions")),
     }
+}
+
+/// The extensions that are active (rfc.extensions, section 3). Who named none may be a published client, which can read only names.
+fn extensions(named: Option<&Value>) -> Value {
+    let Some(named) = named.and_then(Value::as_array).filter(|named| !named.is_empty()) else { return ["discount"].json() };
+    // An empty list is both lists that the schema has, and so neither.
+    if !named.iter().any(|name| name.as_str().is_some_and(|name| name.split('@').next() == Some("discount"))) {
+        return Value::Null;
+    }
+    let extends = ["CheckoutSessionCreateRequest", "CheckoutSessionUpdateRequest", "CheckoutSession"].map(|of| format!("$.{of}.discounts"));
+    [object! { "name": "discount", "extends": extends }].json()
 }
 
 fn handler(dialect: Dialect, session: &Session, account: &str) -> Value {
@@ -492,7 +512,8 @@ fn messages(dialect: Dialect, session: &Session) -> Vec<Value> {
     for message in &session.messages {
         messages.push(self::message(dialect, message));
     }
-    if session.status == Status::AuthenticationRequired && first(dialect) {
+    let told = session.messages.iter().any(|message| message.code.as_deref() == Some("requires_3ds"));
+    if session.status == Status::AuthenticationRequired && first(dialect) && !told {
         messages.push(self::message(
             dialect,
             &Message {
@@ -586,7 +607,7 @@ fn discount(session: &Session, applied: &Applied, priority: i64) -> Value {
     }
 }
 
-/// The order within a completed checkout: what holds for good. How it goes on is told by events and by the order itself.
+/// The order within a completed checkout, as it was made. How it goes on is told by events.
 fn order(dialect: Dialect, session: &Session, made: &OrderRef, seller: &Seller) -> Value {
     let (newer, newest) = (newer(dialect), newest(dialect));
     let status = match made.status.as_str() {
@@ -615,6 +636,8 @@ fn order(dialect: Dialect, session: &Session, made: &OrderRef, seller: &Seller) 
         "estimated_delivery": option.filter(|_| newer).map(|option| estimate(option.earliest, option.latest)),
         "confirmation": newer.then(confirmation),
         "support": help.map(|url| object! { "help_center_url": url }),
+        "line_items": newest.then(|| each(&session.lines, &|line| ordered(line, line.quantity, 0))),
+        "totals": newest.then(|| totals(dialect, &session.totals, &session.currency, Scope::Checkout)),
     }
 }
 

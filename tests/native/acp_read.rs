@@ -95,7 +95,10 @@ fn every_dialect_says_the_same_checkout() {
     assert_eq!(items, [("mug", 2), ("tea", 1), ("pot", 3)], "a quantity that is not said is one");
     assert_eq!(ask.currency.as_deref(), Some("usd"));
     assert_eq!(ask.codes, Patch::Set(vec!["SAVE10".to_owned(), "TEA".to_owned()]));
-    assert_eq!(ask.capabilities, Some(json!({ "interventions": { "supported": ["3ds", "telepathy"] } })));
+    assert_eq!(
+        ask.capabilities,
+        Some(json!({ "interventions": { "supported": ["3ds", "telepathy"] }, "extensions": ["discount", "loyalty"] }))
+    );
     assert_eq!(ask.metadata, Some(json!({ "deep": { "is": ["kept"] } })));
     assert_eq!(ask.order_notes, Patch::Set("Leave it at the door.".to_owned()));
     let attribution = ask.affiliate.unwrap();
@@ -251,6 +254,8 @@ fn each_refusal_names_the_member_in_the_words_of_its_version() {
         (V20260417, json!({ "line_items": [{ "id": "mug", "quantity": 0 }] }), "invalid", "$.line_items[0].quantity"),
         (V20260417, json!({ "line_items": [{ "item": { "id": "mug", "quantity": 0 } }] }), "invalid", "$.line_items[0].item.quantity"),
         (V20260417, json!({ "line_items": [{ "quantity": 1 }] }), "missing", "$.line_items[0].id"),
+        (V20260417, json!({ "line_items": [{ "id": "mug", "quantity": null }] }), "invalid", "$.line_items[0].quantity"),
+        (V20260417, new(json!({ "capabilities": { "extensions": [1] } })), "invalid", "$.capabilities.extensions[0]"),
         (V20260417, new(json!({ "currency": "dollar" })), "invalid", "$.currency"),
         (V20260417, new(json!({ "capabilities": [] })), "invalid", "$.capabilities"),
         (
@@ -373,6 +378,7 @@ fn each_refusal_names_the_member_in_the_words_of_its_version() {
             "missing",
             "$.payment_data.instrument.credential.token",
         ),
+        (V20260417, pay(json!({ "token": "spt_1", "handler_id": "seller_pm_1" })), "invalid", "$.payment_data.handler_id"),
         (V20260417, pay(json!({ "purchase_order_number": "PO-1" })), "unsupported", "$.payment_data.purchase_order_number"),
         (V20260417, pay(json!({ "token": "spt_1", "payment_terms": "net_30" })), "unsupported", "$.payment_data.payment_terms"),
         (V20260417, pay(json!({ "token": "spt_1", "approval_required": true })), "unsupported", "$.payment_data.approval_required"),
@@ -534,6 +540,12 @@ fn every_official_request_is_read() {
             let mut whole = body.clone();
             whole["items"][0]["quantity"] = json!(2);
             read_one(dialect, name, &whole).unwrap();
+        } else if name.ends_with("_seller_backed") {
+            // A handler that no checkout of ours offers.
+            assert_eq!(refused(read_one(dialect, name, body)).2, "$.payment_data.handler_id");
+            let mut offered = body.clone();
+            offered["payment_data"]["handler_id"] = json!("card_tokenized");
+            read_one(dialect, name, &offered).unwrap();
         } else if body.get("line_items").is_some() && body.get("capabilities").is_none() {
             // The schema requires them; those of the discount extension and of several items are without.
             assert_eq!(refused(read_one(dialect, name, body)).2, "$.capabilities");
