@@ -51,6 +51,8 @@ document! {
         pub force: bool,
         /// Wanted by the shop: to begin with a pass that tells all.
         pub restart: bool,
+        /// All is to be compared once more.
+        pub compare: bool,
         /// The agent does not know its feed any more.
         pub lost: bool,
         /// Products of a request; halved to find the one that is refused.
@@ -274,6 +276,8 @@ pub struct Plan {
     pub forgotten: Vec<Piece>,
     /// When the price of one of them changes by the clock.
     pub price_changes_at: Option<i64>,
+    /// The group has grown too large: what was one product has to be told row by row, and not all of its rows are here.
+    pub regroup: bool,
 }
 
 /// Who sells, as it stands with each variant.
@@ -332,6 +336,7 @@ pub fn plan(seller: &Value, key: &str, large: bool, ids: &[&str], rows: &[&Produ
             end: true,
             was: known.was(),
         };
+        plan.regroup |= large && known.product == key;
         match known.was() {
             _ if !over => {}
             Was::Refused => plan.forgotten.push(end),

@@ -150,7 +150,7 @@ impl Db {
     pub fn due_feeds(&self, now: i64, limit: i64) -> Pending<Vec<Due>> {
         let due = in_turn("agents", "shop_id", "feed_due_at", MOST);
         let text = format!(
-            "{due} SELECT id, shop_id FROM due JOIN agents USING (id, shop_id) WHERE feed_wait_until <= ?1
+            "{due} SELECT id, shop_id FROM due CROSS JOIN agents USING (id, shop_id) WHERE feed_wait_until <= ?1
              ORDER BY turn, due.feed_due_at LIMIT {limit}"
         );
         self.list(sql!(self, &text, now))
