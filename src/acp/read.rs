@@ -280,6 +280,16 @@ pub fn complete(dialect: Dialect, body: &Value) -> Result<Payment> {
     told(paid(dialect, body))
 }
 
+/// Refuses a handler that no checkout of ours offers. Apart from [`complete`], because a checkout that there is not is told first.
+pub fn offered(payment: &Payment) -> Result<()> {
+    match &payment.handler_id {
+        Some(handler) if handler != HANDLER => {
+            Err(invalid("$.payment_data.handler_id", &format!("is none of the handlers that this checkout offers: {HANDLER}.")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// `POST …/cancel`; the body may be absent, which is `null` here.
 pub fn cancel(dialect: Dialect, body: &Value) -> Result<Cancel> {
     told(given_up(dialect, body))
@@ -728,10 +738,6 @@ fn token(data: &Value) -> Result<String> {
     if said("purchase_order_number").is_some() && instrument.is_none() && said("token").is_none() {
         let why = "This shop takes no purchase orders: pay with an instrument of one of its payment handlers.";
         return Err(unsupported("$.payment_data.purchase_order_number", why));
-    }
-    if said("handler_id").is_some_and(|handler| handler != HANDLER) {
-        let what = format!("is none of the handlers that this checkout offers: {HANDLER}.");
-        return Err(invalid("$.payment_data.handler_id", &what));
     }
     // Payment is taken at once: what was promised for later must not be charged now.
     if said("payment_terms").is_some_and(|terms| terms != "immediate") {

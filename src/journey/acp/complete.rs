@@ -61,6 +61,7 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str)
     asked.body.as_ref().map_err(Clone::clone)?;
     let payment = payment.ok_or_else(|| Problem::fault("a body that asks nothing"))??;
     let (document, mut session) = own(&mut loaded, id, false, now)?;
+    read::offered(&payment)?;
     // A retry of the request whose answer was lost, or one without a key: it is told what came of it, and pays nothing.
     if session.status == Status::Completed && (asked.key.is_none() || loaded.attempt.is_some()) {
         return paid_before(edge, asked, &caller, &loaded, &session, now).await;
