@@ -119,7 +119,7 @@ await main(import.meta.url, async () => {
 
     const { startShop } = await import('../sandbox/shop/index.mjs');
     const operatorKey = own.REGISTRATION === 'operator' ? own.ADMIN_KEY ?? secrets.admin : undefined;
-    const shop = await startShop({ port: ports['demo shop'], workerUrl, persist: join(STATE, `shop-${ports['demo shop']}.json`), operatorKey });
+    const shop = await startShop({ port: ports['demo shop'], workerUrl, stripeUrl, persist: join(STATE, `shop-${ports['demo shop']}.json`), operatorKey });
     running.push(() => shop.close());
     console.log(welcome({ shop, workerUrl, stripeUrl, took: performance.now() - began, own }));
   } catch (error) {
@@ -146,7 +146,7 @@ ${stripe}
 
   1. In the shop open "Connectivity" and connect a Stripe account${stripeUrl ? ' (in the local Stripe any will do)' : ''}.
   2. Put something into the cart, then "Chat checkout"${stripeUrl ? '; pay with card 4242 4242 4242 4242, any date to come, any code' : ''}.
-  3. Try "Agent checkout", and see both sales in the ledger.
+  3. Open "Agent" and buy as an agent, step by step or all at once; then see both sales in the ledger.
 
 Everything is kept between runs (\`npm start -- --fresh\` forgets it). Ctrl-C ends all of it.`;
 }

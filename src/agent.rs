@@ -1,5 +1,6 @@
 //! An agent of a shop's: who holds its key, what that opens, how it looks from outside (contract, *Agents, catalogue, fulfilment*).
 
+use crate::acp::feed::State;
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::id::Mode;
@@ -36,6 +37,10 @@ record! {
         /// Where the agent takes the catalogue.
         pub feed_url: Option<String>,
         pub feed_key: Option<String>,
+        /// Where the push there stands ([`crate::acp::feed::State`], JSON).
+        pub feed_state: Option<String>,
+        pub feed_due_at: Option<i64>,
+        pub feed_wait_until: i64,
         pub created: i64,
         pub deleted_at: Option<i64>,
     }
@@ -51,7 +56,11 @@ impl AgentRow {
     }
 
     /// The `agent` object of the contract, without its secrets.
-    pub fn object(&self) -> Value {
+    pub fn object(&self, now: i64) -> Value {
+        let feed = match &self.feed_url {
+            Some(_) => State::object(self.feed_state.as_deref(), self.feed_due_at, self.feed_wait_until, now),
+            None => Value::Null,
+        };
         object! { "object": "agent",
         "id": self.id,
         "name": self.name,
@@ -61,6 +70,7 @@ impl AgentRow {
         "webhook_url": self.webhook_url,
         "feed_url": self.feed_url,
         "feed_key_set": self.feed_key.is_some(),
+        "feed": feed,
         "created": self.created }
     }
 }
@@ -134,6 +144,15 @@ pub fn address(fields: &Fields<'_>, member: &str, public_url: &str, allow_local:
         Ok(url) => Ok(Some(url)),
         Err(why) => Err(Problem::value_about("url_not_allowed", &fields.name(member), &format!("is not allowed: {why}."))),
     }
+}
+
+/// `feed_url`: paths are put behind it, so it ends in one.
+pub fn feed_address(fields: &Fields<'_>, public_url: &str, allow_local: bool) -> Result<Option<String>> {
+    let url = address(fields, "feed_url", public_url, allow_local)?;
+    if url.as_ref().is_some_and(|url| url.contains('?')) {
+        return Err(Problem::value_about("url_not_allowed", &fields.name("feed_url"), "is not allowed: it must not have a query (?…)."));
+    }
+    Ok(url)
 }
 
 /// The rules of [`address`] for an address by itself, as it is used.

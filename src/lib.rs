@@ -14,6 +14,7 @@
 //! | [`agent`] | agents of a shop: what their keys open, which addresses they may have |
 //! | [`acp`] | the Agentic Commerce Protocol: documents, arithmetic, the versions on the wire |
 //! | [`order`] | an agent's order as its shop changes it: statuses, deliveries, refunds |
+//! | [`mcp`] | the same as tools: messages of the Model Context Protocol |
 //! | [`feed`], [`product`] | a catalogue as it arrives, bytes to rows; what a row says |
 //! | [`fulfillment`] | how a shop delivers, its taxes and coupons |
 //! | [`notice`] | what a shop is told, and when it is told again |
@@ -45,6 +46,7 @@ pub mod fulfillment;
 pub mod id;
 pub mod ledger;
 pub mod limit;
+pub mod mcp;
 pub mod money;
 pub mod notice;
 pub mod order;
@@ -65,7 +67,7 @@ mod store;
 use crate::record::Json;
 use edge::http::{Incoming, Reply};
 use edge::{Counters, Edge, clock, log};
-use error::{Kind, Problem, Result};
+use error::{Problem, Result};
 use futures_util::future::LocalBoxFuture;
 use route::{Found, Route};
 use std::panic::AssertUnwindSafe;
@@ -108,10 +110,12 @@ async fn fetch(request: Request, env: Env, context: Context) -> std::result::Res
     let reply = match answer(&mut incoming, found, env, context, &request_id, &counters).await {
         Ok(reply) => reply,
         Err(problem) => {
-            report(&problem, &request_id);
+            log::problem(&problem, &request_id);
             let version = incoming.header("API-Version");
             if let Some(dialect) = journey::acp::dialect_of(&incoming.path, version.as_deref()) {
                 journey::acp::refused(dialect, &problem, incoming.header("Idempotency-Key"))
+            } else if journey::mcp::is_here(&incoming.path) {
+                journey::mcp::refused(&problem)
             } else if for_a_person {
                 journey::welcome::sorry(&problem, &request_id)
             } else {
@@ -128,18 +132,13 @@ async fn fetch(request: Request, env: Env, context: Context) -> std::result::Res
     reply.send(&request_id, incoming.method == "HEAD")
 }
 
-/// Faults are reported with their cause; refusals are in the request's own line already.
-fn report(problem: &Problem, request_id: &str) {
-    if problem.kind == Kind::Internal || problem.cause.is_some() {
-        let level = if problem.kind == Kind::Internal { "error" } else { "warn" };
-        log::line(object! { "level": level, "event": "problem", "request_id": request_id, "code": problem.code, "why": problem.cause });
-    }
-}
-
 /// The caller's id, if it is one that a log can hold; else a fresh one.
 fn request_id(incoming: &Incoming) -> String {
-    let usable = |id: &String| (8..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-    incoming.header("Request-Id").filter(usable).or_else(|| clock::fresh_id("req_").ok()).unwrap_or_else(|| "req_unknown".to_owned())
+    incoming
+        .header("Request-Id")
+        .filter(|id| log::fits(id))
+        .or_else(|| clock::fresh_id("req_").ok())
+        .unwrap_or_else(|| "req_unknown".to_owned())
 }
 
 async fn answer(
@@ -249,6 +248,7 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::ResendEvent(id) => Box::pin(notify::resend(edge, incoming, id)),
         Route::Checkout(act, _, id) => Box::pin(journey::acp::checkout(edge, incoming, *act, id)),
         Route::Cart(act, id) => Box::pin(journey::acp::cart(edge, incoming, *act, id)),
+        Route::Mcp => Box::pin(journey::mcp::serve(edge, incoming)),
         Route::AcpDiscovery => return Ok(journey::acp::discovery(edge)),
         Route::ReplaceProducts => Box::pin(upload::receive(edge, incoming, "replace")),
         Route::UpsertProducts => Box::pin(upload::receive(edge, incoming, "upsert")),

@@ -110,6 +110,18 @@ impl Currency {
         }
     }
 
+    /// In ISO 4217's minor units, for whoever counts by those: three currencies have other ones there. `None` where it does not come
+    /// out even, or does not fit.
+    pub fn iso_minor(self, amount: Amount) -> Option<i64> {
+        if self.among("isk ugx") {
+            amount.0.checked_rem(100).filter(|part| *part == 0).and_then(|_| amount.0.checked_div(100))
+        } else if self.among("mga") {
+            amount.0.checked_mul(100)
+        } else {
+            Some(amount.0)
+        }
+    }
+
     /// The smallest step between two amounts that Stripe takes: every amount is a multiple of it.
     pub fn step(self) -> i64 {
         if self.among("isk ugx") {

@@ -91,6 +91,8 @@ pub enum Route {
     Checkout(Act, Wire, String),
     /// An agent's cart, likewise.
     Cart(Act, String),
+    /// The same as tools.
+    Mcp,
     AcpDiscovery,
     ReplaceProducts,
     UpsertProducts,
@@ -216,6 +218,7 @@ impl Route {
                 Act::Update | Act::Complete => "replaceCart",
                 Act::Cancel => "cancelCart",
             },
+            Route::Mcp => "mcp",
             Route::AcpDiscovery => "acpDiscovery",
             Route::ReplaceProducts => "replaceProducts",
             Route::UpsertProducts => "upsertProducts",
@@ -355,6 +358,7 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Get, "/carts/{id}", |id| Route::Cart(Act::Get, id)),
     on(Method::Put, "/carts/{id}", |id| Route::Cart(Act::Update, id)),
     on(Method::Post, "/carts/{id}/cancel", |id| Route::Cart(Act::Cancel, id)),
+    on(Method::Post, "/mcp", |_| Route::Mcp),
     on(Method::Get, "/.well-known/acp.json", |_| Route::AcpDiscovery),
     // Catalogue
     on(Method::Get, "/v1/catalogue/products", |_| Route::ListProducts),
@@ -427,7 +431,7 @@ fn fit(template: &str, path: &str) -> Option<String> {
 
 /// Every id and ticket of ours and of Stripe's is of these characters; anything else names nothing,
 /// and need not be carried into SQL, KV keys or Stripe's paths.
-fn is_plain(id: &str) -> bool {
+pub fn is_plain(id: &str) -> bool {
     (1..=255).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 

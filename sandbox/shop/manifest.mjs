@@ -1,7 +1,7 @@
 // How agents find the shop: `/.well-known/ucp`, with the Worker's part merged in (contract, "Completion", last paragraph).
 // Until Stripe is connected, GET /v1/manifest is `{}` and the shop offers discovery only.
 
-import { products } from './catalogue.mjs';
+import { priceNow, products } from './catalogue.mjs';
 
 const FRESH_FOR_S = 30;
 
@@ -37,6 +37,7 @@ export function createManifest({ client, registration, siteUrl, name, now }) {
   return { build, forget: () => { kept = { at: -Infinity, part: {} }; } };
 }
 
-export const productList = (siteUrl) => products.map(({ id, sku, name, text, price }) => ({
-  product_id: id, sku, name, description: text, price, currency: 'usd', image_url: `${siteUrl}/pictures/${id}.svg`,
+export const productList = (siteUrl) => products.map((product) => ({
+  product_id: product.id, sku: product.sku, name: product.name, description: product.text, price: priceNow(product), currency: 'usd',
+  image_url: `${siteUrl}/pictures/${product.id}.svg`,
 }));

@@ -19,27 +19,38 @@ export function sign(id, timestamp, body, secret) {
   return `v1,${createHmac('sha256', signingKey(secret)).update(`${id}.${timestamp}.${body}`).digest('base64')}`;
 }
 
-/** -> {ok: true, notice} or {ok: false, reason} */
-export function checkNotice(headers, body, { secrets, now }) {
+/** Whether the Worker has sent this, and now. -> {ok: true, id} or {ok: false, reason} */
+export function standardWebhook(headers, body, { secrets, now }) {
   const [id, timestamp, signatures] = ['webhook-id', 'webhook-timestamp', 'webhook-signature'].map((name) => headers[name] ?? '');
   if (!/^\d{1,12}$/.test(timestamp) || Math.abs(now - Number(timestamp)) > FRESH_FOR_S) return { ok: false, reason: 'stale' };
   const right = secrets.map((secret) => sign(id, timestamp, body, secret));
   if (!signatures.split(' ').some((given) => right.some((one) => sameText(given, one)))) return { ok: false, reason: 'forged' };
-  const notice = JSON.parse(body);
-  return notice.id === id ? { ok: true, notice } : { ok: false, reason: 'forged' };
+  return { ok: true, id };
 }
 
-export function createNotices({ store, orders, ledger, registration, log, now }) {
+/** -> {ok: true, notice} or {ok: false, reason} */
+export function checkNotice(headers, body, { secrets, now }) {
+  const signed = standardWebhook(headers, body, { secrets, now });
+  if (!signed.ok) return signed;
+  const notice = JSON.parse(body);
+  return notice.id === signed.id ? { ok: true, notice } : { ok: false, reason: 'forged' };
+}
+
+export function createNotices({ store, orders, ledger, agentOrders, registration, log, now }) {
   const { state, save } = store;
 
-  /** Acts on a genuine notice and remembers that it came. */
+  /** Acts on a genuine notice and remembers that it came. -> what the Worker is answered, where it waits for an answer */
   function take({ id, type, data }) {
     state.notices ??= [];
     const { object } = data;
     let order;
+    let answer;
     if (object.object === 'transaction') {
       order = orders.find(object.order_id ?? '');
       if (order) ledger.apply(order, [object], `told by ${id}`);
+    } else if (type === 'order.created') {
+      answer = agentOrders.book(object); // `transaction.paid` of the same sale names no order of ours, so it is booked once
+      order = orders.find(answer.order_id);
     } else if (type === 'shop.superseded' && registration.current()?.id === object.id) {
       registration.current().key_refused = true; // a person decides; registering by ourselves could fight another copy of this shop
     }
@@ -49,6 +60,7 @@ export function createNotices({ store, orders, ledger, registration, log, now })
     state.notices.length = Math.min(state.notices.length, KEPT);
     save();
     log(`notice ${type} ${id}`);
+    return answer;
   }
 
   return { take, list: () => state.notices ?? [] };

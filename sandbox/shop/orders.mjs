@@ -12,7 +12,8 @@ import { emptyCart } from './store.mjs';
 
 const RANK = { pending: 0, ended: 1, processing: 2, authorized: 2, paid: 3 };
 
-export function createOrders({ store, now }) {
+/** onPaid: (order) => void, called for an order once in its life. */
+export function createOrders({ store, onPaid = () => {}, now }) {
   const { state, save } = store;
 
   function create({ visitor = null, cartId = null, source, priced, lines, livemode }) {
@@ -49,6 +50,7 @@ export function createOrders({ store, now }) {
     }
     if (status !== 'ended') emptyTheCartOf(order);
     save();
+    if (status === 'paid') onPaid(order);
     return true;
   }
 

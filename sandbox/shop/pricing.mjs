@@ -59,7 +59,8 @@ function priceLine(id, quantity, currency, field = `items[${id}]`) {
   };
 }
 
-function couponDiscount(code, subtotal, currency) {
+/** What a coupon takes off the goods: a list of one row, or of none. */
+export function couponDiscount(code, subtotal, currency) {
   const coupon = Object.hasOwn(coupons, code ?? '') ? coupons[code] : undefined;
   if (!coupon || subtotal === 0) return [];
   const wanted = coupon.bps ? scale(subtotal, coupon.bps, 10_000, currency) : priceIn(coupon.amount, currency);

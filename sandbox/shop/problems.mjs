@@ -24,6 +24,11 @@ const KNOWN = {
   verifier_mismatch: ['This connection was refused', 'It was not started by this administrator. Nothing is connected; press Connect to start again.'],
   claim_dead: ['This connection is too old', 'It was not finished within ten minutes. Nothing is connected; press Connect to start again.'],
   already_connected: ['Another account is connected already', 'Disconnect it first, or tick “replace”.'],
+  refund_too_large: ['That is more than is left', 'Some of it was given back before. Nothing was given back now.'],
+  charge_disputed: ['The buyer disputes this payment', 'Stripe holds the money until that is decided, so it cannot be given back meanwhile.'],
+  order_unexpected_state: ['This order is past that', 'Look at it again: somebody else may have shipped or canceled it.'],
+  upload_in_flight: ['An upload is running', 'Wait until it has ended, and send the catalogue again.'],
+  too_many_agents: ['There are too many agents', 'Remove one first.'],
   rate_limited: ['Too many calls', 'Wait a minute and try again.'],
 };
 

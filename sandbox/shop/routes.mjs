@@ -1,6 +1,8 @@
 // Which address does what. Read the handlers of the four journeys first:
 //   connectivity · chatCheckout · agentCheckout (and its API twin createSession) · checkoutReturn · notice
+// What agents do by their own protocol is in agent-routes.mjs.
 
+import { createAgentRoutes } from './agent-routes.mjs';
 import { currencies, findProduct, shippingChoices, suggest } from './catalogue.mjs';
 import { AgentKeyReused, AnswerMismatch, agentCallOf } from './checkout.mjs';
 import { checkReturn, reasons } from './completion.mjs';
@@ -8,7 +10,7 @@ import { failures } from './connectivity.mjs';
 import { CREATE_SESSION_PATH, PRODUCTS_PATH, productList } from './manifest.mjs';
 import { toMinor } from './money.mjs';
 import { checkNotice, NOTICES_PATH } from './notices.mjs';
-import { agentPage, agentResult, AGENT_ROWS } from './pages/agent.mjs';
+import { agentPage, agentResult, AGENT_ROWS } from './pages/agent-checkout.mjs';
 import { cartPage } from './pages/cart.mjs';
 import { connectivityPage } from './pages/connectivity.mjs';
 import { ledgerPage } from './pages/ledger.mjs';
@@ -26,7 +28,7 @@ import { WorkerError } from './worker-client.mjs';
 const AGENT_CALLS_A_MINUTE = 60;
 
 export function createRoutes(shop) {
-  const { store, registration, connectivity, checkout, orders, ledger, notices, manifest, exchanges, siteUrl, now, log } = shop;
+  const { store, registration, connectivity, checkout, orders, ledger, notices, manifest, selling, stock, agentOrders, events, exchanges, siteUrl, now, log } = shop;
   const { state } = store;
 
   // --- what every page needs ---
@@ -54,16 +56,20 @@ export function createRoutes(shop) {
   function home(context) {
     const { cart } = session(context);
     const question = context.query.get('ask')?.trim().slice(0, 120);
-    return page(storefront(view(context), { currency: cart.currency, priced: priceCart(cart), question, found: suggest(question) }));
+    return page(storefront(view(context), { currency: cart.currency, priced: priceCart(cart), question, found: suggest(question), left: stock.left }));
   }
 
   function addToCart(context) {
     const { items } = session(context).cart;
+    let short;
     for (const id of context.form.getAll('product_id').slice(0, 20)) {
       const product = findProduct(id);
-      if (product) items[id] = Math.min((items[id] ?? 0) + 1, MOST_OF_ONE);
+      const quantity = Math.min((items[id] ?? 0) + 1, MOST_OF_ONE);
+      const missing = product && stock.shortage([{ product_id: id, quantity }]);
+      if (missing) short = missing;
+      else if (product) items[id] = quantity;
     }
-    say(context, 'good', 'It is in your cart.');
+    say(context, short ? 'warn' : 'good', short ?? 'It is in your cart.');
     return redirect('/');
   }
 
@@ -104,6 +110,11 @@ export function createRoutes(shop) {
     const priced = priceCart(visitor.cart);
     if (priced.lines.length === 0) return redirect('/cart');
     mustBeOpen();
+    const short = stock.shortage(priced.lines);
+    if (short) {
+      say(context, 'warn', short);
+      return redirect('/cart');
+    }
     try {
       const { url } = await checkout.checkOutCart(visitor, priced, state.settings.mode, recorder(context));
       return redirect(safeCheckoutUrl(url));
@@ -156,6 +167,8 @@ export function createRoutes(shop) {
     const agent = agentName(asked);
     const currency = asked.currency === undefined ? 'usd' : String(asked.currency).toLowerCase();
     const priced = priceAgentLines(asked.line_items, currency);
+    const short = stock.shortage(priced.lines);
+    if (short) throw new Unpriceable(short, 'line_items');
     return checkout.checkOutForAgent({
       agent, priced, mode: state.settings.mode, successUrl: asked.success_url, cancelUrl: asked.cancel_url,
       agentCall: idempotencyKey && agentCallOf(agent, idempotencyKey, asked),
@@ -256,8 +269,8 @@ export function createRoutes(shop) {
       log(`a notice was refused: ${result.reason}`);
       return json({ error: { code: result.reason } }, 401);
     }
-    notices.take(result.notice);
-    return { status: 204, headers: {}, body: '' };
+    const answer = notices.take(result.notice);
+    return answer ? json(answer) : { status: 204, headers: {}, body: '' };
   }
 
   // --- journey: connect ---
@@ -333,13 +346,26 @@ export function createRoutes(shop) {
       const connection = await connectivity.finish(visitor, recorder(context));
       manifest.forget();
       const mode = connection.livemode ? 'live' : 'test';
-      say(context, 'good', `Connected: ${connection.account}, ${mode} mode.${mode === state.settings.mode ? '' : ` This shop still sells in ${state.settings.mode} mode; change that under Selling.`}`);
+      const more = mode === state.settings.mode ? await openToAgents(mode, context) : `This shop still sells in ${state.settings.mode} mode; change that below.`;
+      say(context, 'good', `Connected: ${connection.account}, ${mode} mode. ${more}`);
     } catch (error) {
       if (!(error instanceof WorkerError)) throw error;
       const words = explain(error);
       say(context, 'bad', `${words.title}. ${words.advice}`);
     }
     return redirect('/admin/connectivity');
+  }
+
+  /** From now on there is somebody to pay, so agents may come too. What goes wrong here does not undo the connection. */
+  async function openToAgents(mode, context) {
+    try {
+      const agent = await selling.start(mode, recorder(context));
+      return `Agents can buy here too: ${agent.name} has its key.`;
+    } catch (error) {
+      if (!(error instanceof WorkerError)) throw error;
+      log(`selling to agents could not begin: ${error.message}`);
+      return 'Selling to agents could not begin; try it again under Selling.';
+    }
   }
 
   async function disconnect(context) {
@@ -380,7 +406,17 @@ export function createRoutes(shop) {
 
   // --- orders and ledger ---
 
-  const ordersHome = (context) => page(ordersPage(view(context), { orders: orders.list(), notices: notices.list() }));
+  async function ordersHome(context) {
+    let sold;
+    let down;
+    try {
+      if (registration.current()?.status === 'active') sold = await agentOrders.list(recorder(context));
+    } catch (error) {
+      if (!(error instanceof WorkerError)) throw error;
+      down = explain(error); // the shop's own books can be read all the same
+    }
+    return page(ordersPage(view(context), { orders: orders.list(), notices: notices.list(), sold, down, events: events.list() }));
+  }
 
   async function ledgerHome(context) {
     try {
@@ -411,7 +447,8 @@ export function createRoutes(shop) {
   const ucp = async () => json(await manifest.build(exchanges.recorderFor('agents')));
 
   function productPicture(context) {
-    const drawn = picture(context.params.id);
+    const { id } = context.params;
+    const drawn = picture(findProduct(id)?.group?.id ?? id); // sizes look alike
     if (!drawn) throw new Refused(404, 'No picture', 'There is no such product.');
     return asset('image/svg+xml', drawn);
   }
@@ -422,8 +459,11 @@ export function createRoutes(shop) {
     const words = wordsFor(error);
     if (words.status >= 500 && !(error instanceof WorkerError) && !(error instanceof Refused)) log(`${words.reference}: ${error.stack}`);
     if (!context.sessionId) return text(`${words.title}. ${words.advice}\n`, words.status);
-    return page(problemPage(view(context), words, context.url.pathname.startsWith('/admin') ? '/admin/connectivity' : context.url.pathname.startsWith('/agent') ? '/agent' : '/cart'), words.status);
+    return page(problemPage(view(context), words, BACK.find(([path]) => context.url.pathname.startsWith(path))[1]), words.status);
   }
+
+  /** Where the button "Back" of a problem leads. */
+  const BACK = [['/admin/orders', '/admin/orders'], ['/admin/selling', '/admin/selling'], ['/admin', '/admin/connectivity'], ['/agent', '/agent'], ['/', '/cart']];
 
   function wordsFor(error) {
     if (error instanceof Refused) return { status: error.status, title: error.title, advice: error.message };
@@ -444,8 +484,8 @@ export function createRoutes(shop) {
     ['GET', '/checkout/canceled', checkoutCanceled],
     ['GET', '/order/:id', order],
     ['POST', '/order/:id/refresh', refreshOrder],
-    ['GET', '/agent', agentForm],
-    ['POST', '/agent', agentCheckout],
+    ['GET', '/agent/checkout', agentForm],
+    ['POST', '/agent/checkout', agentCheckout],
     ['GET', '/agent/order/:id', agentOrder],
     ['GET', '/admin', () => redirect('/admin/connectivity')],
     ['GET', '/admin/connectivity', connectivityHome],
@@ -467,6 +507,7 @@ export function createRoutes(shop) {
     ['GET', '/style.css', () => asset('text/css; charset=utf-8', style), { api: true }],
     ['GET', '/favicon.svg', () => asset('image/svg+xml', icon), { api: true }],
     ['GET', '/pictures/:id.svg', productPicture, { api: true }],
+    ...createAgentRoutes(shop, { view, say, session, recorder, orderOf }),
   ];
   return { routes, onError };
 }

@@ -5,6 +5,9 @@
 //   sessions   by cookie: cart, verifier of a connection being made, a message to show once
 //   orders     by order id, each with its attempts and Stripe sessions (checkout.mjs, orders.mjs)
 //   notices    the last that came (notices.mjs)
+//   stock      pieces left of what is counted (stock.mjs)
+//   selling    what the Worker was told for agents, and when (selling.mjs)
+//   agents     by mode: the agent that lives on /agent, with its key and its signing secret (selling.mjs, agent/)
 //   secret     signs the tokens of our own forms (server.mjs)
 
 import { randomBytes } from 'node:crypto';

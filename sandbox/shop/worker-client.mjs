@@ -46,13 +46,14 @@ export function pauseBeforeRetry({ repeatable, status, code, retryAfter }, attem
 export function createWorkerClient({ workerUrl, apiKey, timeoutMs = 20_000, deadlineMs = 30_000, pause = sleep, record = () => {} }) {
   const base = checkedBase(workerUrl);
 
-  async function call(method, path, { query, body, idempotencyKey, repeatable, key = apiKey(), recorder = record } = {}) {
+  /** `media`: of a body that is a text already, a catalogue's file for instance; an object goes out as JSON. */
+  async function call(method, path, { query, body, media, idempotencyKey, repeatable, key = apiKey(), recorder = record } = {}) {
     const mayRepeat = repeatable ?? (method !== 'POST' || idempotencyKey !== undefined);
     const endsAt = Date.now() + deadlineMs;
     for (let attempt = 0; ; attempt += 1) {
       const exchange = { method, path: path + queryString(query), attempt, request: body, sent: {}, at: Date.now() };
       try {
-        const response = await send(method, exchange, { body, idempotencyKey, key, timeoutMs: Math.min(timeoutMs, endsAt - Date.now()) });
+        const response = await send(method, exchange, { body, media, idempotencyKey, key, timeoutMs: Math.min(timeoutMs, endsAt - Date.now()) });
         return await readAnswer(response, exchange);
       } catch (thrown) {
         const error = thrown instanceof WorkerError ? thrown : noAnswer(thrown, base);
@@ -85,14 +86,14 @@ export function createWorkerClient({ workerUrl, apiKey, timeoutMs = 20_000, dead
     }
   }
 
-  async function send(method, exchange, { body, idempotencyKey, key, timeoutMs: limit }) {
+  async function send(method, exchange, { body, media = 'application/json', idempotencyKey, key, timeoutMs: limit }) {
     const headers = { accept: 'application/json', 'user-agent': 'CognitiveCart-DemoShop/1' };
     if (key) headers.authorization = `Bearer ${key}`;
-    if (body !== undefined) headers['content-type'] = 'application/json';
+    if (body !== undefined) headers['content-type'] = media;
     if (idempotencyKey) headers['idempotency-key'] = idempotencyKey;
     exchange.sent = headers;
     return fetch(base + exchange.path, {
-      method, headers, body: body === undefined ? undefined : JSON.stringify(body),
+      method, headers, body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
       redirect: 'manual', // following a redirect would carry the shop's key to wherever it points
       signal: AbortSignal.timeout(Math.max(limit, 1)),
     });

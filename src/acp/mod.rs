@@ -6,6 +6,7 @@
 pub mod ask;
 pub mod change;
 pub mod dialect;
+pub mod feed;
 pub mod idempotency;
 mod object;
 pub mod order;

@@ -7,7 +7,7 @@ use super::object::present;
 use super::session::{Address, Applied, Contact, DeliveryOption, Line, Totals, document};
 use super::time::rfc3339;
 use super::write::{Scope, address, decimal, estimate, line_totals, totals, uri};
-use crate::record::{Json, Record};
+use crate::record::{Json, Record, each};
 use serde_json::Value;
 
 document! {
@@ -187,9 +187,9 @@ fn whole(order: &OrderDoc) -> Value {
             "confirmation_number": order.order_number.as_ref().unwrap_or(&order.id),
             "receipt_url": order.receipt_url.as_deref().and_then(uri), "order_notes": order.order_notes,
         },
-        "line_items": order.lines.iter().map(|line| ordered(order, line)).collect::<Vec<Value>>(),
-        "fulfillments": order.fulfillments.iter().map(|one| fulfillment(order, one)).collect::<Vec<Value>>(),
-        "adjustments": order.adjustments.iter().map(adjustment).collect::<Vec<Value>>(),
+        "line_items": each(&order.lines, &|line| ordered(order, line)),
+        "fulfillments": each(&order.fulfillments, &|one| fulfillment(order, one)),
+        "adjustments": each(&order.adjustments, &adjustment),
         "totals": totals(Dialect::V20260417, &order.totals, &order.currency, Scope::Order(refunded(order))),
     }
 }
@@ -265,7 +265,7 @@ fn fulfillment(order: &OrderDoc, one: &Fulfillment) -> Value {
         "estimated_delivery": estimate(one.earliest, one.latest),
         "digital_delivery": access,
         "description": one.description,
-        "events": one.events.iter().map(event).collect::<Vec<Value>>(),
+        "events": each(&one.events, &event),
     }
 }
 
@@ -286,20 +286,14 @@ fn adjustment(one: &Adjustment) -> Value {
 /// The order as the shop sees it, in `/v1/orders` and in the notice `order.created` (contract, *Stripe's agentic commerce*). In Stripe's
 /// words: amounts in minor units, times in Unix seconds, `null` for what is not known.
 pub fn object(order: &OrderDoc) -> Value {
-    let lines: Vec<Value> = order.lines.iter().map(|line| sold(&order.totals, line)).collect();
-    let delivery: Vec<Value> = order
-        .delivery
-        .iter()
-        .map(|option| {
-            object! { "type": option.kind, "id": option.id, "title": option.title, "carrier": option.carrier,
-            "amount_subtotal": option.subtotal, "amount_tax": option.tax, "amount_total": option.total }
-        })
-        .collect();
-    let discounts: Vec<Value> = order
-        .discounts
-        .iter()
-        .map(|applied| object! { "code": applied.code, "coupon": applied.coupon, "name": applied.name, "amount": applied.amount })
-        .collect();
+    let lines = each(&order.lines, &|line| sold(&order.totals, line));
+    let delivery = each(&order.delivery, &|option| {
+        object! { "type": option.kind, "id": option.id, "title": option.title, "carrier": option.carrier,
+        "amount_subtotal": option.subtotal, "amount_tax": option.tax, "amount_total": option.total }
+    });
+    let discounts = each(&order.discounts, &|applied| {
+        object! { "code": applied.code, "coupon": applied.coupon, "name": applied.name, "amount": applied.amount }
+    });
     let said = |name: &str| order.buyer.get(name).and_then(Value::as_str);
     let contact = order.contact.as_ref();
     let phone = contact.and_then(|contact| contact.phone_number.as_deref()).or_else(|| said("phone_number"));

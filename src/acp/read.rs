@@ -397,7 +397,10 @@ fn member(fields: &Fields, rule: &Rule) -> Result<Value> {
 
 /// An object by its rules.
 fn object(value: &Value, path: &str, rules: &[Rule], open: bool) -> Result<Value> {
-    let known: Vec<&str> = rules.iter().map(|rule| rule.name).collect();
+    let mut known = Vec::with_capacity(rules.len());
+    for rule in rules {
+        known.push(rule.name);
+    }
     let fields = if open { Fields::lenient(value, path)? } else { Fields::open(value, path, &known)? };
     let mut kept = Map::new();
     for rule in rules {
@@ -450,22 +453,18 @@ struct Told<'a> {
 
 impl<'a> Told<'a> {
     fn read(dialect: Dialect, body: &'a Value, kind: u8) -> Result<Told<'a>> {
-        let rules = || {
-            let here = |known: &&Known| known.1 & kind != 0 && known.2 <= dialect && dialect <= known.3;
-            MEMBERS.iter().filter(here).map(|known| &known.0)
-        };
-        let lines: &[&str] = if kind == COMPLETE {
-            &[]
-        } else if newer(dialect) {
-            // Still in the OpenAPI examples of versions that call them `line_items`.
-            &["line_items", "items"]
-        } else {
-            &["items"]
-        };
-        let known: Vec<&str> = lines.iter().copied().chain(rules().map(|rule| rule.name)).collect();
+        let here = |known: &&Known| known.1 & kind != 0 && known.2 <= dialect && dialect <= known.3;
+        // `items` still is in the OpenAPI examples of versions that call them `line_items`.
+        let mut known = if kind == COMPLETE { Vec::new() } else { vec!["items"] };
+        if kind != COMPLETE && newer(dialect) {
+            known.push("line_items");
+        }
+        for (rule, ..) in MEMBERS.iter().filter(here) {
+            known.push(rule.name);
+        }
         let fields = Fields::open(body, "$", &known)?;
         let mut members = Map::new();
-        for rule in rules() {
+        for (rule, ..) in MEMBERS.iter().filter(here) {
             let value = member(&fields, rule)?;
             if fields.raw(rule.name).is_some() {
                 members.insert(rule.name.to_owned(), value);
@@ -517,10 +516,10 @@ fn asked(dialect: Dialect, body: &Value, kind: u8) -> Result<Ask> {
     } else if kind != UPDATE && ask.cart.is_none() {
         told.fields.need(name)?;
     }
-    // Who says `items` follows the examples of the OpenAPI documents, which have no currency. The schemas want `capabilities` too; all
-    // examples of the discount extension are without, and an agent that says nothing of them has none.
+    // Who says `items` follows the examples of the OpenAPI documents, which have neither.
     if kind == CREATE && !old_name && ask.cart.is_none() {
         told.fields.need("currency")?;
+        told.fields.need("capabilities")?;
     }
     ask.currency = told.text("currency").map(|code| code.to_ascii_lowercase());
     if ask.currency.as_deref().is_some_and(|code| code.len() != 3 || !letters(code)) {

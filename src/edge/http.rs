@@ -235,6 +235,13 @@ fn unpack(packed: &[u8]) -> std::result::Result<ReadableStream, JsValue> {
     js::apply(&body, "pipeThrough", &Array::of1(&unpacker))?.dyn_into()
 }
 
+/// Text that is in the binary as zlib's format.
+pub async fn unpacked_text(packed: &[u8]) -> Result<String> {
+    let stream = unpack(packed).map_err(|error| Problem::fault(js::told(&error)))?;
+    let text = read(stream, MAX_BODY, MAX_BODY).await.map_err(Problem::fault)?;
+    String::from_utf8(text.bytes).map_err(Problem::fault)
+}
+
 /// An answer, before it is given to the platform.
 pub struct Reply {
     pub status: u16,
@@ -298,7 +305,12 @@ impl Reply {
     }
 
     pub fn problem(problem: &Problem, request_id: &str) -> Self {
-        let mut reply = Reply::json(problem.status, &problem.body(request_id));
+        Reply::json(problem.status, &problem.body(request_id)).about(problem)
+    }
+
+    /// With the headers that go with a refusal.
+    pub fn about(self, problem: &Problem) -> Self {
+        let mut reply = self;
         if let Some(seconds) = problem.retry_after {
             reply = reply.with("Retry-After", seconds.to_string());
         }

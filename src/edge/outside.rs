@@ -72,16 +72,30 @@ pub async fn post(edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, 
 }
 
 fn posted(edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32) -> std::result::Result<Request, String> {
+    let mut all = vec![("Content-Type", "application/json")];
+    all.extend_from_slice(headers);
+    built(edge, "POST", url, &all, Some(body), deadline)
+}
+
+fn built(
+    edge: &Edge, method: &str, url: &str, headers: &[(&str, &str)], body: Option<&str>, deadline: u32,
+) -> std::result::Result<Request, String> {
     let built = (|| {
         let all = Headers::new()?;
         all.set("User-Agent", &edge.user_agent())?;
-        all.set("Content-Type", "application/json")?;
         for (name, value) in headers {
             all.set(name, value)?;
         }
-        request("POST", url, &all, Some(body), deadline)
+        request(method, url, &all, body, deadline)
     })();
     built.map_err(|error| format!("no valid address: {}", js::told(&error)))
+}
+
+/// Sends to an agent's address, and reads at most `limit` bytes of what it answers: no redirects.
+pub async fn send(
+    edge: &Edge, method: &str, url: &str, headers: &[(&str, &str)], body: Option<&str>, deadline: u32, limit: usize,
+) -> std::result::Result<Received, String> {
+    exchange(built(edge, method, url, headers, body, deadline)?, limit).await
 }
 
 /// POSTs JSON to a shop's address and reads at most `limit` bytes of what it answers: no redirects.

@@ -98,6 +98,12 @@ pub async fn known(edge: &Edge, incoming: &Incoming, found: Option<Box<ShopRow>>
     }
 }
 
+/// Who asks with an agent's key, and for which shop. One D1 round trip.
+pub async fn caller(edge: &Edge, incoming: &Incoming) -> Result<(Box<AgentRow>, Box<ShopRow>)> {
+    let (agent, shop) = edge.db.agent_of_key(&agent_key_hash(incoming)?, clock::now()).await?;
+    known_agent(edge, incoming, agent, shop).await
+}
+
 /// Who asks with an agent's key, and for which shop, as `Db::agent_and_shop_of_key` found them in the batch that reads all else, too.
 /// What the agent may do is another question: [`agent_allowed`]. Notes whose request this is, and counts it: by the agent's id, so that one that floods does not stand in the way of the shop or of another.
 pub async fn known_agent(

@@ -43,7 +43,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     if !edge.db.insert_agent(&agent, &sign::sha256_hex(api_key.as_bytes())).await? {
         return Err(Problem::request(422, "too_many_agents", format!("A shop may have {} agents. Delete one first.", agent::MOST)));
     }
-    let mut object = agent.object();
+    let mut object = agent.object(clock::now());
     if let Value::Object(members) = &mut object {
         members.insert("api_key".into(), api_key.json());
         members.insert("signing_secret".into(), secret.json());
@@ -59,8 +59,9 @@ fn seal(edge: &Edge, context: &str, plain: &str) -> Result<String> {
 pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming).await?;
     let page = Page::read(incoming)?;
+    let now = clock::now();
     let rows = edge.db.agents(&shop.id, &page.cursor(), page.limit).await?;
-    page.reply("/v1/agents", "agent", rows.map(|rows| rows.iter().map(AgentRow::object).collect()))
+    page.reply("/v1/agents", "agent", rows.map(|rows| rows.iter().map(|agent| agent.object(now)).collect()))
 }
 
 /// The agent of a path, if it is the shop's whose key asks.
@@ -72,7 +73,7 @@ async fn find(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Box<AgentRow
 
 /// `GET /v1/agents/{agt_…}`
 pub async fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
-    Ok(Reply::json(200, &find(edge, incoming, id).await?.object()))
+    Ok(Reply::json(200, &find(edge, incoming, id).await?.object(clock::now())))
 }
 
 /// What `PATCH /v1/agents/{id}` may change. The mode is fixed at its birth: a test agent never becomes one that moves money.
@@ -84,7 +85,6 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Re
     let body = incoming.json().await?;
     let fields = Fields::open(&body, "", &SETTINGS)?;
     let named: Vec<&str> = SETTINGS.into_iter().filter(|name| fields.raw(name).is_some()).collect();
-    let address = |name| agent::address(&fields, name, &edge.public_url, edge.config.allow_local);
     if named.contains(&"name") {
         agent.name = agent::read_name(&fields)?;
     }
@@ -92,17 +92,17 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Re
         agent.allow = agent::read_allow(&fields)?.unwrap_or_else(|| agent::DOORS.json().to_string());
     }
     if named.contains(&"webhook_url") {
-        agent.webhook_url = address("webhook_url")?;
+        agent.webhook_url = agent::address(&fields, "webhook_url", &edge.public_url, edge.config.allow_local)?;
     }
     if named.contains(&"feed_url") {
-        agent.feed_url = address("feed_url")?;
+        agent.feed_url = agent::feed_address(&fields, &edge.public_url, edge.config.allow_local)?;
     }
     if named.contains(&"feed_key") {
         let key = agent::read_feed_key(&fields)?;
         agent.feed_key = key.map(|key| seal(edge, &access::agent_feed_context(&agent.id), key)).transpose()?;
     }
     let agent = edge.db.update_agent(&agent, &named, clock::now()).await?.ok_or_else(|| Problem::missing("agent", id))?;
-    Ok(Reply::json(200, &agent.object()))
+    Ok(Reply::json(200, &agent.object(clock::now())))
 }
 
 /// `DELETE /v1/agents/{agt_…}`: its key dies at once; orders and transactions stay.

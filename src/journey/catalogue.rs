@@ -69,7 +69,7 @@ pub async fn put(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply
 /// `DELETE /v1/catalogue/products/{product}`
 pub async fn delete(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming).await?;
-    if !edge.db.delete_product(&shop.id, id).await? {
+    if !edge.db.delete_product(&shop.id, id, clock::now()).await? {
         return Err(Problem::missing("product", id));
     }
     Ok(Reply::json(200, &object! { "object": "catalogue.product", "id": id, "deleted": true }))

@@ -5,6 +5,7 @@
 //! is the same bytes each time. A shop's come in any order; an agent's events of one order come one after the other, see
 //! [`crate::store::orders`].
 
+use super::lanes::side_by_side;
 use super::lists::Page;
 use super::{access, orders};
 use crate::acp::dialect::Dialect;
@@ -21,8 +22,6 @@ use crate::store::shops::ShopRow;
 use futures_util::future::LocalBoxFuture;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::task::Poll;
 
 /// What a shop is given for a notice, milliseconds.
 const DEADLINE: u32 = 10_000;
@@ -100,13 +99,7 @@ async fn send_all(edge: &Edge, due: Vec<Due>) -> u32 {
             }
         }
     };
-    let mut lanes: Vec<LocalBoxFuture<'_, ()>> = (0..LANES).map(|_| Box::pin(lane()) as _).collect();
-    // All of them side by side, until the last is done. (`join_all` does the same with 10 KB of queues.)
-    poll_fn(|context| {
-        lanes.retain_mut(|lane| lane.as_mut().poll(context).is_pending());
-        if lanes.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
+    side_by_side((0..LANES).map(|_| Box::pin(lane()) as LocalBoxFuture<'_, ()>).collect()).await;
     delivered.get()
 }
 

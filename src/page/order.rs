@@ -21,7 +21,7 @@ pub fn ask_email(the: &AskEmail<'_>) -> String {
             h1 { (title) }
             @if the.refused.is_some() {
                 // Read out first, and told by words.
-                div.warn role="alert" id="refused" {
+                div.warn role="alert" aria-label="Not found" id="refused" {
                     p { "There is no order at this address with that e-mail. Please check the e-mail that the order was placed with, and the link." }
                 }
             } @else {

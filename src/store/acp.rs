@@ -466,7 +466,7 @@ impl Db {
 
     /// Paid: the checkout is completed, and its stock is gone. Whoever was faster has said it all.
     pub fn complete_document(&self, row: &Row, session: &Session, now: i64) -> Vec<Statement> {
-        let mut batch = self.take_stock(&session.id);
+        let mut batch = self.take_stock(&session.id, now);
         batch.push(sql!(
             self,
             "UPDATE acp_sessions SET status = 'completed', state = ?3, version = version + 1, updated = ?4

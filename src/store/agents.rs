@@ -4,6 +4,7 @@ use super::{Bind, Db, Pending, Statement};
 use crate::agent::{AgentRow, MOST};
 use crate::error::{Problem, Result};
 use crate::sql;
+use crate::store::shops::ShopRow;
 use crate::store::transactions::Cursor;
 
 /// The agent that a key's hash (`?1`) belongs to at a time (`?2`): the start of every statement that an agent's key may run.
@@ -23,6 +24,11 @@ impl Db {
         let agent = format!("SELECT * FROM agents WHERE id = {AGENT_OF_KEY} AND deleted_at IS NULL");
         let shop = format!("SELECT * FROM shops WHERE id = {SHOP_OF_AGENT_KEY}");
         [sql!(self, &agent, key_hash, now), sql!(self, &shop, key_hash, now)]
+    }
+
+    pub async fn agent_of_key(&self, key_hash: &str, now: i64) -> Result<(Option<Box<AgentRow>>, Option<Box<ShopRow>>)> {
+        let answers = self.batch(self.agent_and_shop_of_key(key_hash, now).into()).await?;
+        Ok((answers.at(0)?.first()?, answers.at(1)?.first()?))
     }
 
     /// Writes a new agent with its first key; `false` when the shop has as many as it may have. Attack: agents made side by side,
@@ -88,8 +94,9 @@ impl Db {
         answers.at(1)?.all().map(Some)
     }
 
-    /// Writes what a PATCH named, and nothing else. A feed at another address, or with another key, begins anew.
-    pub fn update_agent(&self, agent: &AgentRow, named: &[&str], now: i64) -> Pending<Option<Box<AgentRow>>> {
+    /// Writes what a PATCH named, and nothing else. A feed at another address begins anew; one whose address is named again tells all
+    /// again; with another key it is tried at once. Whoever has it in hand has lost it.
+    pub async fn update_agent(&self, agent: &AgentRow, named: &[&str], now: i64) -> Result<Option<Box<AgentRow>>> {
         let columns: [(&str, Bind<'_>); 5] = [
             ("name", (&agent.name).into()),
             ("allow", (&agent.allow).into()),
@@ -102,15 +109,31 @@ impl Db {
         for (column, bind) in columns {
             if named.contains(&column) {
                 binds.push(bind);
-                text.push_str(&format!(", {column} = ?{}", binds.len()));
+                let at = binds.len();
+                text.push_str(&format!(", {column} = ?{at}"));
+                if column == "feed_url" {
+                    // On the right side stands what was there before.
+                    text.push_str(&format!(
+                        ", feed_state = CASE WHEN feed_url IS ?{at} THEN json_set(feed_state, '$.restart', json('true')) END"
+                    ));
+                }
             }
         }
         if named.contains(&"feed_url") || named.contains(&"feed_key") {
-            binds.push(if agent.feed_url.is_some() { Bind::Int(now) } else { Bind::Null });
-            text.push_str(&format!(", feed_state = NULL, feed_due_at = ?{}", binds.len()));
+            binds.push(Bind::Int(now));
+            let at = binds.len();
+            let due = if !named.contains(&"feed_url") {
+                format!("iif(feed_url IS NULL, feed_due_at, ?{at})")
+            } else if agent.feed_url.is_some() {
+                format!("?{at}")
+            } else {
+                // One that has ended is due as long as there is something to forget.
+                format!("(SELECT ?{at} FROM feed_products f WHERE f.agent_id = agents.id LIMIT 1)")
+            };
+            text.push_str(&format!(", feed_wait_until = 0, feed_due_at = {due}"));
         }
         text.push_str(" WHERE id = ?1 AND shop_id = ?2 AND deleted_at IS NULL RETURNING *");
-        self.find(self.statement(&text, &binds))
+        self.batch(vec![self.statement(&text, &binds), self.forget_changes(&agent.shop_id)]).await?.at(0)?.first()
     }
 
     /// Ends an agent: its keys open nothing from now on, its secrets are gone, and it is told nothing more. Its row stays, so that
@@ -121,7 +144,8 @@ impl Db {
                 sql!(
                     self,
                     "UPDATE agents SET deleted_at = ?3, webhook_url = NULL, signing_secret = '', previous_signing_secret = NULL,
-                       previous_signing_secret_expires_at = NULL, feed_url = NULL, feed_key = NULL, feed_state = NULL, feed_due_at = NULL
+                       previous_signing_secret_expires_at = NULL, feed_url = NULL, feed_key = NULL, feed_state = NULL, feed_wait_until = 0,
+                       feed_due_at = (SELECT ?3 FROM feed_products f WHERE f.agent_id = agents.id LIMIT 1)
                      WHERE id = ?1 AND shop_id = ?2 AND deleted_at IS NULL",
                     id,
                     shop_id,
@@ -134,6 +158,7 @@ impl Db {
                     id,
                     shop_id
                 ),
+                self.forget_changes(shop_id),
             ])
             .await?;
         Ok(answers.at(0)?.changes()? == 1)

@@ -1,5 +1,6 @@
 //! Products, their stock, and what is kept of it for payments under way.
 
+use super::feeds::{changing, note_changes};
 use super::transactions::Cursor;
 use super::{Bind, Db, Pending, Statement};
 use crate::error::Result;
@@ -254,6 +255,11 @@ impl Db {
         sql!(self, &text, shop_id, id)
     }
 
+    /// Notes for the feeds of the shop's agents that a product changes, as it is at this place of a batch.
+    fn note_change(&self, shop_id: &str, id: &str) -> Statement {
+        sql!(self, &note_changes("?1", &changing("?1", "?2")), shop_id, id)
+    }
+
     /// One product of the shop's.
     pub fn product(&self, shop_id: &str, id: &str, now: i64) -> Pending<Option<Box<ProductRow>>> {
         self.find(self.products_for(shop_id, &Value::Array(vec![id.json()]).to_string(), now))
@@ -264,23 +270,29 @@ impl Db {
         let rows = format!("[{}]", staged(product, 0));
         let live = generation_of("?1");
         let there = format!("{live} IS NOT NULL");
-        self.batch(vec![
+        let batch = vec![
             self.open_catalogue(shop_id),
             self.forget_words(shop_id, &product.row.id),
+            self.note_change(shop_id, &product.row.id),
             sql!(self, &write_rows(&live, "?2", "?3", &there), shop_id, &rows, now),
+            self.note_change(shop_id, &product.row.id),
             sql!(self, &write_words(&live, "?2", &there), shop_id, &rows),
+            self.wake_feeds(shop_id, now),
             self.products_for(shop_id, &Value::Array(vec![product.row.id.json()]).to_string(), now),
-        ])
-        .await?
-        .at(4)?
-        .first()
+        ];
+        self.batch(batch).await?.into_last().map_or(Ok(None), |rows| rows.first())
     }
 
     /// `false` where there was no such product.
-    pub async fn delete_product(&self, shop_id: &str, id: &str) -> Result<bool> {
+    pub async fn delete_product(&self, shop_id: &str, id: &str, now: i64) -> Result<bool> {
         let text = format!("DELETE FROM products WHERE generation = {} AND id = ?2", generation_of("?1"));
-        let answers = self.batch(vec![self.forget_words(shop_id, id), sql!(self, &text, shop_id, id)]).await?;
-        Ok(answers.at(1)?.changes()? == 1)
+        let batch = vec![
+            self.forget_words(shop_id, id),
+            self.note_change(shop_id, id),
+            sql!(self, &text, shop_id, id),
+            self.wake_feeds(shop_id, now),
+        ];
+        Ok(self.batch(batch).await?.at(2)?.changes()? == 1)
     }
 
     /// How many products have each of some words, at most `most` counted.
@@ -331,7 +343,9 @@ impl Db {
                inventory_quantity = excluded.inventory_quantity, updated = excluded.updated RETURNING id",
             generation_of("?1")
         );
-        Ok(self.one(sql!(self, &text, shop_id, rows, now)).await?.ids())
+        let note = note_changes("?1", &changing("?1", "SELECT value ->> 0 FROM json_each(?2)"));
+        let batch = vec![sql!(self, &text, shop_id, rows, now), sql!(self, &note, shop_id, rows), self.wake_feeds(shop_id, now)];
+        Ok(self.batch(batch).await?.at(0)?.ids())
     }
 
     /// Keeps the shop's rules; `false` where it was deleted meanwhile.
@@ -373,8 +387,11 @@ impl Db {
 
     /// After the payment: what the holder holds is gone from the stock, once. Run again it finds no holds. A hold that ran out
     /// counts as well, until the sweep deletes it a day later: what was paid was sold.
-    pub fn take_stock(&self, holder: &str) -> Vec<Statement> {
+    pub fn take_stock(&self, holder: &str, now: i64) -> Vec<Statement> {
+        let [note, wake] = self.note_taken(holder, now);
         vec![
+            note,
+            wake,
             sql!(
                 self,
                 "UPDATE products SET inventory_quantity = max(0, inventory_quantity - taken.quantity)

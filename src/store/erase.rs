@@ -95,7 +95,21 @@ impl Db {
                 sql!(self, &clear, shop_id),
                 sql!(self, "DELETE FROM notices WHERE id IN (SELECT id FROM notices WHERE shop_id = ?1 LIMIT 500)", shop_id),
                 sql!(self, "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE shop_id = ?1 LIMIT 500)", shop_id),
-                sql!(self, "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE shop_id = ?1 LIMIT 500)", shop_id),
+                sql!(self, "DELETE FROM acp_sessions WHERE id IN (SELECT id FROM acp_sessions WHERE shop_id = ?1 LIMIT 500)", shop_id),
+                // Answers to its agents are kept under theirs.
+                sql!(
+                    self,
+                    "DELETE FROM idempotency WHERE rowid IN (SELECT i.rowid FROM idempotency i
+                       WHERE i.shop_id IN (SELECT ?1 UNION ALL SELECT id FROM agents WHERE shop_id = ?1) LIMIT 500)",
+                    shop_id
+                ),
+                sql!(
+                    self,
+                    "DELETE FROM feed_products WHERE (agent_id, key, product) IN
+                       (SELECT agent_id, key, product FROM feed_products WHERE shop_id = ?1 LIMIT 1000)",
+                    shop_id
+                ),
+                sql!(self, "DELETE FROM feed_changes WHERE seq IN (SELECT seq FROM feed_changes WHERE shop_id = ?1 LIMIT 1000)", shop_id),
                 sql!(
                     self,
                     "DELETE FROM catalogue_errors WHERE (upload_id, row, field) IN (SELECT upload_id, row, field FROM catalogue_errors
@@ -131,7 +145,7 @@ impl Db {
             ])
             .await?;
         let mut cleared = 0_usize;
-        for index in 0..9 {
+        for index in 0..12 {
             cleared = cleared.saturating_add(answers.at(index)?.changes()?);
         }
         Ok(cleared > 0)

@@ -24,6 +24,7 @@
 //! | `runs` | for good, one row for each job | times only |
 //! | `catalogues`, `products`, `product_words` | the live ones for good; staged and old ones until the sweep has them | public anyway |
 //! | `catalogue_uploads`, `catalogue_errors` | 30 days | nothing secret |
+//! | `feed_products`, `feed_changes` | as long as the agent has a feed; changes until all feeds have told them | public anyway |
 //! | `stock_holds` | until paid or given back, else a day past their end | ids only |
 //! | `fulfillment`, `coupon_redemptions` | for good | coupon codes in clear: restrict who may read D1 |
 //! | KV `oauth/{connection}` | as long as the connection | sealed, bound to shop, account and mode |
@@ -37,6 +38,7 @@ pub mod checkout;
 pub mod connect;
 pub mod erase;
 pub mod export;
+pub mod feeds;
 pub mod idempotency;
 pub mod notices;
 pub mod orders;

@@ -1,6 +1,7 @@
 //! Catalogues on their way in: begun, staged batch by batch, switched in one go; and what is left of them swept.
 
 use super::catalogue::{ROW, generation_of, merge_generation, write_rows, write_words};
+use super::feeds::{changing, note_changes};
 use super::idempotency::{Attempt, AttemptRow, HOLDS, KEPT};
 use super::shops::{SHOP_OF_KEY, ShopRow};
 use super::transactions::Cursor;
@@ -254,9 +255,14 @@ impl Db {
             batch.push(sql!(self, &live, upload.id, upload.generation));
         } else {
             batch.push(self.open_catalogue(shop_id));
+            // For the feeds of agents: the groups that rows leave, and those that they come to.
+            let staged = format!("SELECT id FROM products WHERE generation = ?2 AND {RUNS}");
+            let note = note_changes("?3", &changing("?3", &staged));
+            batch.push(sql!(self, &note, upload.id, upload.generation, shop_id));
             for text in merge_generation(&generation_of("?3"), "?2", RUNS) {
                 batch.push(sql!(self, &text, upload.id, upload.generation, shop_id));
             }
+            batch.push(sql!(self, &note, upload.id, upload.generation, shop_id));
             let old = format!("UPDATE catalogues SET state = 'old' WHERE generation = ?2 AND state = 'staged' AND {RUNS}");
             batch.push(sql!(self, &old, upload.id, upload.generation));
         }
@@ -278,6 +284,7 @@ impl Db {
             progress.accepted,
             progress.rejected
         ));
+        batch.push(self.wake_feeds(shop_id, finished));
         batch.push(sql!(self, "SELECT count(*) AS n FROM catalogue_uploads WHERE id = ?1 AND status = 'succeeded'", upload.id));
         // Where the first answer was lost, the second run changes nothing and still finds it done.
         let answers = self.repeatable(batch).await?;

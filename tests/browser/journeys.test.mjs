@@ -111,7 +111,7 @@ test('a chat visitor is declined, tries again, pays and is home', skip, async ()
 });
 
 test('an agent buys; its price is thrown away', skip, async () => {
-  await page.goto(`${shop.url}/agent`);
+  await page.goto(`${shop.url}/agent/checkout`);
   await page.locator('#product-0').selectOption({ index: 1 });
   await page.locator('#claim-0').fill('0.01');
   await button('Create checkout session').click();

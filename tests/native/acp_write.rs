@@ -253,7 +253,8 @@ fn buyers() -> [Value; 5] {
     [
         json!({ "email": "ada@example.com", "first_name": "Ada", "last_name": "Byron", "phone_number": "+15551234567" }),
         json!({ "email": "ada@example.com", "full_name": "Ada King Byron", "customer_id": "c_1", "account_type": "business",
-            "company": { "name": "Engines" }, "loyalty": { "points_balance": 5 }, "tax_exemption": { "certificate_id": "x", "certificate_type": "resale" } }),
+            "company": { "name": "Engines" }, "loyalty": { "points_balance": 5 },
+            "tax_exemption": { "certificate_id": "x", "certificate_type": "resale" } }),
         json!({ "email": "ada@example.com" }),
         Value::Null,
         json!({ "email": "ada@example.com", "full_name": "Ada" }),
@@ -314,7 +315,8 @@ fn many() -> Vec<(String, Session, Seller)> {
                             [json!({ "interventions": { "supported": ["3ds"] } }), json!({}), json!({ "interventions": {} })][place % 3]
                                 .clone();
                         session.groups = json!([{ "id": "g", "item_ids": ["li_1"], "destination_type": "shipping", "fulfillment_details": {
-                            "name": "Ada", "address": { "name": "A", "line_one": "1", "city": "C", "state": "", "country": "US", "postal_code": "1", "company": "E" } } }]);
+                            "name": "Ada", "address": { "name": "A", "line_one": "1", "city": "C", "state": "", "country": "US",
+                                "postal_code": "1", "company": "E" } } }]);
                         session.metadata = json!({ "any": { "thing": [1] } });
                         (session.locale, session.timezone, session.quote_id) = (text("en-US"), text("UTC"), text("q_1"));
                         session.order_notes = text("Ring twice.");
@@ -699,7 +701,10 @@ fn tax_that_prices_include_is_told_in_words() {
     assert_eq!(tax(V20260116, Tax::Included)["description"], "Prices include USD 4.56 (VAT 19%: USD 4.56)");
     assert_eq!(
         tax(V20260130, Tax::Added)["breakdown"],
-        json!([{ "jurisdiction": "IL state tax", "rate": 0.0625, "amount": 188 }, { "jurisdiction": "County tax", "rate": 0.02, "amount": 47 }])
+        json!([
+            { "jurisdiction": "IL state tax", "rate": 0.0625, "amount": 188 },
+            { "jurisdiction": "County tax", "rate": 0.02, "amount": 47 },
+        ])
     );
     assert_eq!(tax(V20260116, Tax::Added), json!({ "type": "tax", "display_text": "Tax", "amount": 235 }));
 }
@@ -720,12 +725,13 @@ fn an_agent_is_told_of_its_order_in_the_words_of_its_version() {
     for dialect in [V20250929, V20251212, V20260116, V20260130] {
         assert_eq!(
             order::event(dialect, true, of("created")),
-            json!({ "type": "order_create", "data": { "type": "order", "checkout_session_id": "checkout_01", "status": "created", "refunds": [],
-                "permalink_url": "https://pay.example/orders/ord_1" } })
+            json!({ "type": "order_create", "data": { "type": "order", "checkout_session_id": "checkout_01", "status": "created",
+                "refunds": [], "permalink_url": "https://pay.example/orders/ord_1" } })
         );
         let refunded = order::event(dialect, false, of("refunded"));
         assert_eq!((&refunded["type"], &refunded["data"]["status"]), (&json!("order_update"), &json!("fulfilled")));
-        let refunds = json!([{ "type": "original_payment", "amount": 500 }, { "type": "store_credit", "amount": 200 }, { "type": "original_payment", "amount": 50 }]);
+        let refund = |kind: &str, amount: i64| json!({ "type": kind, "amount": amount });
+        let refunds = json!([refund("original_payment", 500), refund("store_credit", 200), refund("original_payment", 50)]);
         assert_eq!(refunded["data"]["refunds"], refunds);
         assert_eq!(order::event(dialect, false, of("shipped"))["data"]["status"], "confirmed");
     }

@@ -1,7 +1,7 @@
 //! The pages a person meets: what they say, that strangers' text stays text, and that they can be read by everyone.
 
 use cognitivecart_worker::config::{self, Config, Misconfigured};
-use cognitivecart_worker::page::{self, CartKept, Consent, ErrorPage, Status, Thanks};
+use cognitivecart_worker::page::{self, AskEmail, CartKept, Consent, ErrorPage, Order, Part, Shipment, Status, Thanks};
 use std::collections::BTreeMap;
 
 const STATUSES: [Status; 4] = [Status::Paid, Status::Authorized, Status::Processing, Status::Unpaid];
@@ -40,6 +40,24 @@ fn thanks(status: Status) -> String {
     })
 }
 
+fn order(text: &str) -> String {
+    let part = |quantity| Part { name: text.into(), quantity, amount: text.into() };
+    let some = || Some(text.to_owned());
+    let shipment = Shipment { title: text.into(), state: text.into(), carrier: some(), number: some(), url: some(), expected: some() };
+    page::order(&Order {
+        shop_name: text,
+        shop_url: text,
+        number: text,
+        placed: text,
+        state: text,
+        items: &[part(Some(2)), part(Some(1))],
+        totals: &[part(None), part(None)],
+        refunded: Some(text),
+        shipments: &[shipment],
+        own_page: Some(text),
+    })
+}
+
 /// Every page, with `text` wherever someone else may write.
 fn every_page(text: &str) -> Vec<(&'static str, String)> {
     let bad = Misconfigured { problems: vec![(text.into(), text.into()), ("B".into(), "is not set.".into())], allow_local: true };
@@ -52,6 +70,8 @@ fn every_page(text: &str) -> Vec<(&'static str, String)> {
         ("consent-test", consent(false)),
         ("problem", page::problem(&ErrorPage { title: text, what_happened: text, what_next: text, reference: Some(text) })),
         ("cart-kept", page::cart_kept(&CartKept { shop_name: text, shop_url: text })),
+        ("order-not-found", page::ask_email(&AskEmail { refused: Some(text) })),
+        ("order", order(text)),
     ];
     for status in STATUSES {
         let page =
@@ -83,7 +103,7 @@ fn tags(html: &str) -> Vec<(String, BTreeMap<String, String>)> {
             read.insert(key.trim().to_owned(), value.to_owned());
             attributes = after.trim_start();
         }
-        if !["meta", "link", "br"].contains(&name) {
+        if !["meta", "link", "br", "input"].contains(&name) {
             open.push(name.to_owned());
         }
         found.push((name.to_owned(), read));
@@ -124,8 +144,16 @@ fn every_page_can_be_read_by_everyone() {
         assert!(!text_of(&html, "h1").trim().is_empty(), "{name}: h1");
         // h2 only below the h1, and nothing deeper: no level is skipped.
         assert!(["h3", "h4", "h5", "h6"].iter().all(|tag| count(tag) == 0), "{name}: headings");
-        // No control is without a name: buttons and links have text, and there is no field to label.
-        assert_eq!(count("input") + count("select") + count("textarea"), 0, "{name}: a field needs a label");
+        // No control is without a name: buttons and links have text, and every field its label.
+        assert_eq!(count("select") + count("textarea"), 0, "{name}: a field of another kind");
+        for (_, field) in tags.iter().filter(|(tag, _)| tag == "input") {
+            let labels = tags.iter().filter(|(tag, label)| tag == "label" && label.get("for") == field.get("id")).count();
+            assert!(field.contains_key("id") && labels == 1, "{name}: a field needs a label");
+            assert!(field.contains_key("autocomplete"), "{name}: what the field is for (WCAG 2.2, 1.3.5)");
+        }
+        for (_, cell) in tags.iter().filter(|(tag, _)| tag == "th") {
+            assert!(cell.contains_key("scope"), "{name}: a heading of a table without what it heads");
+        }
         for tag in ["a ", "button"] {
             let mut rest = html.as_str();
             while let Some(at) = rest.find(&format!("<{tag}")) {
@@ -334,5 +362,50 @@ fn policy_forbids_all_but_the_one_style_and_the_way_through_stripe() {
             "{name}"
         );
         assert_eq!(page::csp(true), page::csp(false).replace("https:", "https: http:"));
+        assert_eq!(page::csp_own(), page::csp(false).replace(" https:", ""));
     }
+}
+
+#[test]
+fn the_order_page_asks_once_and_says_when_nothing_was_found() {
+    let asks = page::ask_email(&AskEmail::default());
+    assert!(!asks.contains("role=\"alert\"") && !asks.contains("value="));
+    assert_eq!(text_of(&asks, "h1"), "Your order");
+    let refused = page::ask_email(&AskEmail { refused: Some("eve@elsewhere.example") });
+    assert_eq!(text_of(&refused, "title"), "No order found");
+    assert!(refused.contains("value=\"eve@elsewhere.example\"") && refused.contains("aria-invalid=\"true\""));
+    for html in [asks, refused] {
+        let form = tags(&html).into_iter().find(|(tag, _)| tag == "form").unwrap().1;
+        // To its own address, and never by GET: an e-mail must not stand in one.
+        assert_eq!((form.get("method").map(String::as_str), form.get("action")), (Some("post"), None));
+    }
+}
+
+#[test]
+fn an_order_says_its_total_last_and_links_only_what_can_be_followed() {
+    let part = |name: &str, quantity, amount: &str| Part { name: name.into(), quantity, amount: amount.into() };
+    let shipment = |url: &str| Shipment {
+        title: "Parcel".into(),
+        state: "Shipped".into(),
+        carrier: None,
+        number: None,
+        url: Some(url.into()),
+        expected: None,
+    };
+    let html = page::order(&Order {
+        shop_name: " ",
+        shop_url: "https://shop.example",
+        number: "W-7",
+        placed: "2026-04-17",
+        state: "On its way",
+        items: &[part("Mug", Some(2), "USD 24.60")],
+        totals: &[part("Tax", None, "USD 2.15"), part("Total", None, "USD 26.75")],
+        refunded: None,
+        shipments: &[shipment("javascript:alert(1)"), shipment("https://dhl.example/1")],
+        own_page: None,
+    });
+    assert_eq!(text_of(&html, "tbody"), "Mug × 2USD 24.60TaxUSD 2.15TotalUSD 26.75");
+    assert_eq!(text_of(&html, "p"), "https://shop.example", "a shop without a name goes by its address");
+    assert!(!html.contains("href=\"javascript") && html.contains("href=\"https://dhl.example/1\""));
+    assert!(!html.contains("Given back") && !html.contains("See it at the shop"));
 }

@@ -315,3 +315,23 @@ fn every_part_of_a_notice_is_signed() {
         assert!(sign::webhook_signature(&[bad.to_owned()], "ccevt_1", 5, "{}").is_err(), "{bad:?}");
     }
 }
+
+// --- events to agents (ACP, `postOrderEvents`) ----------------------------------------------------------------------
+
+/// The worked example of docs/contract.md: computed with openssl.
+#[test]
+fn an_agents_event_is_signed_with_the_whole_text_of_the_secret() {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let body = r#"{"type":"order_update","data":{"type":"order","status":"shipped"}}"#;
+    assert_eq!(
+        sign::merchant_signature(secret, Some(1_776_330_000), body).unwrap(),
+        "t=1776330000,v1=15a3642cf42763fb316f6035d321e489965f8165f191d602a1b3aac364874a29"
+    );
+    assert_eq!(sign::merchant_signature(secret, None, body).unwrap(), "a2e341f8809b53dbf02ec02949f3024d5aa8c966ae09c8de533e3967f2c73719");
+    // Every part counts.
+    let good = sign::merchant_signature(secret, Some(5), "{}").unwrap();
+    for (secret, t, body) in [("whsec_a", 5, "{}"), (secret, 6, "{}"), (secret, 5, "{} ")] {
+        assert_ne!(sign::merchant_signature(secret, Some(t), body).unwrap(), good);
+    }
+    assert_ne!(sign::merchant_signature(secret, None, "5.{}").unwrap(), good);
+}

@@ -3,9 +3,10 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
+import { NOTICES_PATH, sign } from '../../sandbox/shop/notices.mjs';
 
 export async function startStubWorker() {
-  const stub = { requests: [], sessions: new Map(), answers: new Map(), transactions: [], summary: [], connected: false, checkoutEnabled: true, secret: `whsec_${randomBytes(32).toString('base64')}`, trouble: [] };
+  const stub = { requests: [], sessions: new Map(), answers: new Map(), transactions: [], summary: [], agents: [], orders: [], connected: false, checkoutEnabled: true, secret: `whsec_${randomBytes(32).toString('base64')}`, trouble: [] };
   const shop = {};
 
   const routes = {
@@ -15,7 +16,7 @@ export async function startStubWorker() {
       return seen.trim() === shop.challenge ? [200, { object: 'shop', status: 'active' }] : [422, { error: { type: 'invalid_request', code: 'challenge_failed', message: 'Not the challenge.' } }];
     },
     'GET /v1/shop': () => [200, { status: 'active', checkout_enabled: stub.checkoutEnabled, name: shop.name, webhook_url: shop.webhook_url }],
-    'PATCH /v1/shop': (body) => { stub.checkoutEnabled = body.checkout_enabled ?? stub.checkoutEnabled; shop.webhook_url = body.webhook_url ?? shop.webhook_url; return [200, { checkout_enabled: stub.checkoutEnabled }]; },
+    'PATCH /v1/shop': (body) => { stub.checkoutEnabled = body.checkout_enabled ?? stub.checkoutEnabled; Object.assign(shop, body); return [200, { checkout_enabled: stub.checkoutEnabled }]; },
     'POST /v1/shop/signing_secrets': () => { stub.secret = `whsec_${randomBytes(32).toString('base64')}`; return [201, { signing_secret: stub.secret, previous_expires_at: Math.floor(Date.now() / 1000) + 86400 }]; },
     'GET /v1/connection': (_, query) => [200, { object: 'connection', connected: stub.connected && query.get('mode') === 'test', account: stub.connected ? 'acct_1' : null, livemode: false, charges_enabled: true }],
     'POST /v1/connect/start': (body) => { stub.challenge = body.verifier_challenge; stub.returnUrl = body.return_url; return [201, { object: 'connect.ticket', url: `${stub.url}/connect/ticket_secret` }]; },
@@ -32,6 +33,32 @@ export async function startStubWorker() {
     },
     'GET /v1/transactions.csv': (_, query) => [200, { csv: query.toString() }],
     'GET /v1/transactions/summary': () => [200, { group_by: 'source', data: stub.summary }],
+    'PUT /v1/shop/fulfillment': (body) => { stub.rules = body; return [200, { object: 'fulfillment', ...body }]; },
+    'PUT /v1/catalogue/products': (body) => {
+      stub.rows = body.trimEnd().split('\n').map((line) => JSON.parse(line));
+      return [200, { object: 'catalogue.upload', id: 'ccup_1', mode: 'replace', accepted: stub.rows.length, rejected: 0, errors: [] }];
+    },
+    'PATCH /v1/catalogue/inventory': (body) => [200, { object: 'catalogue.inventory', updated: body.length }],
+    'GET /v1/agents': () => [200, { object: 'list', data: stub.agents, has_more: false }],
+    'POST /v1/agents': (body) => {
+      const made = { object: 'agent', id: `agt_${stub.agents.length + 1}${randomBytes(2).toString('hex')}`, ...body, created: 1_795_000_000 };
+      stub.agents.push(made);
+      return [201, { ...made, api_key: `cca_${randomBytes(16).toString('hex')}`, signing_secret: `whsec_${randomBytes(32).toString('base64')}` }];
+    },
+    'DELETE /v1/agents/:id': (_, query, headers, id) => { stub.agents = stub.agents.filter((one) => one.id !== id); return [200, { object: 'agent', id, deleted: true }]; },
+    'GET /v1/orders': () => [200, { object: 'list', data: stub.orders, has_more: false }],
+    'GET /v1/orders/:id': (_, query, headers, id) => { const found = stub.orders.find((one) => one.id === id); return found && [200, found]; },
+    'PATCH /v1/orders/:id': (body, query, headers, id) => { const found = stub.orders.find((one) => one.id === id); return found && [200, Object.assign(found, body)]; },
+    'POST /v1/transactions/:id/refunds': (body, query, headers, id) => {
+      const key = headers['idempotency-key'];
+      const order = stub.orders.find((one) => one.transaction === id);
+      if (!stub.answers.has(key)) {
+        const amount = body.amount ?? order.amount_total - order.amount_refunded;
+        order.amount_refunded += amount;
+        stub.answers.set(key, { object: 'refund', id: `re_${stub.answers.size + 1}`, amount, status: 'succeeded', transaction: id });
+      }
+      return [201, stub.answers.get(key)];
+    },
     'POST /v1/checkout/sessions': (body, query, headers) => {
       if (!stub.checkoutEnabled) return [403, { error: { type: 'permission', code: 'checkout_disabled', message: 'Off.' } }];
       const key = headers['idempotency-key'];
@@ -47,18 +74,29 @@ export async function startStubWorker() {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const url = new URL(request.url, 'http://stub');
+    // What an agent, an order or a transaction is named by stands in the path.
+    const id = /\/((?:agt|ord|cct)_\w+)/.exec(url.pathname)?.[1];
     const route = `${request.method} ${url.pathname}`;
-    const body = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks)) : undefined;
+    const pattern = id ? route.replace(id, ':id') : route;
+    const sent = Buffer.concat(chunks).toString('utf8');
+    const body = sent === '' ? undefined : request.headers['content-type'] === 'application/json' ? JSON.parse(sent) : sent;
     stub.requests.push({ route, body, headers: request.headers });
     const next = stub.trouble[0]?.on === route ? stub.trouble.shift() : undefined;
     if (next?.how === 'drop_before') return request.socket.destroy();
-    const [status, answer] = next?.answer ?? (await routes[route]?.(body, url.searchParams, request.headers)) ?? [404, { error: { type: 'invalid_request', code: 'route_unknown', message: route } }];
+    const [status, answer] = next?.answer ?? (await routes[pattern]?.(body, url.searchParams, request.headers, id)) ?? [404, { error: { type: 'invalid_request', code: 'route_unknown', message: route } }];
     if (next?.how === 'drop_after') return request.socket.destroy(); // did the work, the answer is lost
     response.writeHead(status, { 'content-type': 'application/json', ...next?.headers }).end(JSON.stringify(answer));
   });
   await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
   stub.shop = shop;
   stub.url = `http://127.0.0.1:${server.address().port}`;
+  /** Tells the shop, as the Worker does. */
+  stub.tell = async (type, object, { id = `ccevt_${randomBytes(6).toString('hex')}`, secret = stub.secret, t = Math.floor(Date.now() / 1000) } = {}) => {
+    const body = JSON.stringify({ id, type, created: t, data: { object } });
+    const answer = await fetch(shop.site_url + NOTICES_PATH, { method: 'POST', body, headers: { 'content-type': 'application/json', 'webhook-id': id, 'webhook-timestamp': String(t), 'webhook-signature': sign(id, t, body, secret) } });
+    const text = await answer.text();
+    return { status: answer.status, body: text && JSON.parse(text) };
+  };
   stub.close = () => new Promise((resolve) => { server.close(resolve); server.closeAllConnections(); });
   return stub;
 }

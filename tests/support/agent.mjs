@@ -33,17 +33,33 @@ export const FULFILLMENT = {
 export async function agentShop(w, stripe, { products = PRODUCTS, fulfillment = FULFILLMENT, mode = 'test', name = 'Claude', agent: more = {}, shop: fields = {}, account } = {}) {
   const shop = await registerShop(w, fields);
   const connection = await connectShop(w, stripe, shop, { mode, account });
+  await sellToAgents(w, shop.key, { products, fulfillment });
+  const agent = await addAgent(w, shop, { name, mode, ...more });
+  return { shop, agent, account: connection.account, ...speaker(w, agent.api_key) };
+}
+
+/** A shop's catalogue and its rules, as far as given. */
+export async function sellToAgents(w, key, { products = PRODUCTS, fulfillment = FULFILLMENT } = {}) {
   if (products) {
     const body = products.map((row) => JSON.stringify(row)).join('\n');
-    const answer = await w.api('PUT', '/v1/catalogue/products', { key: shop.key, idempotencyKey: randomUUID(), body, headers: { 'content-type': 'application/x-ndjson' } });
+    const answer = await w.api('PUT', '/v1/catalogue/products', { key, idempotencyKey: randomUUID(), body, headers: { 'content-type': 'application/x-ndjson' } });
     if (answer.status !== 200 || answer.body.rejected) throw new Error(`the catalogue was refused: ${answer.text}`);
   }
   if (fulfillment) {
-    const answer = await w.api('PUT', '/v1/shop/fulfillment', { key: shop.key, body: fulfillment });
+    const answer = await w.api('PUT', '/v1/shop/fulfillment', { key, body: fulfillment });
     if (answer.status !== 200) throw new Error(`the rules were refused: ${answer.text}`);
   }
-  const agent = await addAgent(w, shop, { name, mode, ...more });
-  return { shop, agent, account: connection.account, ...speaker(w, agent.api_key) };
+}
+
+/** Buys in the newest version. -> the order, as its agent is answered */
+export async function buyAs(stripe, account, call, { items = [{ id: 'mug', quantity: 2 }], buyer = BUYER } = {}) {
+  const asked = await call('POST', '/checkout_sessions', { line_items: items, currency: 'usd', capabilities: {}, buyer, fulfillment_details: { name: 'Ada', email: buyer.email, address: ADDRESS } });
+  if (asked.status !== 201) throw new Error(`no checkout: ${asked.text}`);
+  const token = await stripe.grantToken({ account, currency: 'usd', maxAmount: 1_000_000 });
+  const paid = await call('POST', `/checkout_sessions/${asked.body.id}/complete`, payBody(token, { buyer }));
+  if (paid.status !== 200) throw new Error(`not paid: ${paid.text}`);
+  await stripe.webhooks.drained();
+  return paid.body.order;
 }
 
 export async function addAgent(w, shop, body) {

@@ -3,10 +3,11 @@
 
 import { test, describe, before, after } from 'node:test';
 import assert from 'node:assert/strict';
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
+import { addAgent, BUYER, buyAs, sellToAgents, speaker } from '../support/agent.mjs';
 import { startShopServer } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 import { codesOf, openapi, operations, operationOf, resolve, violations, wrongWith } from '../support/schema.mjs';
@@ -70,22 +71,31 @@ describe('the document by itself', () => {
 });
 
 describe('the pages about it', () => {
-  const all = operations.flatMap(({ operation }) => Object.keys(operation.responses).flatMap((status) => codesOf(operation, status).map((code) => `${status} ${code}`)));
+  const ofAgents = ({ path }) => /^\/(checkouts|checkout_sessions|carts)\b/.test(path);
+  const codes = (which) => operations.filter(which).flatMap(({ operation }) => Object.keys(operation.responses).flatMap((status) => codesOf(operation, status).map((code) => `${status} ${code}`)));
 
-  test('docs/contract.md lists exactly the codes of the document, each at its status', () => {
-    const table = read('docs/contract.md').split('## Every error code')[1];
-    const told = [...table.matchAll(/^\| (\d{3}) \| ([^|]+) \|/gm)].flatMap(([, status, cell]) => {
-      const names = [...cell.matchAll(/`([a-z_]+)`/g)].map(([, name]) => name);
+  /** The codes in the last table of a page, each with its status. */
+  const told = (page) => {
+    const table = read(page).split('## Every error code')[1];
+    return [...table.matchAll(/^\| (\d{3}) \| ([^|]+) \|/gm)].flatMap(([, status, cell]) => {
+      const names = [...cell.matchAll(/`([a-z_0-9]+)`/g)].map(([, name]) => name);
       // `parameter_invalid_string`, `_integer` … share a row.
       const stem = names[0].replace(/_[a-z]+$/, '');
       return names.map((name) => `${status} ${name.startsWith('_') ? stem + name : name}`);
     });
+  };
+
+  test('docs/contract.md lists exactly the codes of the document, each at its status', () => {
     // These two are told for all routes together, in the document's introduction.
-    assert.deepEqual(unique(told), unique([...all, '404 route_unknown', '405 method_not_allowed']));
+    assert.deepEqual(unique(told('docs/contract.md')), unique([...codes((one) => !ofAgents(one)), '404 route_unknown', '405 method_not_allowed']));
+  });
+
+  test('docs/acp.md those of the agents\' routes', () => {
+    assert.deepEqual(unique(told('docs/acp.md')), unique(codes(ofAgents)));
   });
 
   test('docs/contract.md names every route under /v1', () => {
-    const text = read('docs/contract.md').replaceAll('{cct_…}', '{id}').replaceAll('{ccevt_…}', '{id}').replaceAll('{cs_…}', '{id}').replaceAll('{ccup_…}', '{id}');
+    const text = read('docs/contract.md').replaceAll('{cct_…}', '{id}').replaceAll('{ccevt_…}', '{id}').replaceAll('{cs_…}', '{id}').replaceAll('{ccup_…}', '{id}').replaceAll('{ord_…}', '{id}');
     for (const { method, path } of operations.filter(({ path }) => path.startsWith('/v1'))) {
       const route = `${method} ${path}`;
       assert.ok(text.includes(route) || text.includes(`${method} http://localhost:8787${path}`) || text.includes(path), `${route} is not in docs/contract.md`);
@@ -109,8 +119,20 @@ describe('the pages about it', () => {
     for (const quote of quotes) assert.ok(plugin.includes(quote), `not in the plugin any more:\n${quote.slice(0, 200)}`);
   });
 
+  test('docs/agent-events.md: the worked example is true', () => {
+    const text = read('docs/agent-events.md');
+    const [, body] = /^BODY='(.+)'$/m.exec(text);
+    const [, secret] = /with the secret `(whsec_[^`]+)`/.exec(text);
+    const [, t, v1] = /^Merchant-Signature: t=(\d+),v1=([0-9a-f]{64})$/m.exec(text);
+    const hmac = (signed) => createHmac('sha256', secret).update(signed).digest('hex');
+    assert.equal(hmac(`${t}.${body}`), v1);
+    assert.ok(text.includes(`# ${v1}\n`) && text.includes(`# ${hmac(body)} `));
+    assert.ok(text.includes(`\n\n${body}\n`), 'the body of the request shown');
+    assert.equal(Date.parse(/^Timestamp: (.+)$/m.exec(text)[1]) / 1000, Number(t));
+  });
+
   test('links between the pages lead somewhere', () => {
-    for (const page of ['README.md', 'docs/contract.md', 'docs/deploy.md']) {
+    for (const page of ['README.md', 'docs/contract.md', 'docs/acp.md', 'docs/agent-events.md', 'docs/deploy.md']) {
       for (const [, target] of read(page).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
         const [file, anchor] = target.split('#');
         const url = file ? new URL(file, new URL(page, root)) : new URL(page, root);
@@ -379,14 +401,78 @@ describe('the running Worker', () => {
     await call('GET', `/v1/events/ccevt_${'0'.repeat(26)}`, { expect: 404 });
   });
 
+  test('agents: let in, looked up, changed, rolled, let out', async () => {
+    const { json: made } = await call('POST', '/v1/agents', { body: example('createAgent', 'agent'), expect: 201 });
+    await call('GET', '/v1/agents', { expect: 200 });
+    await call('GET', `/v1/agents/${made.id}`, { expect: 200 });
+    assert.deepEqual((await call('PATCH', `/v1/agents/${made.id}`, { body: example('updateAgent', 'shut'), expect: 200 })).json.allow, []);
+    await call('POST', `/v1/agents/${made.id}/api_keys`, { expect: 201 });
+    await call('POST', `/v1/agents/${made.id}/signing_secrets`, { expect: 201 });
+    for (const path of ['/v1/shop', '/v1/agents', '/v1/orders']) assert.equal((await call('GET', path, { as: made.api_key, expect: 403 })).error.code, 'agent_key_not_allowed');
+    await call('DELETE', `/v1/agents/${made.id}`, { expect: 200 });
+    await call('GET', `/v1/agents/${made.id}`, { expect: 404 });
+  });
+
+  let agentId, agentKey, orderId;
+  test('orders: bought by an agent, listed, told of, shown to the buyer', async () => {
+    await sellToAgents(worker, key);
+    const agent = await addAgent(worker, { key }, {});
+    const order = await buyAs(stripe, account, speaker(worker, agent.api_key).call);
+    [agentId, agentKey, orderId] = [agent.id, agent.api_key, order.id];
+    assert.equal((await call('GET', '/v1/orders?agent=Claude&mode=test', { expect: 200 })).json.data[0].id, orderId);
+    await call('GET', `/v1/orders/${orderId}`, { expect: 200 });
+    const { json } = await call('PATCH', `/v1/orders/${orderId}`, { body: atHome(example('updateOrder', 'shipped')), expect: 200 });
+    assert.deepEqual([json.status, json.fulfillments[0].carrier], ['shipped', 'DHL']);
+    assert.equal((await call('PATCH', `/v1/orders/${orderId}`, { body: { status: 'created' }, expect: 422 })).error.code, 'order_unexpected_state');
+    const enter = (email) => ({ as: null, headers: { 'Content-Type': 'application/x-www-form-urlencoded' }, body: `email=${encodeURIComponent(email)}` });
+    await call('GET', `/orders/${orderId}`, { as: null, expect: 200 });
+    await call('POST', `/orders/${orderId}`, { ...enter(BUYER.email), expect: 200 });
+    await call('POST', `/orders/${orderId}`, { ...enter('eve@elsewhere.example'), expect: 404 });
+    const told = (await call('GET', '/v1/events?type=order_create', { expect: 200 })).json.data;
+    assert.equal(told[0].agent, agentId);
+    assert.equal((await call('POST', `/v1/events/${told[0].id}/resend`, { expect: 409 })).error.code, 'event_superseded');
+  });
+
+  for (const [wire, verb, version] of [['checkouts', 'PUT'], ['checkout_sessions', 'POST', '2026-04-17']]) {
+    test(`an agent's checkout at /${wire}: begun, read, changed, paid, given up`, async () => {
+      const headers = () => ({ 'Idempotency-Key': randomUUID(), ...(version && { 'API-Version': version }) });
+      const speak = (method, path, body, expect) => call(method, `/${wire}${path}`, { as: agentKey, headers: headers(), body, expect });
+      const id = (name) => (version ? name : `${name}Stripe`);
+      const { json: made } = await speak('POST', '', example(id('createCheckout'), 'agent'), 201);
+      assert.equal((await speak('GET', `/${made.id}`, undefined, 200)).json.status, 'ready_for_payment');
+      await speak(verb, `/${made.id}`, example(id('updateCheckout'), 'address'), 200);
+      const pay = JSON.parse(JSON.stringify(example(id('completeCheckout'), 'token')).replace('spt_123', await stripe.grantToken({ account, maxAmount: 100_000 })));
+      assert.equal((await speak('POST', `/${made.id}/complete`, pay, 200)).json.status, 'completed');
+      assert.equal((await speak('POST', `/${made.id}/complete`, pay, 409)).error.code, 'checkout_completed');
+      assert.equal((await speak('POST', `/${made.id}/cancel`, {}, 405)).error.code, 'checkout_completed');
+      const { json: other } = await speak('POST', '', example(id('createCheckout'), 'agent'), 201);
+      assert.equal((await speak('POST', `/${other.id}/cancel`, {}, 200)).json.status, 'canceled');
+      assert.equal((await speak('GET', `/checkout_${'0'.repeat(26)}`, undefined, 404)).error.code, 'not_found');
+    });
+  }
+
+  test('an agent\'s cart: begun, read, replaced, taken over, given up', async () => {
+    const headers = () => ({ 'Idempotency-Key': randomUUID(), 'API-Version': '2026-04-17' });
+    const speak = (method, path, body, expect) => call(method, path, { as: agentKey, headers: headers(), body, expect });
+    const { json: cart } = await speak('POST', '/carts', example('createCart', 'cart'), 201);
+    await speak('GET', `/carts/${cart.id}`, undefined, 200);
+    await speak('PUT', `/carts/${cart.id}`, example('replaceCart', 'cart'), 200);
+    const { json: checkout } = await speak('POST', '/checkout_sessions', { cart_id: cart.id, currency: 'usd', capabilities: {} }, 201);
+    assert.equal(checkout.line_items[0].quantity, 3);
+    await speak('POST', `/carts/${cart.id}/cancel`, {}, 200);
+    await speak('GET', `/carts/${cart.id}`, undefined, 404);
+    assert.equal((await call('GET', '/.well-known/acp.json', { as: null, expect: 200 })).json.protocol.name, 'acp');
+  });
+
   /** Whose key a route wants. */
-  const keyFor = (path, operation) => (path.startsWith('/v1/admin') ? worker.vars.ADMIN_KEY : operation.security ? null : key);
+  const keyFor = (path, operation) => (path.startsWith('/v1/admin') ? worker.vars.ADMIN_KEY : isForAgents(operation) ? agentKey : operation.security ? null : key);
+  const isForAgents = (operation) => Boolean(operation.security?.[0]?.agent_key);
 
   /** The documented path with the id of a session that is open: who names none gets a 404 before the body is looked at. */
   const withOpenSession = async () => {
     const { json } = await sell({ ...atHome(example('createCheckoutSession', 'agent')), mode: 'test', order_id: randomUUID() }, { expect: 201 });
     const { json: own } = await call('GET', '/v1/shop');
-    const named = { '/v1/admin': own.id, '/v1/transactions': json.transaction };
+    const named = { '/v1/admin': own.id, '/v1/transactions': json.transaction, '/v1/agents': agentId, '/v1/orders': orderId };
     return (path) => path.replace('{id}', Object.entries(named).find(([start]) => path.startsWith(start))?.[1] ?? json.id);
   };
 
@@ -407,7 +493,8 @@ describe('the running Worker', () => {
     const concrete = await withOpenSession();
     for (const { method, path, operation } of operations) {
       const content = operation.requestBody?.content?.['application/json'];
-      if (!content || path === '/stripe/webhooks') continue;
+      // The agent protocols have their own words for it: tests/native/acp_read.rs and tests/conformance.
+      if (!content || path === '/stripe/webhooks' || isForAgents(operation)) continue;
       const bodies = Object.values(content.examples ?? {}).map((one) => one.value);
       if (path === '/v1/connect/confirm') bodies.push({ claim: 'c', verifier: 'v'.repeat(43) });
       if (path === '/v1/connect/start') bodies.push({ ...bodies[0], prefill: { email: 'ada@example.com' } });
@@ -436,13 +523,14 @@ describe('the running Worker', () => {
 
   test('bodies that are no JSON, too large, or of another kind', async () => {
     const concrete = await withOpenSession();
-    for (const { method, path: documented, operation } of operations.filter(({ operation, path }) => operation.requestBody?.content['application/json'] && path !== '/stripe/webhooks')) {
+    for (const { method, path: documented, operation } of operations.filter(({ operation, path }) => operation.requestBody?.content['application/json'] && path !== '/stripe/webhooks' && path !== '/mcp')) {
       const isList = operation.requestBody.content['application/json'].schema.type === 'array';
       const path = concrete(documented);
       const as = keyFor(documented, operation);
-      const headers = { 'Idempotency-Key': randomUUID() };
+      const headers = { 'Idempotency-Key': randomUUID(), ...(isForAgents(operation) && { 'API-Version': '2026-04-17' }) };
       assert.equal((await call(method, path, { as, headers, body: '{', expect: 400 })).error.code, 'json_invalid');
-      assert.equal((await call(method, path, { as, headers, body: isList ? '{}' : '[]', expect: 400 })).error.code, 'json_invalid');
+      const noObject = await call(method, path, { as, headers, body: isList ? '{}' : '[]', expect: 400 });
+      assert.equal(noObject.error.code, isForAgents(operation) ? 'invalid' : 'json_invalid', path);
       assert.equal((await call(method, path, { as, headers: { ...headers, 'Content-Type': 'text/plain' }, body: '{}', expect: 415 })).error.code, 'media_type_unsupported');
       assert.equal((await call(method, path, { as, headers, body: JSON.stringify({ name: 'x'.repeat(262_144) }), expect: 413 })).error.code, 'body_too_large');
     }

@@ -8,6 +8,7 @@ import { documented, eventually, fine, refused } from '../support/answers.mjs';
 import { bodyOf, parametersOf, seeded } from '../support/generate.mjs';
 import { idsOf, prefixOf, tables } from '../support/run-schema.mjs';
 import { operations, wrongWith } from '../support/schema.mjs';
+import { addAgent, BUYER, buyAs, sellToAgents, speaker } from '../support/agent.mjs';
 import { agentBody, beginConnect, chatBody, comeBack, connectShop, createSession, registerShop, sendCatalogue } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
@@ -32,6 +33,7 @@ before(async () => {
   victim = await shop({ name: MARK });
   fine(await api('PATCH', '/v1/shop', { key: victim.key, body: { webhook_url: `${victim.origin}/${MARK}/notices` } }));
   const { account } = await connectShop(w, stripe, victim);
+  victim.account = account;
   rival = await shop();
   await connectShop(w, stripe, rival);
   // Two shops of one merchant share a Stripe account, and nothing else.
@@ -73,6 +75,11 @@ async function fill() {
   await stripe.refund(refunded.id);
   await stripe.dispute(disputed.id);
   await stripe.webhooks.drained();
+  // An agent, and what it bought.
+  await sellToAgents(w, victim.key);
+  victim.agent = await addAgent(w, victim, { name: MARK, webhook_url: `http://127.0.0.1:${new URL(victim.origin).port}/${MARK}/events` });
+  const { id } = await buyAs(stripe, victim.account, speaker(w, victim.agent.api_key).call, { buyer: { ...BUYER, email: EMAIL } });
+  fine(await w.api('PATCH', `/v1/orders/${id}`, { key: victim.key, body: { order_id: `${MARK}-order`, fulfillments: [{ type: 'shipping', carrier: MARK, tracking_number: MARK }] } }));
   fine(await sendCatalogue(w, victim, `id,title,price,availability,brand\n${MARK}-mug,${MARK} mug,12.30 USD,in_stock,${MARK}\n${MARK}-bad,,,,\n`));
   fine(await w.api('PUT', '/v1/shop/fulfillment', { key: victim.key, body: { coupons: [{ code: MARK, percent_off: 10 }] } }));
   await w.d1('INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at) VALUES (?1, ?2, ?3, 1, 9999999999)', `${MARK}-holder`, victim.id, `${MARK}-mug`);
@@ -118,6 +125,7 @@ async function everybody(shop) {
     'the victim’s key, in another case': nobody(victim.key.toUpperCase()),
     'the hash of the victim’s key': nobody((await w.d1('SELECT hash FROM api_keys WHERE shop_id = ?', victim.id))[0].hash),
     'the victim’s id': nobody(victim.id),
+    'the key of the victim’s agent': { key: victim.agent.api_key, status: 403, code: 'agent_key_not_allowed' },
     'a wildcard': nobody('%'),
     'Stripe’s key': nobody(w.vars.STRIPE_TEST_SECRET_KEY),
     'the key of a deleted shop': nobody(deleted.key),
@@ -235,8 +243,8 @@ describe('the victim’s objects in places other than the path', () => {
   });
 
   test('filters find nothing of another shop’s', async () => {
-    for (const path of ['/v1/transactions', '/v1/transactions.csv', '/v1/transactions/summary']) {
-      for (const query of [`order_id=${MARK}-paid`, `agent=${MARK}`, `source=agent:${MARK}`]) {
+    for (const path of ['/v1/transactions', '/v1/transactions.csv', '/v1/transactions/summary', '/v1/orders']) {
+      for (const query of [`order_id=${MARK}-paid`, `order_id=${MARK}-order`, `agent=${victim.agent.id}`, `agent=${MARK}`, `source=agent:${MARK}`]) {
         const one = operations.find((operation) => operation.method === 'GET' && operation.path === path);
         const answer = await ask(one, { key: rival.key, shop: rival }, 'another shop', `${path}?${query}`);
         assert.equal(answer.status, 200);

@@ -45,7 +45,7 @@ ${replace && html`<label class="choice"><input type="checkbox" name="replace" va
 <button>Connect with Stripe<span class="hidden">, ${MODES[mode].toLowerCase()}</span></button></form>`;
 
 function sellingCard(view, { shop, settings }) {
-  return html`<section class="card" aria-labelledby="sell-title"><h2 id="sell-title">Selling</h2>
+  return html`<section class="card" aria-labelledby="sell-title"><h2 id="sell-title">Mode</h2>
 <form method="post" action="/admin/mode">${token(view)}<fieldset><legend>This shop sells in</legend>${Object.entries(MODES).map(([mode, label]) => html`<label class="choice"><input type="radio" name="mode" value="${mode}"${settings.mode === mode ? html` checked` : ''}><span>${label}</span></label>`)}</fieldset><button class="second">Save mode</button></form>
 <hr><div class="between"><h3>Kill switch</h3>${shop.checkout_enabled ? pill('good', 'Checkout is on') : pill('bad', 'Checkout is off')}</div>
 <p class="small">Off means that nobody, visitor or agent, can start a checkout. Open Stripe pages are closed; money that was already paid is still recorded.</p>

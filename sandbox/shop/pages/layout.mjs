@@ -27,9 +27,10 @@ export function layout(view, title, body) {
 <nav aria-label="Main"><ul>
 ${link(view, '/', 'Shop')}
 ${link(view, '/cart', view.cartCount ? `Cart (${view.cartCount})` : 'Cart')}
-${link(view, '/agent', 'Agent checkout')}
+${link(view, '/agent', 'Agent')}
 ${link(view, '/admin/orders', 'Orders', 'apart')}
 ${link(view, '/admin/ledger', 'Ledger')}
+${link(view, '/admin/selling', 'Selling')}
 ${link(view, '/admin/connectivity', 'Connectivity')}
 </ul></nav>
 </div></div>
@@ -44,7 +45,10 @@ ${sentToTheWorker(view.exchanges)}
 `;
 }
 
-const link = (view, path, label, className = '') => html`<li class="${className}"><a href="${path}"${view.here === path ? html` aria-current="page"` : ''}>${label}</a></li>`;
+function link(view, path, label, className = '') {
+  const current = view.here === path ? 'page' : path !== '/' && view.here.startsWith(`${path}/`) ? 'true' : undefined;
+  return html`<li class="${className}"><a href="${path}"${current && html` aria-current="${current}"`}>${label}</a></li>`;
+}
 
 export const note = (kind, text, heading) => html`<div class="note ${kind}"${kind === 'bad' ? html` role="alert"` : html` role="status"`}>${heading && html`<h2>${heading}</h2>`}<p>${text}</p></div>`;
 
@@ -63,6 +67,7 @@ export const moment = (seconds) => (seconds ? html`<time datetime="${new Date(se
 
 /** The teaching aid at the foot of each page: what went to the Worker, and what came back. */
 function sentToTheWorker(exchanges = []) {
+  if (exchanges === null) return ''; // a page that shows its own
   return html`<section class="sent" aria-labelledby="sent-title"><div class="wrap">
 <h2 id="sent-title">What was sent</h2>
 ${exchanges.length === 0

@@ -1,14 +1,15 @@
-import { currencies, priceIn, products } from '../catalogue.mjs';
+import { currencies, priceIn, priceNow, products } from '../catalogue.mjs';
 import { html } from '../html.mjs';
 import { format } from '../money.mjs';
 import { layout, token } from './layout.mjs';
+import { price } from './product.mjs';
 
-export function storefront(view, { currency, priced, question, found }) {
+export function storefront(view, { currency, priced, question, found, left }) {
   return layout(view, 'Shop', html`
 <h1>Good things for slow days</h1>
 <div class="columns">
 <section aria-label="Products">
-<ul class="goods">${products.map((product) => productCard(view, product, currency))}</ul>
+<ul class="goods">${cards().map((variants) => productCard(view, variants, { currency, left }))}</ul>
 </section>
 <aside class="stick" aria-label="Chat and cart">
 ${chatBubble(view, { question, found, currency })}
@@ -29,11 +30,25 @@ ${priced.lines.length === 0
 </div>`);
 }
 
-function productCard(view, product, currency) {
+/** Variants share a card. -> lists of products */
+function cards() {
+  const byCard = new Map();
+  for (const product of products) {
+    const card = product.group?.id ?? product.id;
+    byCard.set(card, [...(byCard.get(card) ?? []), product]);
+  }
+  return [...byCard.values()];
+}
+
+function productCard(view, variants, { currency, left }) {
+  const [product] = variants;
+  const name = product.group?.title ?? product.name;
+  const there = variants.filter((one) => left(one) > 0);
+  const sizes = variants.length > 1 && html`<div class="field"><label class="hint" for="size-${product.group.id}">Size<span class="hidden"> of ${name}</span></label><select id="size-${product.group.id}" name="product_id">${variants.map((one) => html`<option value="${one.id}"${left(one) > 0 ? '' : html` disabled`}>${one.size}${left(one) > 0 ? '' : ', sold out'}</option>`)}</select></div>`;
   return html`<li class="card"><img src="/pictures/${product.id}.svg" alt="" width="200" height="180">
-<div class="about"><div class="between"><h2>${product.name}</h2><span class="price">${format(priceIn(product.price, currency), currency)}</span></div>
+<div class="about"><div class="between"><h2><a href="/product/${product.id}">${name}</a></h2><span>${price(product, currency)}</span></div>
 <p class="soft small">${product.text}</p>
-<form method="post" action="/cart/add">${token(view)}<input type="hidden" name="product_id" value="${product.id}"><button class="second wide">Add to cart<span class="hidden">: ${product.name}</span></button></form></div></li>`;
+${there.length === 0 ? html`<p class="soft small">Sold out.</p>` : html`<form method="post" action="/cart/add">${token(view)}${sizes || html`<input type="hidden" name="product_id" value="${product.id}">`}<button class="second wide">Add to cart<span class="hidden">: ${name}</span></button></form>`}</div></li>`;
 }
 
 /** A pretend assistant: it shows where the chat's checkout sits in a conversation, and calls no model. */
@@ -43,7 +58,7 @@ function chatBubble(view, { question, found, currency }) {
 ${question
     ? html`<div class="says they"><p><span class="hidden">You: </span>${question}</p></div>
 <div class="says we"><p><span class="hidden">The shop: </span>${found.length > 0 ? 'I found these for you:' : 'I found nothing for that. Try coffee, reading or a gift.'}</p>
-${found.length > 0 && html`<ul>${found.map((product) => html`<li>${product.name}, ${format(priceIn(product.price, currency), currency)}</li>`)}</ul>
+${found.length > 0 && html`<ul>${found.map((product) => html`<li>${product.name}, ${format(priceIn(priceNow(product), currency), currency)}</li>`)}</ul>
 <form method="post" action="/cart/add">${token(view)}${found.map((product) => html`<input type="hidden" name="product_id" value="${product.id}">`)}<button class="second">Put them into my cart</button></form>`}</div>`
     : html`<div class="says we"><p><span class="hidden">The shop: </span>Hello! What are you looking for?</p></div>`}
 <form method="get" action="/"><div class="field"><label for="ask">Your question</label><input id="ask" type="search" name="ask" maxlength="120" placeholder="A gift for a coffee lover" value=""></div><button class="second">Ask</button></form>

@@ -18,7 +18,8 @@ fn kind(cart: bool) -> &'static str {
     if cart { "cart" } else { "session" }
 }
 
-fn missing(cart: bool, id: &str) -> Problem {
+/// 404: no such document, or another agent's.
+pub fn missing(cart: bool, id: &str) -> Problem {
     let what = if cart { "cart" } else { "checkout session" };
     let id: String = id.chars().take(80).collect();
     Problem::request(404, "not_found", format!("No such {what}: '{id}'."))

@@ -93,16 +93,7 @@ pub fn dialect_of(path: &str, version: Option<&str>) -> Option<Dialect> {
 /// An error, in the version's own words.
 pub fn refused(dialect: Dialect, refusal: &Problem, key: Option<String>) -> Reply {
     let (status, body) = problem::body(dialect, refusal);
-    let mut reply = Reply::json(status, &body);
-    if let Some(seconds) = refusal.retry_after {
-        reply = reply.with("Retry-After", seconds.to_string());
-    }
-    if let Some(allow) = refusal.allow {
-        reply = reply.with("Allow", allow);
-    }
-    if status == 401 {
-        reply = reply.with("WWW-Authenticate", "Bearer");
-    }
+    let reply = Reply::json(status, &body).about(refusal);
     match key {
         Some(key) => reply.with("Idempotency-Key", key),
         None => reply,
@@ -125,7 +116,8 @@ async fn receive(incoming: &mut Incoming) -> Result<Asked> {
     let key_hash = access::agent_key_hash(incoming)?;
     let dialect = version(incoming)?;
     let writes = incoming.method != "GET" && incoming.method != "HEAD";
-    let key = if writes { idempotency_key(incoming, dialect)? } else { None };
+    let sent = incoming.header("Idempotency-Key").filter(|key| writes && !key.is_empty());
+    let key = checked_key(sent, writes && idempotency::key_required(dialect))?;
     let (body, raw) = match incoming.json_and_bytes().await {
         Ok((body, raw)) => (Ok(body), raw),
         Err(problem) => (Err(problem), Vec::new()),
@@ -139,10 +131,10 @@ async fn receive(incoming: &mut Incoming) -> Result<Asked> {
     Ok(Asked { dialect, door: "acp", key_hash, path: incoming.path.trim_start_matches('/').to_owned(), key, body, fingerprint, signed })
 }
 
-/// The `Idempotency-Key` by the version's rules: required from 2026-04-17 on, 1 to 255 printable characters.
-fn idempotency_key(incoming: &Incoming, dialect: Dialect) -> Result<Option<String>> {
-    match incoming.header("Idempotency-Key").filter(|key| !key.is_empty()) {
-        None if idempotency::key_required(dialect) => Err(idempotency::key_missing()),
+/// An idempotency key: 1 to 255 printable characters.
+pub fn checked_key(key: Option<String>, required: bool) -> Result<Option<String>> {
+    match key {
+        None if required => Err(idempotency::key_missing()),
         None => Ok(None),
         Some(key) if key.len() <= 255 && key.bytes().all(|b| (0x20..=0x7e).contains(&b)) => Ok(Some(key)),
         Some(_) => Err(idempotency::key_invalid()),
@@ -228,7 +220,11 @@ pub fn seller(edge: &Edge, shop: &ShopRow, connections: &[ConnectionRow], live: 
     Seller {
         name: shop.name.clone(),
         site_url: shop.site_url.clone(),
-        account: in_mode(connections, live).filter(|connection| connection.active()).map(|connection| connection.account.clone()),
+        account: in_mode(connections, live).filter(|connection| connection.active()).map(|connection| {
+            // Of a destination charge the platform is the seller to Stripe: tokens are for its account.
+            let platform = connection.platform.as_ref().filter(|_| edge.destination());
+            platform.unwrap_or(&connection.account).clone()
+        }),
         links: links
             .iter()
             .filter_map(|link| Some(Link { kind: text(link, "type")?, url: text(link, "url")?, title: text(link, "title") }))
