@@ -172,7 +172,7 @@ fn brief(order: &OrderDoc) -> Value {
 }
 
 /// `Order` of 2026-04-17, with the `type` that an event's has.
-pub fn whole(order: &OrderDoc) -> Value {
+fn whole(order: &OrderDoc) -> Value {
     let shipped = order.fulfillments.iter().find(|one| one.latest.is_some()).map(|one| estimate(one.earliest, one.latest));
     let chosen = order.delivery.iter().find(|option| option.latest.is_some()).map(|option| estimate(option.earliest, option.latest));
     present! {

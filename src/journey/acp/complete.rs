@@ -8,8 +8,6 @@ use super::document::{changed_meanwhile, in_flight, own, settle, text, with_priv
 use super::{Answered, Asked, Caller, answer, caller, connected, disabled, earlier, load, now, sale, seller};
 use crate::acp::ask::{Authentication, Payment};
 use crate::acp::change::{self, Command};
-use crate::acp::dialect::Dialect;
-use crate::acp::order::{self, OrderDoc};
 use crate::acp::session::{Message, Session, Status};
 use crate::acp::{price, read, write};
 use crate::edge::http::Incoming;
@@ -77,10 +75,6 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str)
     let mode = caller.agent.mode();
     edge.pair(mode)?;
     let connection = connected(&loaded.connections, mode)?;
-    if payment.handler_id.as_deref().is_some_and(|handler| handler != write::HANDLER) {
-        return Err(Problem::request(400, "invalid", format!("The payment handler of this checkout is '{}'.", write::HANDLER))
-            .at("$.payment_data.handler_id"));
-    }
     let needs_bank = session.status == Status::AuthenticationRequired;
     if needs_bank && payment.authentication.is_none() {
         return Err(Problem::request(
@@ -599,7 +593,7 @@ async fn record(
     let document = SessionRow { private: attempted.private.to_owned(), ..attempted.document.clone() };
     let sale = sale::sale(edge, &document, &attempted.session, &caller.shop, Some(&caller.agent.id), &after, sale::card(intent), now)?;
     batch.extend(sale.statements);
-    let body = sold(asked, rendered(edge, asked, caller, loaded, &sale.session), &sale.order);
+    let body = rendered(edge, asked, caller, loaded, &sale.session);
     let condition = "EXISTS (SELECT 1 FROM orders WHERE id = ?7)";
     batch.push(edge.db.keep_answer_if(attempt, 200, &body, condition, &[(&sale.order.id).into()]));
     let answers = edge.db.repeatable(batch).await?;
@@ -615,15 +609,6 @@ async fn record(
     let body = rendered(edge, asked, caller, &loaded, &session);
     edge.db.run_repeatable(vec![edge.db.keep_answer(attempt, 200, &body)]).await?;
     Ok(Answered { status: 200, body, replayed: false })
-}
-
-/// The answer with the order as the newest version's events tell it; older ones have no more than its address.
-fn sold(asked: &Asked, body: String, order: &OrderDoc) -> String {
-    let Ok(Value::Object(mut members)) = serde_json::from_str::<Value>(&body) else { return body };
-    if asked.dialect == Dialect::V20260417 {
-        members.insert("order".to_owned(), order::whole(order));
-    }
-    Value::Object(members).to_string()
 }
 
 /// The payment was made and recorded, and whoever asked for it was never told.
