@@ -30,6 +30,8 @@ const HAPPENINGS: [&str; 10] = [
     "canceled",
     "undeliverable",
 ];
+/// How the id of a delivery begins that its shop gave none.
+const OURS: &str = "ful_";
 const MAX_FULFILLMENTS: usize = 100;
 const MAX_EVENTS: usize = 100;
 /// Times that a caller may name, Unix seconds.
@@ -342,8 +344,13 @@ pub fn change(row: &OrderRow, wish: &Wish, now: i64) -> Result<Option<Box<OrderR
     if !wish.fulfillments.is_empty() {
         let doc = OrderDoc::stored(&row.body).map_err(Problem::fault)?;
         let mut known: Vec<Fulfillment> = list(&row.fulfillments)?;
+        let mut named: Vec<usize> = Vec::new();
         for delivery in &wish.fulfillments {
-            deliver(&doc, &mut known, delivery, now)?;
+            let alike =
+                |other: &&Delivery| other.id.is_none() && (other.kind == delivery.kind || other.kind.is_none() || delivery.kind.is_none());
+            let alike = wish.fulfillments.iter().filter(alike).count();
+            let place = deliver(&doc, &mut known, delivery, (&named, alike), now)?;
+            named.push(place);
         }
         after.fulfillments = known.json().to_string();
     }
@@ -359,9 +366,11 @@ fn changed(row: &OrderRow, mut after: Box<OrderRow>, now: i64) -> Option<Box<Ord
     Some(after)
 }
 
-/// Which delivery is meant: the one of the id; without one, that of the tracking number; without such a one, the one that has no number
-/// yet and takes the same along. So a request that is sent again doubles nothing, and a parcel that gets its number is still the same.
-fn meant(doc: &OrderDoc, known: &[Fulfillment], told: &Delivery) -> Result<Option<usize>> {
+/// Which delivery is meant: the one of the id; without one, that of the tracking number; without such a one, one that was told without an
+/// id too, has no number yet and takes the same along, the first for the first that could mean it. So a request that is sent again
+/// doubles nothing, and a parcel that gets its number is still the same. `named` are those that the request spoke of already, `alike` is
+/// how many of its deliveries, this one with them, have no id and may be of this kind.
+fn meant(doc: &OrderDoc, known: &[Fulfillment], told: &Delivery, named: &[usize], alike: usize) -> Result<Option<usize>> {
     if let Some(id) = &told.id {
         return Ok(known.iter().position(|one| one.id == *id));
     }
@@ -373,26 +382,28 @@ fn meant(doc: &OrderDoc, known: &[Fulfillment], told: &Delivery) -> Result<Optio
     let lines = told.line_items.as_ref().map(|lines| line_refs(doc, lines)).transpose()?;
     let fits = |one: &Fulfillment| {
         let over = ended(&one.status) && told.status.is_some_and(|status| status != one.status);
-        of_kind(one) && one.tracking_number.is_none() && !over && lines.as_ref().is_none_or(|lines| *lines == one.line_items)
+        let numberless = one.id.starts_with(OURS) && one.tracking_number.is_none();
+        of_kind(one) && numberless && !over && lines.as_ref().is_none_or(|lines| *lines == one.line_items)
     };
-    let mut fitting = known.iter().enumerate().filter(|(_, one)| fits(one)).map(|(place, _)| place);
-    match (fitting.next(), fitting.next()) {
-        (Some(_), Some(_)) if lines.is_none() => Err(Problem::shape_about(
-            "parameter_missing",
-            &format!("{}[id]", told.param),
-            "is needed: several deliveries of this order could be meant.",
-        )),
-        (first, _) => Ok(first),
+    let fitting: Vec<usize> = known.iter().enumerate().filter(|(_, one)| fits(one)).map(|(place, _)| place).collect();
+    if fitting.len() > alike {
+        let what = "is needed: several deliveries of this order could be meant.";
+        return Err(Problem::shape_about("parameter_missing", &format!("{}[id]", told.param), what));
     }
+    Ok(fitting.into_iter().find(|place| !named.contains(place)))
 }
 
 fn ended(status: &str) -> bool {
     matches!(status, "delivered" | "canceled")
 }
 
-/// Takes in what is said of one delivery.
-fn deliver(doc: &OrderDoc, known: &mut Vec<Fulfillment>, told: &Delivery, now: i64) -> Result<()> {
-    let place = meant(doc, known, told)?;
+/// Takes in what is said of one delivery, and answers which one it is. See [`meant`].
+fn deliver(doc: &OrderDoc, known: &mut Vec<Fulfillment>, told: &Delivery, (named, alike): (&[usize], usize), now: i64) -> Result<usize> {
+    let place = meant(doc, known, told, named, alike)?;
+    if place.is_some_and(|place| named.contains(&place)) {
+        let what = "speaks of a delivery that stands before it already; two of them need ids.";
+        return Err(Problem::value_about("parameter_invalid", &told.param, what));
+    }
     let others = |known: &[Fulfillment]| -> Vec<Fulfillment> {
         known.iter().enumerate().filter(|(at, _)| Some(*at) != place).map(|(_, one)| one.clone()).collect()
     };
@@ -403,7 +414,7 @@ fn deliver(doc: &OrderDoc, known: &mut Vec<Fulfillment>, told: &Delivery, now: i
                 let param = format!("{}[type]", told.param);
                 Problem::shape("parameter_missing", param.clone(), format!("Missing required parameter: {param}."))
             })?;
-            let id = told.id.clone().unwrap_or_else(|| free_id("ful_", known.iter().map(|one| one.id.as_str())));
+            let id = told.id.clone().unwrap_or_else(|| free_id(OURS, known.iter().map(|one| one.id.as_str())));
             let line_items = if told.line_items.is_some() { Vec::new() } else { left(doc, &others(known)) };
             Fulfillment { id, kind: kind.to_owned(), status: "pending".to_owned(), line_items, ..Fulfillment::default() }
         }
@@ -444,14 +455,19 @@ fn deliver(doc: &OrderDoc, known: &mut Vec<Fulfillment>, told: &Delivery, now: i
         enough(doc, &others(known), &one, &told.param)?;
     }
     match place {
-        Some(place) => known.splice(place..=place, [one]).for_each(drop),
+        Some(place) => {
+            known.splice(place..=place, [one]);
+            Ok(place)
+        }
         None if known.len() >= MAX_FULFILLMENTS => {
             let problem = format!("An order has at most {MAX_FULFILLMENTS} deliveries.");
-            return Err(Problem::value("parameter_invalid", "fulfillments", problem));
+            Err(Problem::value("parameter_invalid", "fulfillments", problem))
         }
-        None => known.push(one),
+        None => {
+            known.push(one);
+            Ok(known.len().saturating_sub(1))
+        }
     }
-    Ok(())
 }
 
 /// The first id of ours that nothing has.
@@ -504,38 +520,43 @@ fn enough(doc: &OrderDoc, others: &[Fulfillment], one: &Fulfillment, param: &str
     Ok(())
 }
 
-/// Adds what happened. A status that nothing explains is something that happened by itself.
+/// Adds what happened. It is told from what is known by its id, else by when it was, else by its words: a second failed attempt wants
+/// one of the first two, or it is a request that was sent again. A status that nothing explains is something that happened by itself.
 fn happen(one: &mut Fulfillment, told: &Delivery, before: &str, now: i64) -> Result<()> {
-    let mut add = |kind: &str, id: Option<&String>, at: Option<i64>, description: &Option<String>, location: &Option<String>| {
-        let again = one.events.iter().any(|known| match (id, at) {
+    for event in &told.events {
+        let again = one.events.iter().any(|known| match (&event.id, event.at) {
             (Some(id), _) => known.id == *id,
-            (None, Some(at)) => known.kind == kind && known.occurred_at == at,
-            (None, None) => one.events.last().is_some_and(|last| last.kind == kind),
+            (None, Some(at)) => known.kind == event.kind && known.occurred_at == at,
+            (None, None) => known.kind == event.kind && known.description == event.description && known.location == event.location,
         });
         if !again {
-            let id = id.cloned().unwrap_or_else(|| free_id("fe_", one.events.iter().map(|known| known.id.as_str())));
-            one.events.push(FulfillmentEvent {
-                id,
-                kind: kind.to_owned(),
-                occurred_at: at.unwrap_or(now),
-                description: description.clone(),
-                location: location.clone(),
-            });
+            let happened = FulfillmentEvent {
+                id: event.id.clone().unwrap_or_default(),
+                kind: event.kind.to_owned(),
+                occurred_at: event.at.unwrap_or(now),
+                description: event.description.clone(),
+                location: event.location.clone(),
+            };
+            add(one, happened);
         }
-    };
-    for event in &told.events {
-        add(event.kind, event.id.as_ref(), event.at, &event.description, &event.location);
     }
     if let Some(status) = told.status.filter(|status| *status != before && told.events.is_empty()) {
         let kind = if status == "failed" { "undeliverable" } else { status };
         if HAPPENINGS.contains(&kind) {
-            add(kind, None, None, &None, &None);
+            add(one, FulfillmentEvent { kind: kind.to_owned(), occurred_at: now, ..FulfillmentEvent::default() });
         }
     }
     if one.events.len() > MAX_EVENTS {
         return Err(Problem::value_about("parameter_invalid", &format!("{}[events]", told.param), "are more than 100 of one delivery."));
     }
     Ok(())
+}
+
+fn add(one: &mut Fulfillment, mut happened: FulfillmentEvent) {
+    if happened.id.is_empty() {
+        happened.id = free_id("fe_", one.events.iter().map(|known| known.id.as_str()));
+    }
+    one.events.push(happened);
 }
 
 /// The order after something happened to its payment; `None` where that shows nothing new.

@@ -5,6 +5,7 @@
 
 use super::dice::Dice;
 use crate::targets::{COOKIE, NOW, SEAL_CONTEXT, SEAL_KEYS, SECRETS, TARGETS, Target, hex_hmac};
+use cognitivecart_worker::order;
 use cognitivecart_worker::route::ROUTES;
 use cognitivecart_worker::seal::SealKeys;
 use serde_json::{Value, json};
@@ -460,6 +461,44 @@ fn make(dice: &mut Dice, target: &str) -> Vec<u8> {
                 })
                 .collect();
             json_bytes(dice, json!({ "shipping": shipping, "digital": [{ "id": "d", "title": "Mail" }], "tax": tax, "coupons": coupons }))
+        }
+        "order" => {
+            let one = |dice: &mut Dice| {
+                let mut value = json!({});
+                let text = |dice: &mut Dice| json!(dice.pick(&["X1", "X2", "DHL"]));
+                if dice.one_in(2) {
+                    value["status"] = json!(dice.pick(&order::STATUSES));
+                }
+                if dice.one_in(3) {
+                    value["order_id"] = if dice.one_in(2) { json!(dice.below(99)) } else { json!(word(dice)) };
+                }
+                let deliveries: Vec<Value> = (0..dice.below(3))
+                    .map(|_| {
+                        let mut one = json!({ "type": dice.pick(&["shipping", "shipping", "pickup", "digital"]) });
+                        for name in ["id", "tracking_number", "carrier"] {
+                            if dice.one_in(3) {
+                                one[name] = text(dice);
+                            }
+                        }
+                        if dice.one_in(2) {
+                            one["status"] = json!(dice.pick(&order::DELIVERIES));
+                        }
+                        if dice.one_in(3) {
+                            one["line_items"] = json!([{ "id": dice.pick(&["li_1", "mug", "tea"]), "quantity": 1 + dice.below(3) }]);
+                        }
+                        if dice.one_in(3) {
+                            let event = |dice: &mut Dice| json!({ "type": dice.pick(&["shipped", "in_transit", "failed_attempt"]) });
+                            one["events"] = json!([event(dice), event(dice)]);
+                        }
+                        one
+                    })
+                    .collect();
+                if !deliveries.is_empty() {
+                    value["fulfillments"] = json!(deliveries);
+                }
+                json_bytes(dice, value)
+            };
+            [one(dice), b"\n".to_vec(), one(dice)].concat()
         }
         "metadata" => {
             let count = [0, 1, 1, 2, 2, 3, 40, 41][dice.below(8)];

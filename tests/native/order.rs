@@ -130,6 +130,15 @@ fn without_an_id_a_delivery_is_the_one_of_its_number_or_the_one_that_has_none() 
     let row = *say(&row, json!({ "type": "shipping", "tracking_number": "X2" })).unwrap().unwrap();
     assert_eq!(taken(&deliveries(&row)[1]), []);
 
+    // Deliveries of one request are told apart by their place in it.
+    let pair = json!({ "fulfillments": [{ "type": "digital" }, { "type": "digital", "carrier": "mail" }] });
+    let row = after(&order(), pair.clone());
+    assert_eq!((deliveries(&row).len(), patched(&row, pair)), (2, Ok(None)));
+    assert_eq!(
+        patched(&row, json!({ "fulfillments": [{ "id": "a", "type": "pickup" }, { "id": "a" }] })),
+        Err("422 parameter_invalid fulfillments[1]".into())
+    );
+
     let two = json!({ "fulfillments": [
         { "type": "shipping", "line_items": [{ "id": "li_1" }] }, { "type": "shipping", "line_items": [{ "id": "li_2" }] }] });
     let row = after(&order(), two.clone());

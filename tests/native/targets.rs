@@ -5,6 +5,7 @@
 
 use cognitivecart_worker::acp::ask::{Ask, Patch};
 use cognitivecart_worker::acp::dialect::Dialect;
+use cognitivecart_worker::acp::order::{Fulfillment as Delivery, OrderDoc};
 use cognitivecart_worker::acp::session::{Line, Message, Seller, Session as Document};
 use cognitivecart_worker::acp::{change, idempotency, problem, read, write};
 use cognitivecart_worker::cart;
@@ -14,6 +15,7 @@ use cognitivecart_worker::fields::{Fields, MAX_SAFE_INTEGER};
 use cognitivecart_worker::fulfillment::Fulfillment;
 use cognitivecart_worker::ledger::{self, IntentNews, Row};
 use cognitivecart_worker::money::{Amount, Currency, MAX_CHARGE};
+use cognitivecart_worker::order::{self, OrderRow};
 use cognitivecart_worker::product::{self, Product, Rules};
 use cognitivecart_worker::record::{Json, Record};
 use cognitivecart_worker::route::{self, Found, ROUTES};
@@ -29,7 +31,7 @@ use std::net::IpAddr;
 /// Feeds one input; `true` when the parser took it.
 pub type Target = fn(&[u8]) -> bool;
 
-pub const TARGETS: [(&str, Target); 18] = [
+pub const TARGETS: [(&str, Target); 19] = [
     ("signature", signature),
     ("event", webhook_event),
     ("cart", checkout_body),
@@ -48,6 +50,7 @@ pub const TARGETS: [(&str, Target); 18] = [
     ("acp", agent_body),
     ("catalogue", catalogue),
     ("fulfillment", rules),
+    ("order", order_changes),
 ];
 
 /// The clock of all targets.
@@ -542,6 +545,8 @@ pub fn pages(data: &[u8]) -> bool {
                 order_id: Some(words),
                 pay_url: Some(words),
             }),
+            page::ask_email(&page::AskEmail { refused: Some(words) }),
+            order_page(words),
         ]
     };
     // What is no web address is shown and does not lead anywhere.
@@ -554,6 +559,82 @@ pub fn pages(data: &[u8]) -> bool {
         }
     }
     true
+}
+
+fn order_page(words: &str) -> String {
+    let part = || page::Part { name: words.into(), quantity: Some(2), amount: words.into() };
+    let some = || Some(words.to_owned());
+    let shipment =
+        page::Shipment { title: words.into(), state: words.into(), carrier: some(), number: some(), url: some(), expected: some() };
+    page::order(&page::Order {
+        shop_name: words,
+        shop_url: words,
+        number: words,
+        placed: words,
+        state: words,
+        items: &[part()],
+        totals: &[part()],
+        refunded: Some(words),
+        shipments: &[shipment],
+        own_page: Some(words),
+    })
+}
+
+/// An order of three mugs and one tea.
+fn an_order() -> OrderRow {
+    let line = |id: &str, product: &str, quantity| Line { id: id.into(), product: product.into(), quantity, ..Line::default() };
+    let doc = OrderDoc { lines: vec![line("li_1", "mug", 3), line("li_2", "tea", 1)], ..OrderDoc::default() };
+    OrderRow {
+        status: "created".into(),
+        body: doc.json().to_string(),
+        fulfillments: "[]".into(),
+        adjustments: "[]".into(),
+        version: 1,
+        ..OrderRow::default()
+    }
+}
+
+/// What a shop sends about an order, one change a line: the same again changes nothing more, and nothing is delivered twice.
+pub fn order_changes(data: &[u8]) -> bool {
+    let _ = order::read_answer(data);
+    let (mut row, mut accepted) = (an_order(), false);
+    let (first, second) = halves(data);
+    for body in [first, second] {
+        let Ok(body) = serde_json::from_slice::<Value>(body) else { continue };
+        let changed = order::read(&body, false).and_then(|wish| Ok((order::change(&row, &wish, NOW)?, wish)));
+        let (after, wish) = match changed {
+            Ok((Some(after), wish)) => (after, wish),
+            Ok((None, _)) => continue,
+            Err(problem) => {
+                refusal(&problem);
+                continue;
+            }
+        };
+        accepted = true;
+        assert_eq!((after.version, &after.body), (row.version + 1, &row.body));
+        assert!(order::may_follow(&row.status, &after.status));
+        match order::change(&after, &wish, NOW + 60) {
+            Ok(again) => assert_eq!(again, None, "the same again is a change"),
+            // Deliveries without ids that cannot be told apart: asked for one, and nothing is doubled.
+            Err(problem) => {
+                assert_eq!(problem.code, "parameter_missing");
+                assert!(problem.param.as_deref().is_some_and(|param| param.ends_with("[id]")));
+            }
+        }
+        let Value::Array(all) = serde_json::from_str(&after.fulfillments).unwrap() else { panic!("no list") };
+        let all: Vec<Delivery> = all.into_iter().map(|one| Delivery::from_value(one).unwrap()).collect();
+        let mut ids: Vec<&str> = all.iter().map(|one| one.id.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), all.len(), "two deliveries of one id");
+        for (line, ordered) in [("li_1", 3), ("li_2", 1)] {
+            let moving = all.iter().filter(|one| !["failed", "canceled"].contains(&one.status.as_str()));
+            let taken: i64 = moving.flat_map(|one| &one.line_items).filter(|item| item.id == line).map(|item| item.quantity).sum();
+            assert!(taken <= ordered, "{taken} of {ordered} {line}");
+        }
+        row = *after;
+    }
+    accepted
 }
 
 /// The notes of an order: what is kept is text that Stripe takes, and no key of ours.

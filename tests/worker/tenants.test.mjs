@@ -75,14 +75,14 @@ async function fill() {
   await stripe.refund(refunded.id);
   await stripe.dispute(disputed.id);
   await stripe.webhooks.drained();
-  fine(await sendCatalogue(w, victim, `id,title,price,availability,brand\n${MARK}-mug,${MARK} mug,12.30 USD,in_stock,${MARK}\n${MARK}-bad,,,,\n`));
-  fine(await w.api('PUT', '/v1/shop/fulfillment', { key: victim.key, body: { coupons: [{ code: MARK, percent_off: 10 }] } }));
-  await w.d1('INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at) VALUES (?1, ?2, ?3, 1, 9999999999)', `${MARK}-holder`, victim.id, `${MARK}-mug`);
   // An agent, and what it bought.
   await sellToAgents(w, victim.key);
   victim.agent = await addAgent(w, victim, { name: MARK, webhook_url: `http://127.0.0.1:${new URL(victim.origin).port}/${MARK}/events` });
   const { id } = await buyAs(stripe, victim.account, speaker(w, victim.agent.api_key).call, { buyer: { ...BUYER, email: EMAIL } });
   fine(await w.api('PATCH', `/v1/orders/${id}`, { key: victim.key, body: { order_id: `${MARK}-order`, fulfillments: [{ type: 'shipping', carrier: MARK, tracking_number: MARK }] } }));
+  fine(await sendCatalogue(w, victim, `id,title,price,availability,brand\n${MARK}-mug,${MARK} mug,12.30 USD,in_stock,${MARK}\n${MARK}-bad,,,,\n`));
+  fine(await w.api('PUT', '/v1/shop/fulfillment', { key: victim.key, body: { coupons: [{ code: MARK, percent_off: 10 }] } }));
+  await w.d1('INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at) VALUES (?1, ?2, ?3, 1, 9999999999)', `${MARK}-holder`, victim.id, `${MARK}-mug`);
   // A claim that waits, and a ticket that nobody has used.
   const begun = await beginConnect(w, victim, { replace: true });
   ({ claim } = await comeBack(w, stripe, begun, { newAccount: true }));
