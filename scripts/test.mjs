@@ -82,7 +82,7 @@ const STAGES = {
   worker: { about: 'in real workerd, D1 and KV', work: nodeTests('worker'), built: true },
   browser: { about: 'in real Chromium', work: nodeTests('browser', { needs: 'chromium', concurrency: 1 }), built: true },
   wordpress: { about: 'the WordPress example under real PHP', work: nodeTests('wordpress', { needs: 'php' }), built: true },
-  conformance: { about: 'the suite for ACP servers, proved on other servers', work: nodeTests('conformance') },
+  conformance: { about: 'every version of ACP, by a suite that is proved on other servers', work: nodeTests('conformance'), built: true },
   budget: { about: 'the size of the WASM (round trips and calls are counted in worker)', work: nodeTests('budget', { concurrency: 1 }), built: true },
 };
 

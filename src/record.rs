@@ -64,7 +64,14 @@ impl<T: Member> Member for Option<T> {
 impl<T: Member> Member for Vec<T> {
     fn read(value: Option<Value>) -> Option<Self> {
         match value {
-            Some(Value::Array(elements)) => elements.into_iter().map(|element| T::read(Some(element))).collect(),
+            Some(Value::Array(elements)) => {
+                // No `collect`: for each type that there are lists of, it is a kilobyte of the binary.
+                let mut read = Vec::with_capacity(elements.len());
+                for element in elements {
+                    read.push(T::read(Some(element))?);
+                }
+                Some(read)
+            }
             _ => None,
         }
     }
@@ -240,8 +247,17 @@ impl<T: Json> Json for Option<T> {
 
 impl<T: Json> Json for [T] {
     fn json(&self) -> Value {
-        Value::Array(self.iter().map(Json::json).collect())
+        each(self, &|element| element.json())
     }
+}
+
+/// A list of what is made of each element. The loop is the same for all that may be made of them.
+pub fn each<T>(elements: &[T], make: &dyn Fn(&T) -> Value) -> Value {
+    let mut made = Vec::with_capacity(elements.len());
+    for element in elements {
+        made.push(make(element));
+    }
+    Value::Array(made)
 }
 
 impl<T: Json> Json for Vec<T> {

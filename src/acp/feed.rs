@@ -51,6 +51,8 @@ document! {
         pub force: bool,
         /// Wanted by the shop: to begin with a pass that tells all.
         pub restart: bool,
+        /// All is to be compared once more.
+        pub compare: bool,
         /// The agent does not know its feed any more.
         pub lost: bool,
         /// Products of a request; halved to find the one that is refused.
@@ -138,17 +140,17 @@ impl State {
         }
     }
 
-    /// The agent refuses a batch. `Err`: one product is refused by itself, which is how it stays.
-    pub fn refused(&mut self, batch: &[Piece], why: &str, status: u16, now: i64) -> Result<(), ()> {
+    /// The agent refuses a batch. `true`: it is one product, which stays refused; of more the next batches are smaller, until it is found.
+    pub fn refused(&mut self, batch: &[Piece], why: &str, status: u16, now: i64) -> bool {
         if batch.len() > 1 {
             self.size = as_i64((batch.len() / 2).max(1));
-            return Ok(());
+            return false;
         }
         let product = batch.first().map(|piece| piece.product.clone());
         let message = format!("The agent refuses the product '{}': {why}", product.as_deref().unwrap_or_default());
         self.error = object! { "created": now, "status": status, "product": product, "message": message };
         self.refused_in_row = self.refused_in_row.saturating_add(1);
-        Err(())
+        true
     }
 
     /// Counts what became of a piece.
@@ -274,6 +276,8 @@ pub struct Plan {
     pub forgotten: Vec<Piece>,
     /// When the price of one of them changes by the clock.
     pub price_changes_at: Option<i64>,
+    /// The group has grown too large: what was one product has to be told row by row, and not all of its rows are here.
+    pub regroup: bool,
 }
 
 /// Who sells, as it stands with each variant.
@@ -309,9 +313,22 @@ pub fn seller(name: &str, links: &str) -> Value {
     Value::Object(seller)
 }
 
-/// What is to be told of one key: of its rows as they are, and of what was told before. Of a group that is too large (`large`) `rows`
-/// are those of `ids` alone, and each is a product; else they are all. `force` tells again what is the same.
-pub fn plan(seller: &Value, key: &str, large: bool, ids: &[&str], rows: &[&ProductRow], known: &[&Known], force: bool, now: i64) -> Plan {
+/// What there is of one key.
+#[derive(Debug, Clone, Copy)]
+pub struct OfKey<'a> {
+    pub key: &'a str,
+    /// The group is too large for one product: each row is one, and `rows` are those of `ids` alone.
+    pub large: bool,
+    pub ids: &'a [&'a str],
+    /// As they are now.
+    pub rows: &'a [&'a ProductRow],
+    /// What was told before.
+    pub known: &'a [&'a Known],
+}
+
+/// What is to be told of one key. `force` tells again what is the same.
+pub fn plan(seller: &Value, of: OfKey<'_>, force: bool, now: i64) -> Plan {
+    let OfKey { key, large, ids, rows, known } = of;
     let mut plan = Plan { price_changes_at: rows.iter().filter_map(|row| price_changes_at(row, now)).min(), ..Plan::default() };
     let wanted: Vec<(&str, &[&ProductRow])> = match (large, rows) {
         (_, []) => Vec::new(),
@@ -332,6 +349,7 @@ pub fn plan(seller: &Value, key: &str, large: bool, ids: &[&str], rows: &[&Produ
             end: true,
             was: known.was(),
         };
+        plan.regroup |= large && known.product == key;
         match known.was() {
             _ if !over => {}
             Was::Refused => plan.forgotten.push(end),

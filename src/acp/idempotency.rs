@@ -18,15 +18,14 @@ pub fn fingerprint(body: &Value) -> String {
     sha256_hex(canonical.as_bytes())
 }
 
-/// JSON with sorted members and one form of each number.
+/// JSON with one form of each number.
 fn write(value: &Value, out: &mut String) {
     match value {
         Value::Object(members) => {
-            let mut sorted: Vec<(&String, &Value)> = members.iter().collect();
-            sorted.sort_unstable_by_key(|(name, _)| *name);
+            // serde_json keeps members sorted by name.
             out.push('{');
-            for (name, value) in sorted {
-                out.push_str(&Value::String(name.clone()).to_string());
+            for (name, value) in members {
+                out.push_str(&Value::from(name.as_str()).to_string());
                 out.push(':');
                 write(value, out);
                 out.push(',');
@@ -41,10 +40,12 @@ fn write(value: &Value, out: &mut String) {
             }
             out.push(']');
         }
-        Value::Number(number) => match number.as_f64() {
-            // A float that is whole is written as the integer that it is; what is no float is exact as it stands.
-            #[allow(clippy::cast_possible_truncation)] // Whole, and below 2^127.
-            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 1e38 => out.push_str(&(float as i128).to_string()),
+        // A float that is whole is written as the integer that it is; what is no float is exact as it stands.
+        Value::Number(number) => match number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0) {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Whole, and below 2^64.
+            Some(float) if (0.0..18_446_744_073_709_551_616.0).contains(&float) => out.push_str(&(float as u64).to_string()),
+            #[allow(clippy::cast_possible_truncation)] // Whole, and within 2^63.
+            Some(float) if (-9_223_372_036_854_775_808.0..0.0).contains(&float) => out.push_str(&(float as i64).to_string()),
             _ => out.push_str(&number.to_string()),
         },
         other => out.push_str(&other.to_string()),

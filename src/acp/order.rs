@@ -7,7 +7,7 @@ use super::object::present;
 use super::session::{Address, Applied, Contact, DeliveryOption, Line, Totals, document};
 use super::time::rfc3339;
 use super::write::{Scope, address, decimal, estimate, line_totals, totals, uri};
-use crate::record::{Json, Record};
+use crate::record::{Json, Record, each};
 use serde_json::Value;
 
 document! {
@@ -187,9 +187,12 @@ fn whole(order: &OrderDoc) -> Value {
             "confirmation_number": order.order_number.as_ref().unwrap_or(&order.id),
             "receipt_url": order.receipt_url.as_deref().and_then(uri), "order_notes": order.order_notes,
         },
-        "line_items": order.lines.iter().map(|line| ordered(order, line)).collect::<Vec<Value>>(),
-        "fulfillments": order.fulfillments.iter().map(|one| fulfillment(order, one)).collect::<Vec<Value>>(),
-        "adjustments": order.adjustments.iter().map(adjustment).collect::<Vec<Value>>(),
+        "line_items": each(&order.lines, &|line| {
+            let (current, fulfilled) = quantities(order, line);
+            ordered(line, current, fulfilled)
+        }),
+        "fulfillments": each(&order.fulfillments, &|one| fulfillment(order, one)),
+        "adjustments": each(&order.adjustments, &adjustment),
         "totals": totals(Dialect::V20260417, &order.totals, &order.currency, Scope::Order(refunded(order))),
     }
 }
@@ -205,18 +208,21 @@ fn pieces<'a>(refs: impl Iterator<Item = &'a LineRef>, line: &Line) -> i64 {
     refs.filter(|reference| reference.id == line.id).fold(0, |sum, reference| sum.saturating_add(reference.quantity.max(0)))
 }
 
-/// `OrderLineItem`: its status follows from its three quantities (rfc.orders, section 3.2).
-fn ordered(order: &OrderDoc, line: &Line) -> Value {
+/// What is left of a line, and how much of that is on its way.
+fn quantities(order: &OrderDoc, line: &Line) -> (i64, i64) {
     let gone = |adjustment: &&Adjustment| matches!(adjustment.kind.as_str(), "return" | "cancellation") && adjustment.status == "completed";
     let sent =
         |fulfillment: &&Fulfillment| matches!(fulfillment.status.as_str(), "shipped" | "in_transit" | "out_for_delivery" | "delivered");
     let gone = pieces(order.adjustments.iter().filter(gone).flat_map(|adjustment| &adjustment.line_items), line);
     let sent = pieces(order.fulfillments.iter().filter(sent).flat_map(|fulfillment| &fulfillment.line_items), line);
-    let count = line.quantity.max(1);
-    let current = if order.status == "canceled" { 0 } else { count.saturating_sub(gone).max(0) };
+    let current = if order.status == "canceled" { 0 } else { line.quantity.saturating_sub(gone).max(0) };
     // Whom nobody told of deliveries is told by the order's own status that everything is on its way.
     let dispatched = order.fulfillments.is_empty() && matches!(order.status.as_str(), "shipped" | "completed");
-    let fulfilled = if dispatched { current } else { sent.min(current) };
+    (current, if dispatched { current } else { sent.min(current) })
+}
+
+/// `OrderLineItem`: its status follows from its three quantities (rfc.orders, section 3.2).
+pub(super) fn ordered(line: &Line, current: i64, fulfilled: i64) -> Value {
     let status = match fulfilled {
         _ if current == 0 => "removed",
         fulfilled if fulfilled == current => "fulfilled",
@@ -230,7 +236,7 @@ fn ordered(order: &OrderDoc, line: &Line) -> Value {
         "description": line.description,
         "image_url": line.images.iter().find_map(|image| uri(image)),
         "url": line.link.as_deref().and_then(uri),
-        "quantity": object! { "ordered": count, "current": current, "fulfilled": fulfilled },
+        "quantity": object! { "ordered": line.quantity.max(1), "current": current, "fulfilled": fulfilled },
         "unit_price": line.unit_amount,
         "subtotal": line.subtotal,
         "totals": line_totals(line),
@@ -265,7 +271,7 @@ fn fulfillment(order: &OrderDoc, one: &Fulfillment) -> Value {
         "estimated_delivery": estimate(one.earliest, one.latest),
         "digital_delivery": access,
         "description": one.description,
-        "events": one.events.iter().map(event).collect::<Vec<Value>>(),
+        "events": each(&one.events, &event),
     }
 }
 
@@ -286,20 +292,14 @@ fn adjustment(one: &Adjustment) -> Value {
 /// The order as the shop sees it, in `/v1/orders` and in the notice `order.created` (contract, *Stripe's agentic commerce*). In Stripe's
 /// words: amounts in minor units, times in Unix seconds, `null` for what is not known.
 pub fn object(order: &OrderDoc) -> Value {
-    let lines: Vec<Value> = order.lines.iter().map(|line| sold(&order.totals, line)).collect();
-    let delivery: Vec<Value> = order
-        .delivery
-        .iter()
-        .map(|option| {
-            object! { "type": option.kind, "id": option.id, "title": option.title, "carrier": option.carrier,
-            "amount_subtotal": option.subtotal, "amount_tax": option.tax, "amount_total": option.total }
-        })
-        .collect();
-    let discounts: Vec<Value> = order
-        .discounts
-        .iter()
-        .map(|applied| object! { "code": applied.code, "coupon": applied.coupon, "name": applied.name, "amount": applied.amount })
-        .collect();
+    let lines = each(&order.lines, &|line| sold(&order.totals, line));
+    let delivery = each(&order.delivery, &|option| {
+        object! { "type": option.kind, "id": option.id, "title": option.title, "carrier": option.carrier,
+        "amount_subtotal": option.subtotal, "amount_tax": option.tax, "amount_total": option.total }
+    });
+    let discounts = each(&order.discounts, &|applied| {
+        object! { "code": applied.code, "coupon": applied.coupon, "name": applied.name, "amount": applied.amount }
+    });
     let said = |name: &str| order.buyer.get(name).and_then(Value::as_str);
     let contact = order.contact.as_ref();
     let phone = contact.and_then(|contact| contact.phone_number.as_deref()).or_else(|| said("phone_number"));

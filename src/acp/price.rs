@@ -488,6 +488,15 @@ fn choose(session: &mut Session, choice: Option<&[Selected]>) -> Result<()> {
                     format!("'{}' is none of the fulfillment options of this checkout.", selected.option_id),
                 ));
             };
+            let known = |id: &String| session.lines.iter().any(|line| line.id == *id || line.product == *id);
+            if let Some(unknown) = selected.item_ids.iter().find(|id| !known(id)) {
+                let unknown: String = unknown.chars().take(100).collect();
+                return Err(Problem::shape(
+                    "invalid",
+                    "$.selected_fulfillment_options",
+                    format!("'{unknown}' is no line of this checkout."),
+                ));
+            }
             if option.kind == "shipping" && shipping.replace(&option.id).is_some_and(|other| other != option.id) {
                 return Err(Problem::shape(
                     "unsupported",

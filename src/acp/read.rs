@@ -9,6 +9,7 @@ use super::ask::{Ask, Authentication, Cancel, ItemAsk, Patch, Payment};
 use super::dialect::Dialect;
 use super::session::{Address, Contact, Selected};
 use super::time::is_rfc3339;
+use super::write::HANDLER;
 use crate::error::{Kind, Problem, Result};
 use crate::fields::Fields;
 use crate::record::{Member, Record};
@@ -47,6 +48,8 @@ enum Shape {
     Flag,
     /// A list of so many texts, each of so many characters.
     Texts(usize, usize),
+    /// A list of names, each a text or an object that has one: the names.
+    Names,
     /// Names, and values that are no objects and no lists.
     Flat,
     /// An object, whatever is in it.
@@ -156,7 +159,7 @@ const GROUPS: &[Rule] = &[
 ];
 
 /// What the agent can do, as far as anything depends on it. Unknown values are ignored (rfc.capability_negotiation, section 4.6.2).
-const CAPABILITIES: &[Rule] = &[may("interventions", Open(&[may("supported", Texts(FEW, 100))]))];
+const CAPABILITIES: &[Rule] = &[may("interventions", Open(&[may("supported", Texts(FEW, 100))])), may("extensions", Names)];
 
 const OLD_PAYMENT: &[Rule] = &[need("token", Text(ID)), need("provider", Word(&["stripe"])), may("billing_address", Closed(ADDRESS))];
 
@@ -277,6 +280,16 @@ pub fn complete(dialect: Dialect, body: &Value) -> Result<Payment> {
     told(paid(dialect, body))
 }
 
+/// Refuses a handler that no checkout of ours offers. Apart from [`complete`], because a checkout that there is not is told first.
+pub fn offered(payment: &Payment) -> Result<()> {
+    match &payment.handler_id {
+        Some(handler) if handler != HANDLER => {
+            Err(invalid("$.payment_data.handler_id", &format!("is none of the handlers that this checkout offers: {HANDLER}.")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// `POST …/cancel`; the body may be absent, which is `null` here.
 pub fn cancel(dialect: Dialect, body: &Value) -> Result<Cancel> {
     told(given_up(dialect, body))
@@ -366,6 +379,16 @@ fn member(fields: &Fields, rule: &Rule) -> Result<Value> {
             }
             Value::Array(texts)
         }
+        Names => {
+            let mut names = Vec::new();
+            for (path, value) in array(fields, name, FEW)? {
+                match value.as_str().or_else(|| value.get("name")?.as_str()) {
+                    Some(text) if text.len() <= 100 => names.push(Value::from(text)),
+                    _ => return Err(invalid(&path, "must be the name of an extension.")),
+                }
+            }
+            Value::Array(names)
+        }
         Flat | Any => {
             let members = Fields::lenient(raw, &param)?.members();
             let nested = members.iter().find(|(_, value)| value.is_object() || value.is_array() || value.is_null());
@@ -397,7 +420,10 @@ fn member(fields: &Fields, rule: &Rule) -> Result<Value> {
 
 /// An object by its rules.
 fn object(value: &Value, path: &str, rules: &[Rule], open: bool) -> Result<Value> {
-    let known: Vec<&str> = rules.iter().map(|rule| rule.name).collect();
+    let mut known = Vec::with_capacity(rules.len());
+    for rule in rules {
+        known.push(rule.name);
+    }
     let fields = if open { Fields::lenient(value, path)? } else { Fields::open(value, path, &known)? };
     let mut kept = Map::new();
     for rule in rules {
@@ -450,22 +476,18 @@ struct Told<'a> {
 
 impl<'a> Told<'a> {
     fn read(dialect: Dialect, body: &'a Value, kind: u8) -> Result<Told<'a>> {
-        let rules = || {
-            let here = |known: &&Known| known.1 & kind != 0 && known.2 <= dialect && dialect <= known.3;
-            MEMBERS.iter().filter(here).map(|known| &known.0)
-        };
-        let lines: &[&str] = if kind == COMPLETE {
-            &[]
-        } else if newer(dialect) {
-            // Still in the OpenAPI examples of versions that call them `line_items`.
-            &["line_items", "items"]
-        } else {
-            &["items"]
-        };
-        let known: Vec<&str> = lines.iter().copied().chain(rules().map(|rule| rule.name)).collect();
+        let here = |known: &&Known| known.1 & kind != 0 && known.2 <= dialect && dialect <= known.3;
+        // `items` still is in the OpenAPI examples of versions that call them `line_items`.
+        let mut known = if kind == COMPLETE { Vec::new() } else { vec!["items"] };
+        if kind != COMPLETE && newer(dialect) {
+            known.push("line_items");
+        }
+        for (rule, ..) in MEMBERS.iter().filter(here) {
+            known.push(rule.name);
+        }
         let fields = Fields::open(body, "$", &known)?;
         let mut members = Map::new();
-        for rule in rules() {
+        for (rule, ..) in MEMBERS.iter().filter(here) {
             let value = member(&fields, rule)?;
             if fields.raw(rule.name).is_some() {
                 members.insert(rule.name.to_owned(), value);
@@ -517,10 +539,10 @@ fn asked(dialect: Dialect, body: &Value, kind: u8) -> Result<Ask> {
     } else if kind != UPDATE && ask.cart.is_none() {
         told.fields.need(name)?;
     }
-    // Who says `items` follows the examples of the OpenAPI documents, which have no currency. The schemas want `capabilities` too; all
-    // examples of the discount extension are without, and an agent that says nothing of them has none.
+    // Who says `items` follows the examples of the OpenAPI documents, which have neither.
     if kind == CREATE && !old_name && ask.cart.is_none() {
         told.fields.need("currency")?;
+        told.fields.need("capabilities")?;
     }
     ask.currency = told.text("currency").map(|code| code.to_ascii_lowercase());
     if ask.currency.as_deref().is_some_and(|code| code.len() != 3 || !letters(code)) {
@@ -574,7 +596,7 @@ fn items(dialect: Dialect, fields: &Fields, name: &str) -> Result<Vec<ItemAsk>> 
             None => None,
         };
         let product = inner.as_ref().unwrap_or(&outer).need_string("id", ID)?.to_owned();
-        let counted = [Some(&outer), inner.as_ref()].into_iter().flatten().find(|item| item.get("quantity").is_some());
+        let counted = [Some(&outer), inner.as_ref()].into_iter().flatten().find(|item| item.raw("quantity").is_some());
         let quantity = match counted {
             Some(item) => quantity(item)?,
             None if newer(dialect) => 1,
@@ -587,7 +609,7 @@ fn items(dialect: Dialect, fields: &Fields, name: &str) -> Result<Vec<ItemAsk>> 
 
 /// A number in 2025-09-29 and an integer since: whole, for nobody sells half a mug.
 fn quantity(fields: &Fields) -> Result<i64> {
-    let value = fields.need("quantity")?;
+    let Some(value) = fields.raw("quantity") else { return Err(missing(&fields.name("quantity"))) };
     let whole = value.as_i64().or_else(|| {
         let number = value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= 1e9)?;
         #[allow(clippy::cast_possible_truncation)] // Whole, and at most 10^9.

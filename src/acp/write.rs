@@ -5,11 +5,12 @@
 
 use super::dialect::Dialect;
 use super::object::present;
+use super::order::ordered;
 use super::problem::{path, versions};
 use super::session::{Address, Allocation, Applied, DeliveryOption, Line, Message, OrderRef, Selected, Seller, Session, Status, Totals};
 use super::time::rfc3339;
 use crate::money::{Amount, Currency};
-use crate::record::Json;
+use crate::record::{Json, each};
 use serde_json::Value;
 
 /// What our one payment handler is called in `capabilities.payment.handlers` and in an agent's `payment_data`.
@@ -30,8 +31,17 @@ fn first(dialect: Dialect) -> bool {
     dialect <= Dialect::V20250929
 }
 
-/// A checkout as an answer.
+/// A checkout as an answer. In 2025-09-29 and on Stripe's page only the answer to a completion has the order: see [`completed`].
 pub fn session(dialect: Dialect, session: &Session, seller: &Seller) -> Value {
+    answer(dialect, session, seller, !first(dialect))
+}
+
+/// A checkout as the answer to its completion (`CheckoutSessionWithOrder`).
+pub fn completed(dialect: Dialect, session: &Session, seller: &Seller) -> Value {
+    answer(dialect, session, seller, true)
+}
+
+fn answer(dialect: Dialect, session: &Session, seller: &Seller, with_order: bool) -> Value {
     let (newer, first) = (newer(dialect), first(dialect));
     let open = newest(dialect) && !session.status.ended();
     present! {
@@ -45,7 +55,7 @@ pub fn session(dialect: Dialect, session: &Session, seller: &Seller) -> Value {
         "line_items": lines(dialect, session, seller),
         "fulfillment_address": session.address.as_ref().filter(|_| first).map(|to| address(dialect, to)),
         "fulfillment_details": if first { Value::Null } else { details(dialect, session) },
-        "fulfillment_options": session.options.iter().map(|option| delivery_option(dialect, option)).collect::<Vec<Value>>(),
+        "fulfillment_options": each(&session.options, &|option| delivery_option(dialect, option)),
         // One for all: what is digital comes with what is shipped.
         "fulfillment_option_id": if first { chosen(session).map(|chosen| &chosen.option_id) } else { None },
         "selected_fulfillment_options": if first { Value::Null } else { selection(dialect, session) },
@@ -63,7 +73,7 @@ pub fn session(dialect: Dialect, session: &Session, seller: &Seller) -> Value {
         "metadata": if newer { &session.metadata } else { &Value::Null },
         "discounts": newer.then(|| discounts(session)),
         "marketing_consent_options": if open { consent_options(seller) } else { None },
-        "order": session.order.as_ref().map(|made| order(dialect, session, made, seller)),
+        "order": session.order.as_ref().filter(|_| with_order).map(|made| order(dialect, session, made, seller)),
     }
 }
 
@@ -103,13 +113,13 @@ fn privacy_policy(seller: &Seller) -> Option<&str> {
     seller.links.iter().filter(|link| link.kind == "privacy_policy").find_map(|link| uri(&link.url))
 }
 
-fn consent_options(seller: &Seller) -> Option<Vec<Value>> {
+fn consent_options(seller: &Seller) -> Option<Value> {
     let policy = privacy_policy(seller)?;
-    let option = |channel: &&str| {
+    let option = |channel: &&'static str| {
         let text = format!("News and offers from {} by {channel}", seller.name);
         object! { "channel": *channel, "display_text": text, "privacy_policy_url": policy, "is_subscribed": false }
     };
-    Some(consent_channels(seller).iter().map(option).collect())
+    Some(each(consent_channels(seller), &option))
 }
 
 /// Where no agent can go on, the buyer may at the shop itself.
@@ -155,7 +165,7 @@ fn payment_provider(dialect: Dialect, seller: &Seller) -> Value {
 
 /// What agent and shop can do together (rfc.capability_negotiation, rfc.payment_handlers, rfc.extensions).
 fn capabilities(session: &Session, seller: &Seller, dialect: Dialect) -> Value {
-    let handlers: Vec<Value> = seller.account.iter().map(|account| handler(dialect, session, account)).collect();
+    let handlers = each(seller.account.as_slice(), &|account| handler(dialect, session, account));
     let said = |name: &str| session.capabilities.get(name);
     // An agent that never spoke of it, in an older version, may be able to; one that did, and left it out, is not.
     let supported: &[&str] = match said("interventions").and_then(|said| said.get("supported")?.as_array()) {
@@ -165,12 +175,22 @@ fn capabilities(session: &Session, seller: &Seller, dialect: Dialect) -> Value {
         _ => &[],
     };
     let required: &[&str] = &[];
-    let extends = ["CheckoutSessionCreateRequest", "CheckoutSessionUpdateRequest", "CheckoutSession"].map(|of| format!("$.{of}.discounts"));
-    object! {
+    present! {
         "payment": object! { "handlers": handlers },
         "interventions": object! { "supported": supported, "required": required, "enforcement": "conditional" },
-        "extensions": [object! { "name": "discount", "extends": extends }],
+        "extensions": extensions(said("extensions")),
     }
+}
+
+/// The extensions that are active (rfc.extensions, section 3). Who named none may be a published client, which can read only names.
+fn extensions(named: Option<&Value>) -> Value {
+    let Some(named) = named.and_then(Value::as_array).filter(|named| !named.is_empty()) else { return ["discount"].json() };
+    // An empty list is both lists that the schema has, and so neither.
+    if !named.iter().any(|name| name.as_str().is_some_and(|name| name.split('@').next() == Some("discount"))) {
+        return Value::Null;
+    }
+    let extends = ["CheckoutSessionCreateRequest", "CheckoutSessionUpdateRequest", "CheckoutSession"].map(|of| format!("$.{of}.discounts"));
+    [object! { "name": "discount", "extends": extends }].json()
 }
 
 fn handler(dialect: Dialect, session: &Session, account: &str) -> Value {
@@ -233,7 +253,11 @@ fn details(dialect: Dialect, session: &Session) -> Value {
 }
 
 fn lines(dialect: Dialect, session: &Session, seller: &Seller) -> Vec<Value> {
-    session.lines.iter().enumerate().map(|(place, line)| line_item(dialect, session, seller, place, line)).collect()
+    let mut lines = Vec::with_capacity(session.lines.len());
+    for (place, line) in session.lines.iter().enumerate() {
+        lines.push(line_item(dialect, session, seller, place, line));
+    }
+    lines
 }
 
 fn line_item(dialect: Dialect, session: &Session, seller: &Seller, place: usize, line: &Line) -> Value {
@@ -243,10 +267,17 @@ fn line_item(dialect: Dialect, session: &Session, seller: &Seller, place: usize,
     } else {
         (Some(line), object! { "id": line.product, "quantity": line.quantity })
     };
-    let images: Vec<&str> = line.images.iter().filter_map(|image| uri(image)).collect();
-    let brand = line.brand.iter().map(|brand| ("Brand".to_owned(), brand));
-    let variant = line.variant.iter().map(|named| (display_name(&named.name), &named.value));
-    let attributes: Vec<Value> = brand.chain(variant).map(|(name, value)| object! { "display_name": name, "value": value }).collect();
+    let mut images = Vec::new();
+    for image in &line.images {
+        images.extend(uri(image));
+    }
+    let mut attributes = Vec::new();
+    if let Some(brand) = &line.brand {
+        attributes.push(object! { "display_name": "Brand", "value": brand });
+    }
+    for named in &line.variant {
+        attributes.push(object! { "display_name": display_name(&named.name), "value": named.value });
+    }
     let reductions = reductions(session, place, line);
     let availability = match line.availability.as_str() {
         "preorder" => Some("pre_order"),
@@ -368,16 +399,22 @@ fn tax(dialect: Dialect, totals: &Totals, currency: &str) -> Value {
         if first(dialect) {
             text = format!("Tax (prices include {included})");
         } else {
-            let parts = totals.taxes.iter().filter(|part| part.inclusive);
-            let parts: Vec<String> =
-                parts.map(|part| format!("{} {}: {}", part.name, percent(part.rate_bps), display(part.amount))).collect();
-            let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
-            description = Some(format!("Prices include {included}{parts}"));
+            let mut said = format!("Prices include {included}");
+            let mut before = " (";
+            for part in totals.taxes.iter().filter(|part| part.inclusive) {
+                said.push_str(&format!("{before}{} {}: {}", part.name, percent(part.rate_bps), display(part.amount)));
+                before = ", ";
+            }
+            if before == ", " {
+                said.push(')');
+            }
+            description = Some(said);
         }
     }
-    let added = totals.taxes.iter().filter(|part| !part.inclusive);
-    let breakdown: Vec<Value> =
-        added.map(|part| object! { "jurisdiction": part.name, "rate": decimal(part.rate_bps, 10_000.0), "amount": part.amount }).collect();
+    let mut breakdown = Vec::new();
+    for part in totals.taxes.iter().filter(|part| !part.inclusive) {
+        breakdown.push(object! { "jurisdiction": part.name, "rate": decimal(part.rate_bps, 10_000.0), "amount": part.amount });
+    }
     present! {
         "type": "tax",
         "display_text": text,
@@ -445,8 +482,7 @@ fn selection(dialect: Dialect, session: &Session) -> Value {
             _ => object! { "type": "shipping", "shipping": inner },
         }
     };
-    let all: Vec<Value> = session.selected.iter().map(one).collect();
-    if all.is_empty() { Value::Null } else { Value::Array(all) }
+    if session.selected.is_empty() { Value::Null } else { each(&session.selected, &one) }
 }
 
 /// The words for errors that versions before 2026-01-30 have.
@@ -472,8 +508,12 @@ fn among(words: &str, word: &str) -> bool {
 }
 
 fn messages(dialect: Dialect, session: &Session) -> Vec<Value> {
-    let mut messages: Vec<Value> = session.messages.iter().map(|message| self::message(dialect, message)).collect();
-    if session.status == Status::AuthenticationRequired && first(dialect) {
+    let mut messages = Vec::with_capacity(session.messages.len());
+    for message in &session.messages {
+        messages.push(self::message(dialect, message));
+    }
+    let told = session.messages.iter().any(|message| message.code.as_deref() == Some("requires_3ds"));
+    if session.status == Status::AuthenticationRequired && first(dialect) && !told {
         messages.push(self::message(
             dialect,
             &Message {
@@ -540,7 +580,10 @@ fn discounts(session: &Session) -> Value {
         };
         rejected.push(object! { "code": code.code, "reason": reason, "message": code.message });
     }
-    let applied: Vec<Value> = session.applied.iter().zip(1_i64..).map(|(applied, place)| discount(session, applied, place)).collect();
+    let mut applied = Vec::new();
+    for (one, place) in session.applied.iter().zip(1_i64..) {
+        applied.push(discount(session, one, place));
+    }
     object! { "codes": session.codes, "applied": applied, "rejected": rejected }
 }
 
@@ -560,11 +603,11 @@ fn discount(session: &Session, applied: &Applied, priority: i64) -> Value {
         "end": applied.ends.map(rfc3339),
         "method": if applied.each { "each" } else { "across" },
         "priority": priority,
-        "allocations": applied.each.then(|| applied.allocations.iter().map(share).collect::<Vec<Value>>()),
+        "allocations": applied.each.then(|| each(&applied.allocations, &share)),
     }
 }
 
-/// The order within a completed checkout: what holds for good. How it goes on is told by events and by the order itself.
+/// The order within a completed checkout, as it was made. How it goes on is told by events.
 fn order(dialect: Dialect, session: &Session, made: &OrderRef, seller: &Seller) -> Value {
     let (newer, newest) = (newer(dialect), newest(dialect));
     let status = match made.status.as_str() {
@@ -593,6 +636,8 @@ fn order(dialect: Dialect, session: &Session, made: &OrderRef, seller: &Seller) 
         "estimated_delivery": option.filter(|_| newer).map(|option| estimate(option.earliest, option.latest)),
         "confirmation": newer.then(confirmation),
         "support": help.map(|url| object! { "help_center_url": url }),
+        "line_items": newest.then(|| each(&session.lines, &|line| ordered(line, line.quantity, 0))),
+        "totals": newest.then(|| totals(dialect, &session.totals, &session.currency, Scope::Checkout)),
     }
 }
 

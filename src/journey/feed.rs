@@ -95,7 +95,13 @@ async fn turn(edge: &Edge, due: &Due, told: &Cell<u32>) -> Result<bool> {
     let token = now.saturating_add(LEASE);
     let Some(leased) = edge.db.lease_feed(due, now, token).await? else { return Ok(false) };
     let agent = leased.agent;
-    let state = agent.feed_state.as_deref().map(State::stored).transpose().map_err(Problem::fault)?;
+    let state = agent.feed_state.as_deref().and_then(|state| match State::stored(state) {
+        Ok(state) => Some(state).filter(|state| !state.key.is_empty()),
+        Err(why) => {
+            log::line(object! { "level": "error", "event": "feed_begins_anew", "agent": agent.id, "why": why.to_string() });
+            None
+        }
+    });
     let Some(url) = agent.feed_url.clone() else { return forget(edge, &agent, token).await };
     let shop = match leased.shop {
         Some(shop) if shop.status == "active" => shop,
@@ -122,8 +128,8 @@ async fn turn(edge: &Edge, due: &Due, told: &Cell<u32>) -> Result<bool> {
         key: agent.feed_key.as_deref().map(|sealed| open(edge, &agent, sealed)).transpose()?,
         seller: feed::seller(&shop.name, &shop.links),
         state: match state {
-            Some(state) if !state.key.is_empty() => state,
-            _ => State::fresh(clock::fresh_secret("")?),
+            Some(state) => state,
+            None => State::fresh(clock::fresh_secret("")?),
         },
         agent,
         requests: 0,
@@ -286,9 +292,11 @@ impl Turn<'_> {
                 let rows: Vec<&ProductRow> = found.rows.iter().filter(|(of, _)| of == key).map(|(_, row)| row).collect();
                 let known: Vec<&feed::Known> = found.known.iter().filter(|known| known.key == key).collect();
                 let large = pairs().any(|pair| pair.large);
-                let plan = feed::plan(&self.seller, key, large, &ids, &rows, &known, self.state.force, now);
+                let of = feed::OfKey { key, large, ids: &ids, rows: &rows, known: &known };
+                let plan = feed::plan(&self.seller, of, self.state.force, now);
                 let soonest = [self.state.price_changes_at, plan.price_changes_at].into_iter().flatten().min();
                 self.state.price_changes_at = soonest;
+                self.state.compare |= plan.regroup;
                 pieces.extend(plan.pieces);
                 forgotten.extend(plan.forgotten);
             }
@@ -333,6 +341,10 @@ impl Turn<'_> {
                 state.force = false;
             }
         }
+        if state.phase() == Phase::Idle && std::mem::take(&mut state.compare) {
+            // What changed since is told behind it.
+            state.begin_pass(state.generation, state.seen);
+        }
     }
 
     /// Sends some products, and writes down what became of them.
@@ -349,7 +361,7 @@ impl Turn<'_> {
             Heard::Refused(status, why) => {
                 log::line(object! { "level": "warn", "event": "feed_refused", "agent": self.agent.id, "shop": self.agent.shop_id,
                 "products": i64::try_from(batch.len()).unwrap_or_default(), "why": why });
-                if self.state.refused(batch, &why, status, now).is_ok() {
+                if !self.state.refused(batch, &why, status, now) {
                     return Ok(if self.keep("[]", "[]").await? { Sent::Again } else { Sent::Stop(Next::Lost) });
                 }
                 false

@@ -61,11 +61,12 @@ async fn answer(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, mode: &'s
     let shop = access::known(edge, incoming, shop).await?;
     access::verified(&shop)?;
     let key = key?;
-    let Some(format) = format else {
+    let packed = incoming.header("Content-Encoding").is_some_and(|how| !how.eq_ignore_ascii_case("identity"));
+    let Some(format) = format.filter(|_| !packed) else {
         return Err(Problem::request(
             415,
             "media_type_unsupported",
-            "Send the file as application/x-ndjson, text/csv or text/tab-separated-values, in UTF-8.",
+            "Send the file as application/x-ndjson, text/csv or text/tab-separated-values, in UTF-8 and not compressed.",
         ));
     };
     let announced = incoming.announced();

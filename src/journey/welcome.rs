@@ -11,7 +11,21 @@ use crate::page;
 const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.zlib"));
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-const FEATURES: [&str; 8] = ["connect.oauth", "checkout", "completion", "ledger", "refunds", "capture", "webhooks", "notices"];
+const FEATURES: [&str; 13] = [
+    "connect.oauth",
+    "checkout",
+    "completion",
+    "ledger",
+    "refunds",
+    "capture",
+    "webhooks",
+    "notices",
+    "catalogue",
+    "acp",
+    "acp.mcp",
+    "acp.feed",
+    "orders",
+];
 
 pub fn front(config: &'static Result<Config, Misconfigured>, public_url: &str, allow_local: bool) -> Reply {
     Reply::page(200, page::front(VERSION, &config.as_ref(), public_url), page::csp(allow_local))

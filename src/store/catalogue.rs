@@ -1,8 +1,5 @@
 //! Products, their stock, and what is kept of it for payments under way.
 
-// Offered to whoever prices and sells from the catalogue.
-#![allow(dead_code)]
-
 use super::feeds::{changing, note_changes};
 use super::transactions::Cursor;
 use super::{Bind, Db, Pending, Statement};
@@ -196,7 +193,7 @@ fn short_select(holder_expr: &str, shop_expr: &str, items_expr: &str, now_expr: 
     )
 }
 
-/// The condition that all of `items_expr` can be had, for the `WHERE` of a caller's own statement beside [`Db::hold_stock`].
+/// The condition that all of `items_expr` can be had, for the `WHERE` of a caller's own statement in one batch with [`Db::hold_stock`].
 pub fn stock_suffices(holder_expr: &str, shop_expr: &str, items_expr: &str, now_expr: &str) -> String {
     format!("NOT EXISTS ({})", short_select(holder_expr, shop_expr, items_expr, now_expr))
 }
@@ -365,15 +362,10 @@ impl Db {
         sql!(self, &products_select("?1", "?2", "?3"), shop_id, ids_json, now)
     }
 
-    /// The ids (column `id`, see [`super::Rows::ids`]) of what cannot be had in the wanted quantity. `items_json` is a list of
-    /// `{id, quantity}`. Before [`Db::hold_stock`] in one batch: no row says that it holds all.
-    pub fn stock_short(&self, holder: &str, shop_id: &str, items_json: &str, now: i64) -> Statement {
-        sql!(self, &short_select("?1", "?2", "?3", "?4"), holder, shop_id, items_json, now)
-    }
-
     /// Holds what is tracked of `items_json` (a list of `{id, quantity}`) until `expires_at`, all of it or nothing: of two who race
     /// for the last piece one gets it. What the holder has of the same products is replaced, of others it stays (see
-    /// [`Db::release_stock`]). Its changes are the products held: 0 also where none is tracked, hence [`Db::stock_short`].
+    /// [`Db::release_stock`]). Its changes are the products held: 0 also where none is tracked, so
+    /// what hangs on it asks [`stock_suffices`] in the same batch, before this.
     pub fn hold_stock(&self, holder: &str, shop_id: &str, items_json: &str, expires_at: i64, now: i64) -> Statement {
         let text = format!(
             "INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at)
@@ -429,16 +421,6 @@ impl Db {
         let mut binds = vec![Bind::Text(shop_id), Bind::Text(code), max.into()];
         binds.extend(more.iter().copied());
         self.statement(&text, &binds)
-    }
-
-    /// How often coupons were redeemed: rows of `id` (the code's key) and `n`, for those of a JSON list.
-    pub fn redemptions(&self, shop_id: &str, codes_json: &str) -> Statement {
-        sql!(
-            self,
-            "SELECT code AS id, count AS n FROM coupon_redemptions WHERE shop_id = ?1 AND code IN (SELECT value FROM json_each(?2))",
-            shop_id,
-            codes_json
-        )
     }
 }
 

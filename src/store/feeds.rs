@@ -150,7 +150,7 @@ impl Db {
     pub fn due_feeds(&self, now: i64, limit: i64) -> Pending<Vec<Due>> {
         let due = in_turn("agents", "shop_id", "feed_due_at", MOST);
         let text = format!(
-            "{due} SELECT id, shop_id FROM due JOIN agents USING (id, shop_id) WHERE feed_wait_until <= ?1
+            "{due} SELECT id, shop_id FROM due CROSS JOIN agents USING (id, shop_id) WHERE feed_wait_until <= ?1
              ORDER BY turn, due.feed_due_at LIMIT {limit}"
         );
         self.list(sql!(self, &text, now))
@@ -350,7 +350,8 @@ impl Db {
             end.told.map(|told| told.latest).into(),
             Bind::Int(end.now),
         ];
-        self.run_repeatable(vec![self.statement(&text, &binds), sql!(self, told, &end.agent.shop_id)]).await
+        let shop_id = &end.agent.shop_id;
+        self.run_repeatable(vec![self.statement(&text, &binds), sql!(self, told, shop_id), self.forget_changes(shop_id)]).await
     }
 
     /// Changes of a shop whose agents have no feed any more.

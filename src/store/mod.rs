@@ -9,6 +9,7 @@
 //! | `api_keys` | for good; rolled ones 24 h | SHA-256 of 256 random bits, never the key |
 //! | `agents` | for good, deleted ones without secrets and addresses | signing secrets and feed keys sealed (bound to the agent's id) |
 //! | `agent_keys` | until the agent is deleted; rolled ones 24 h | SHA-256 of 256 random bits, never the key |
+//! | `acp_sessions` | checkouts and carts of agents: completed ones for good, others until 30 days after their end | buyer's data in clear, as in `transactions`; never a payment token |
 //! | `orders` | for good; of a deleted shop none | buyer's data in clear, as in `transactions`; shown to whoever knows id and e-mail |
 //! | `connect_tickets` | 30 min | SHA-256; opens nothing without the browser's cookie and the verifier |
 //! | `connect_states` | 10 min, used once | SHA-256; consumed in one conditional statement |

@@ -99,12 +99,17 @@ impl Db {
         sql!(self, "UPDATE shops SET status = 'superseded' WHERE site_url = ?1 AND status = 'active' AND id <> ?2", site_url, by)
     }
 
-    /// The keys of superseded shops answer 401 from now on, and so do those of their agents.
-    fn silence_superseded(&self, site_url: &str, by: &str) -> [Statement; 2] {
-        ["api_keys", "agent_keys"].map(|table| {
-            let text = format!(
-                "DELETE FROM {table} WHERE shop_id IN (SELECT id FROM shops WHERE site_url = ?1 AND status = 'superseded' AND id <> ?2)"
-            );
+    /// The keys of superseded shops answer 401 from now on, and so do those of their agents. Their catalogues are seen by nobody any
+    /// more, and go.
+    fn silence_superseded(&self, site_url: &str, by: &str) -> [Statement; 4] {
+        [
+            "DELETE FROM api_keys WHERE",
+            "DELETE FROM agent_keys WHERE",
+            "UPDATE catalogue_uploads SET status = 'failed', finished = started WHERE status = 'running' AND",
+            "UPDATE catalogues SET state = 'old' WHERE",
+        ]
+        .map(|what| {
+            let text = format!("{what} shop_id IN (SELECT id FROM shops WHERE site_url = ?1 AND status = 'superseded' AND id <> ?2)");
             sql!(self, &text, site_url, by)
         })
     }

@@ -56,7 +56,7 @@ const DEVIATIONS = {
     'currency.case',
     'currency.other',
     'notes.length',
-    'capabilities.required',
+    'capabilities.malformed',
   ],
   'its message about stock is gone at the second look, names the first line always, and it sells what is sold out': [
     'stock.none',
@@ -84,6 +84,7 @@ const DEVIATIONS = {
     'fulfillment.cheapest',
     'fulfillment.unknown',
     'fulfillment.item_ids',
+    'fulfillment.item_ids_unknown',
     'fulfillment.malformed',
     'fulfillment.country',
   ],

@@ -5,11 +5,12 @@ import { test } from 'node:test';
 import { ensurePython } from '../../scripts/lib/python.mjs';
 import { REQUIREMENTS, runPublishedClient } from './published-client.mjs';
 import { startReference } from './targets/reference.mjs';
+import { startWorkerTarget } from './targets/worker.mjs';
 
 const python = process.env.PYTHON_BIN ?? (await ensurePython(REQUIREMENTS));
 const amount = ({ totals }, kind) => totals.find(({ type }) => type === kind)?.amount;
 
-const TARGETS = { 'the reference merchant': startReference };
+const TARGETS = { 'the reference merchant': startReference, 'the Worker': startWorkerTarget };
 
 for (const [name, start] of Object.entries(TARGETS)) {
   test(

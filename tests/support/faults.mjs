@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
+import { addAgent, ADDRESS, payBody, sellToAgents, speaker } from './agent.mjs';
 import { beginConnect, chatBody, comeBack, connectShop, registerShop } from './shop.mjs';
 import { startWorker } from './worker.mjs';
 
@@ -16,7 +17,10 @@ export async function faultShop(w, stripe) {
   const told = [];
   const shop = await registerShop(w, { webhook: ({ headers, body }, response) => { told.push({ id: headers['webhook-id'], ...JSON.parse(body) }); response.writeHead(204).end(); } });
   await w.api('PATCH', '/v1/shop', { key: shop.key, body: { webhook_url: `${shop.origin}/notices` } });
-  return Object.assign(shop, await connectShop(w, stripe, shop), { told });
+  Object.assign(shop, await connectShop(w, stripe, shop), { told });
+  await sellToAgents(w, shop.key);
+  const agent = await addAgent(w, shop, { webhook_url: `http://127.0.0.1:${new URL(shop.origin).port}/agent` });
+  return Object.assign(shop, { agent, ...speaker(w, agent.api_key) });
 }
 
 /** What a client does that gets no answer, or one that says "again": the same request once more, until it is through. */
@@ -24,7 +28,8 @@ async function insist(send, { tries = 8 } = {}) {
   let answer;
   for (let n = 0; n < tries; n += 1) {
     answer = await send();
-    if (answer.status < 500 && answer.status !== 599 && answer.status !== 429 && answer.body?.error?.code !== 'idempotency_in_flight' && answer.body?.error?.code !== 'order_in_flight') return answer;
+    const again = ['idempotency_in_flight', 'order_in_flight', 'complete_in_progress', 'conflict'];
+    if (answer.status < 500 && answer.status !== 599 && answer.status !== 429 && !again.includes(answer.body?.error?.code ?? answer.body?.code)) return answer;
   }
   return answer;
 }
@@ -116,6 +121,44 @@ export const JOURNEYS = {
       assert.deepEqual(await c.w.d1("SELECT count(*) AS n FROM connections WHERE shop_id = ? AND status = 'active'", c.shop.id), [{ n: 1 }]);
     },
   },
+  agent_creates: {
+    setup: async () => ({}),
+    run: (c) => c.shop.call('POST', '/checkout_sessions', toBuy(c), { key: c.name }),
+    finish: async (c, answer) => {
+      assert.equal(answer.status, 201, answer.text);
+      const made = await c.w.d1("SELECT count(*) AS n FROM acp_sessions WHERE json_extract(state, '$.metadata.order') = ?", c.name);
+      assert.deepEqual(made, [{ n: 1 }], 'one checkout, however often it was asked for');
+    },
+  },
+  agent_pays: {
+    setup: agentReady,
+    run: (c) => c.shop.call('POST', `/checkout_sessions/${c.checkout}/complete`, payBody(c.token), { key: c.name }),
+    finish: async (c, answer) => {
+      assert.equal(answer.status, 200, answer.text);
+      assert.equal(answer.body.status, 'completed', answer.text);
+    },
+  },
+  // Whoever paid never asks again: webhook and sweep have to find it all.
+  agent_leaves: {
+    setup: agentReady,
+    run: (c) => c.shop.call('POST', `/checkout_sessions/${c.checkout}/complete`, payBody(c.token), { key: c.name }).then((answer) => ({ ...answer, status: 200 }), () => ({ status: 200 })),
+    finish: async () => {},
+  },
+  // Only the webhook tells of it.
+  agent_webhook: {
+    setup: async (c) => {
+      await agentReady(c);
+      c.stripe.webhooks.pause();
+      const before = c.stripe.books().events.length;
+      c.stripe.misbehave({ on: 'POST /v1/payment_intents', how: 'drop_after', times: 1 });
+      await c.shop.call('POST', `/checkout_sessions/${c.checkout}/complete`, payBody(c.token), { key: c.name });
+      c.stripe.webhooks.drop();
+      c.stripe.webhooks.resume();
+      return { event: c.stripe.books().events.slice(before).find(({ type }) => type === 'payment_intent.succeeded') };
+    },
+    run: async (c) => ({ status: (await c.stripe.send(c.event, { url: `${c.w.url}/stripe/webhooks`, secret: c.w.webhookSecrets.connect }))[0] || 599 }),
+    finish: async () => {},
+  },
   sweep: {
     setup: async (c) => {
       const made = await c.create();
@@ -130,6 +173,17 @@ export const JOURNEYS = {
     finish: async () => {},
   },
 };
+
+const toBuy = (c) => ({ line_items: [{ id: 'mug', quantity: 1 }], currency: 'usd', capabilities: {}, metadata: { order: c.name }, fulfillment_details: { address: ADDRESS } });
+
+/** A checkout of an agent's that is ready to be paid, and a token for it. */
+async function agentReady(c) {
+  const made = await c.shop.call('POST', '/checkout_sessions', toBuy(c));
+  assert.equal(made.body.status, 'ready_for_payment', made.text);
+  // Another journey may have connected another account since.
+  const { account } = (await c.api('GET', '/v1/connection?mode=test')).body;
+  return Object.assign(c, { checkout: made.body.id, token: await c.stripe.grantToken({ account, maxAmount: 1_000_000 }) });
+}
 
 /** One journey with one fault (or none), and all that follows. -> what the undisturbed run called */
 export async function disturbed({ w, stripe, shop, journey, name, fault }) {
@@ -163,18 +217,33 @@ export async function disturbed({ w, stripe, shop, journey, name, fault }) {
   const last = first.status < 400 && first.status > 0 ? first : await insist(async () => { await passAMinute(w); return run(c); });
   await finish(c, last);
   await settleAll(w, stripe);
-  await agree({ w, stripe, shop, name, refunded });
+  await agree({ w, stripe, shop, name, refunded, checkout: c.checkout });
   return { calls, routes };
 }
 
+/** An agent's checkout, its order and its stock, against the transaction. */
+async function agreeOnCheckout({ w, shop, name, checkout, row, sold }) {
+  const [{ status }] = await w.d1('SELECT status FROM acp_sessions WHERE id = ?', checkout);
+  assert.equal(status, sold ? 'completed' : 'ready_for_payment', name);
+  const orders = await w.d1('SELECT id FROM orders WHERE checkout_session = ?', checkout);
+  assert.equal(orders.length, sold ? 1 : 0, `${name}: one order for one payment`);
+  assert.deepEqual(await w.d1('SELECT * FROM stock_holds WHERE holder = ?', checkout), [], `${name}: nothing is held any more`);
+  if (!sold) return assert.ok(!row || row.stripe_form === null, `${name}: it can be paid anew`);
+  for (const type of ['order.created', 'order_create']) {
+    const notices = await w.d1('SELECT status FROM notices WHERE shop_id = ? AND type = ? AND (object LIKE ?)', shop.id, type, `%${orders[0].id}%`);
+    assert.deepEqual(notices.map((notice) => notice.status), ['delivered'], `${name}: ${type}`);
+  }
+}
+
 /** Our books about one order and Stripe's. */
-async function agree({ w, stripe, shop, name, refunded }) {
-  const rows = await w.d1('SELECT * FROM transactions WHERE shop_id = ? AND order_id = ?', shop.id, name);
+async function agree({ w, stripe, shop, name, refunded, checkout }) {
+  const rows = await w.d1(`SELECT * FROM transactions WHERE shop_id = ? AND ${checkout ? 'checkout_session' : 'order_id'} = ?`, shop.id, checkout ?? name);
   const ids = new Set(rows.map(({ id }) => id));
   const money = stripe.payments().filter(({ cc_transaction }) => ids.has(cc_transaction)).filter(({ status }) => ['succeeded', 'requires_capture', 'processing'].includes(status));
   assert.ok(money.length <= 1, `${name}: paid ${money.length} times`);
   const sold = rows.filter(({ status }) => ['paid', 'partially_refunded', 'refunded', 'disputed'].includes(status));
   assert.equal(sold.length, money.filter(({ status }) => status === 'succeeded').length, `${name}: ${rows.map(({ status }) => status)} against ${money.map(({ status }) => status)}`);
+  if (checkout) await agreeOnCheckout({ w, shop, name, checkout, row: rows[0], sold: sold.length === 1 });
   for (const [row, payment] of sold.map((one, n) => [one, money[n]])) {
     assert.deepEqual(
       { captured: row.amount_captured, refunded: row.amount_refunded, fee: row.application_fee_amount, intent: row.payment_intent },

@@ -2,16 +2,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
-import { chatBody, connectShop, createSession, registerShop } from '../support/shop.mjs';
+import { addAgent, ADDRESS, payBody, sellToAgents, speaker } from '../support/agent.mjs';
+import { chatBody, connectShop, createSession, registerShop, sendCatalogue } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
-let stripe, w, shop;
+let stripe, w, shop, account;
 
 before(async () => {
   stripe = await startStripe({ retryPauses: [] });
   w = await startWorker({ stripe });
   shop = await registerShop(w);
-  await connectShop(w, stripe, shop);
+  ({ account } = await connectShop(w, stripe, shop));
 });
 
 after(async () => {
@@ -116,6 +117,24 @@ describe('round trips to D1, calls to Stripe', () => {
     assert.deepEqual(await cost(await send(foreign, 't=1,v1=00'), 400), { d1: 0, stripe: 0 });
   });
 
+  test('an agent: create 2 + 0, read 1 + 0, update 2 + 0, complete 3 + 1, the same key again 1 + 0, cancel 2 + 0', async () => {
+    await sellToAgents(w, shop.key);
+    const { call } = speaker(w, (await addAgent(w, shop, {})).api_key);
+    const body = { line_items: [{ id: 'mug', quantity: 1 }], currency: 'usd', capabilities: {}, fulfillment_details: { address: ADDRESS } };
+    const made = await call('POST', '/checkout_sessions', body, { key: 'made' });
+    assert.deepEqual(await cost(made, 201), { d1: 2, stripe: 0 });
+    assert.deepEqual(await cost(await call('POST', '/checkout_sessions', body, { key: 'made' }), 201), { d1: 1, stripe: 0 });
+    const path = `/checkout_sessions/${made.body.id}`;
+    assert.deepEqual(await cost(await call('GET', path), 200), { d1: 1, stripe: 0 });
+    assert.deepEqual(await cost(await call('POST', path, { line_items: [{ id: 'mug', quantity: 2 }] }), 200), { d1: 2, stripe: 0 });
+    const pay = payBody(await stripe.grantToken({ account, maxAmount: 1_000_000 }));
+    assert.deepEqual(await cost(await call('POST', `${path}/complete`, pay, { key: 'pay' }), 200), { d1: 3, stripe: 1 });
+    assert.deepEqual(await cost(await call('POST', `${path}/complete`, pay, { key: 'pay' }), 200), { d1: 1, stripe: 0 });
+    const other = await call('POST', '/checkouts', { items: [{ id: 'book', quantity: 1 }] });
+    assert.deepEqual(await cost(await call('POST', `/checkouts/${other.body.id}/cancel`, {}), 200), { d1: 2, stripe: 0 });
+    assert.deepEqual(await cost(await call('POST', '/checkouts', { items: [] }), 400), { d1: 1, stripe: 0 });
+  });
+
   test('reading the ledger: 2 + 0, however the page begins', async () => {
     const key = shop.key;
     assert.deepEqual(await cost(await w.api('GET', '/v1/transactions', { key }), 200), { d1: 2, stripe: 0 });
@@ -123,6 +142,18 @@ describe('round trips to D1, calls to Stripe', () => {
     const after = await w.api('GET', `/v1/transactions?starting_after=${body.data[0].id}`, { key });
     assert.deepEqual(await cost(after, 200), { d1: 2, stripe: 0 });
     assert.deepEqual(await cost(await w.api('GET', '/v1/transactions/summary', { key }), 200), { d1: 2, stripe: 0 });
+  });
+
+  test('the catalogue: a file 5 + 0 (one more each batch), the same again 1 + 0; products 2 + 0, found by several words 3 + 0', async () => {
+    const send = (key) => sendCatalogue(w, shop, 'id,title,price,availability\nmug,Blue mug,1 USD,in_stock', { idempotencyKey: key });
+    assert.deepEqual(await cost(await send('file'), 200), { d1: 5, stripe: 0 });
+    assert.deepEqual(await cost(await send('file'), 200), { d1: 1, stripe: 0 });
+    const asked = async (method, path, body) => cost(await w.api(method, path, { key: shop.key, body }), 200);
+    for (const query of ['', '?query=mug', '?starting_after=mug', '/mug']) assert.deepEqual(await asked('GET', `/v1/catalogue/products${query}`), { d1: 2, stripe: 0 }, query);
+    assert.deepEqual(await asked('GET', '/v1/catalogue/products?query=blue+mug'), { d1: 3, stripe: 0 });
+    assert.deepEqual(await asked('PUT', '/v1/catalogue/products/cup', { title: 'Cup', price: '1 USD', availability: 'in_stock' }), { d1: 2, stripe: 0 });
+    assert.deepEqual(await asked('PATCH', '/v1/catalogue/inventory', [{ id: 'cup', inventory_quantity: 1 }]), { d1: 2, stripe: 0 });
+    assert.deepEqual(await asked('GET', '/v1/shop/fulfillment'), { d1: 2, stripe: 0 });
   });
 
   test('pages that need no data: 0 + 0', async () => {

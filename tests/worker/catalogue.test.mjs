@@ -194,6 +194,8 @@ describe('what is refused changes nothing', () => {
     assert.equal(await told('id,title,Title\n1,Mug,Mug\n'), '422 catalogue_header_invalid');
     assert.equal(await told(`${csv(mug('a'))}\n2,"Mug,1 USD,in_stock,1\n`), '422 catalogue_malformed');
     assert.equal(await told(JSON.stringify([{ id: 'a' }]), { type: 'application/x-ndjson' }), '422 catalogue_empty');
+    const packed = await w.api('PUT', '/v1/catalogue/products', { key: shop.key, idempotencyKey: randomUUID(), headers: { 'content-type': 'text/csv', 'content-encoding': 'gzip' }, body: csv(mug('z')) });
+    assert.equal(`${packed.status} ${packed.body.error.code}`, '415 media_type_unsupported');
     for (const type of ['application/json', 'text/plain', 'text/csv; charset=windows-1252', 'multipart/form-data; boundary=x']) assert.equal(await told(csv(mug('z')), { type }), '415 media_type_unsupported');
     const { error } = (await send(shop, csv('x,,,,', 'y,,,,'))).body;
     assert.deepEqual([error.code, error.rejected, error.errors.length], ['catalogue_empty', 2, 6]);
@@ -478,6 +480,20 @@ describe('a shop takes its catalogue along, and leaves', () => {
     await eventually(async () => (await w.scheduled(), (await w.d1('SELECT 1 FROM catalogues WHERE shop_id = ?', shop.id)).length === 0));
     assert.deepEqual(await w.d1("SELECT 1 FROM products p JOIN catalogues c ON c.generation = p.generation WHERE c.shop_id = ?", shop.id), []);
   });
+});
+
+test('a shop whose site was registered anew has no catalogue any more', async () => {
+  const shop = await newShop();
+  fine(await send(shop, csv(mug('a'))));
+  const running = await slowly(shop);
+  await running.write(csv(mug('b')));
+  await eventually(async () => (await uploads(shop))[0].status === 'running', 'it has not begun');
+  const again = fine(await w.api('POST', '/v1/shops', { body: { site_url: shop.site, challenge_url: `${shop.site}/wp-json/cognitive-cart/v1/challenge` } }), 201);
+  shop.challenge = again.challenge;
+  fine(await w.api('POST', '/v1/shop/verify', { key: again.api_key }));
+  assert.equal((await running.end()).status, 409);
+  await eventually(async () => (await w.scheduled(), (await w.d1('SELECT 1 FROM catalogues WHERE shop_id = ?', shop.id)).length === 0), 'it is still there');
+  assert.deepEqual(await ids({ key: again.api_key }), []);
 });
 
 test('a shop that is not verified has no catalogue', async (t) => {

@@ -413,12 +413,12 @@ describe('the running Worker', () => {
     await call('GET', `/v1/agents/${made.id}`, { expect: 404 });
   });
 
-  let agentId, orderId;
+  let agentId, agentKey, orderId;
   test('orders: bought by an agent, listed, told of, shown to the buyer', async () => {
     await sellToAgents(worker, key);
     const agent = await addAgent(worker, { key }, {});
     const order = await buyAs(stripe, account, speaker(worker, agent.api_key).call);
-    [agentId, orderId] = [agent.id, order.id];
+    [agentId, agentKey, orderId] = [agent.id, agent.api_key, order.id];
     assert.equal((await call('GET', '/v1/orders?agent=Claude&mode=test', { expect: 200 })).json.data[0].id, orderId);
     await call('GET', `/v1/orders/${orderId}`, { expect: 200 });
     const { json } = await call('PATCH', `/v1/orders/${orderId}`, { body: atHome(example('updateOrder', 'shipped')), expect: 200 });
@@ -433,8 +433,40 @@ describe('the running Worker', () => {
     assert.equal((await call('POST', `/v1/events/${told[0].id}/resend`, { expect: 409 })).error.code, 'event_superseded');
   });
 
+  for (const [wire, verb, version] of [['checkouts', 'PUT'], ['checkout_sessions', 'POST', '2026-04-17']]) {
+    test(`an agent's checkout at /${wire}: begun, read, changed, paid, given up`, async () => {
+      const headers = () => ({ 'Idempotency-Key': randomUUID(), ...(version && { 'API-Version': version }) });
+      const speak = (method, path, body, expect) => call(method, `/${wire}${path}`, { as: agentKey, headers: headers(), body, expect });
+      const id = (name) => (version ? name : `${name}Stripe`);
+      const { json: made } = await speak('POST', '', example(id('createCheckout'), 'agent'), 201);
+      assert.equal((await speak('GET', `/${made.id}`, undefined, 200)).json.status, 'ready_for_payment');
+      await speak(verb, `/${made.id}`, example(id('updateCheckout'), 'address'), 200);
+      const pay = JSON.parse(JSON.stringify(example(id('completeCheckout'), 'token')).replace('spt_123', await stripe.grantToken({ account, maxAmount: 100_000 })));
+      assert.equal((await speak('POST', `/${made.id}/complete`, pay, 200)).json.status, 'completed');
+      assert.equal((await speak('POST', `/${made.id}/complete`, pay, 409)).error.code, 'checkout_completed');
+      assert.equal((await speak('POST', `/${made.id}/cancel`, {}, 405)).error.code, 'checkout_completed');
+      const { json: other } = await speak('POST', '', example(id('createCheckout'), 'agent'), 201);
+      assert.equal((await speak('POST', `/${other.id}/cancel`, {}, 200)).json.status, 'canceled');
+      assert.equal((await speak('GET', `/checkout_${'0'.repeat(26)}`, undefined, 404)).error.code, 'not_found');
+    });
+  }
+
+  test('an agent\'s cart: begun, read, replaced, taken over, given up', async () => {
+    const headers = () => ({ 'Idempotency-Key': randomUUID(), 'API-Version': '2026-04-17' });
+    const speak = (method, path, body, expect) => call(method, path, { as: agentKey, headers: headers(), body, expect });
+    const { json: cart } = await speak('POST', '/carts', example('createCart', 'cart'), 201);
+    await speak('GET', `/carts/${cart.id}`, undefined, 200);
+    await speak('PUT', `/carts/${cart.id}`, example('replaceCart', 'cart'), 200);
+    const { json: checkout } = await speak('POST', '/checkout_sessions', { cart_id: cart.id, currency: 'usd', capabilities: {} }, 201);
+    assert.equal(checkout.line_items[0].quantity, 3);
+    await speak('POST', `/carts/${cart.id}/cancel`, {}, 200);
+    await speak('GET', `/carts/${cart.id}`, undefined, 404);
+    assert.equal((await call('GET', '/.well-known/acp.json', { as: null, expect: 200 })).json.protocol.name, 'acp');
+  });
+
   /** Whose key a route wants. */
-  const keyFor = (path, operation) => (path.startsWith('/v1/admin') ? worker.vars.ADMIN_KEY : operation.security ? null : key);
+  const keyFor = (path, operation) => (path.startsWith('/v1/admin') ? worker.vars.ADMIN_KEY : isForAgents(operation) ? agentKey : operation.security ? null : key);
+  const isForAgents = (operation) => Boolean(operation.security?.[0]?.agent_key);
 
   /** The documented path with the id of a session that is open: who names none gets a 404 before the body is looked at. */
   const withOpenSession = async () => {
@@ -461,7 +493,8 @@ describe('the running Worker', () => {
     const concrete = await withOpenSession();
     for (const { method, path, operation } of operations) {
       const content = operation.requestBody?.content?.['application/json'];
-      if (!content || path === '/stripe/webhooks') continue;
+      // The agent protocols have their own words for it: tests/native/acp_read.rs and tests/conformance.
+      if (!content || path === '/stripe/webhooks' || isForAgents(operation)) continue;
       const bodies = Object.values(content.examples ?? {}).map((one) => one.value);
       if (path === '/v1/connect/confirm') bodies.push({ claim: 'c', verifier: 'v'.repeat(43) });
       if (path === '/v1/connect/start') bodies.push({ ...bodies[0], prefill: { email: 'ada@example.com' } });
@@ -490,13 +523,14 @@ describe('the running Worker', () => {
 
   test('bodies that are no JSON, too large, or of another kind', async () => {
     const concrete = await withOpenSession();
-    for (const { method, path: documented, operation } of operations.filter(({ operation, path }) => operation.requestBody?.content['application/json'] && path !== '/stripe/webhooks')) {
+    for (const { method, path: documented, operation } of operations.filter(({ operation, path }) => operation.requestBody?.content['application/json'] && path !== '/stripe/webhooks' && path !== '/mcp')) {
       const isList = operation.requestBody.content['application/json'].schema.type === 'array';
       const path = concrete(documented);
       const as = keyFor(documented, operation);
-      const headers = { 'Idempotency-Key': randomUUID() };
+      const headers = { 'Idempotency-Key': randomUUID(), ...(isForAgents(operation) && { 'API-Version': '2026-04-17' }) };
       assert.equal((await call(method, path, { as, headers, body: '{', expect: 400 })).error.code, 'json_invalid');
-      assert.equal((await call(method, path, { as, headers, body: isList ? '{}' : '[]', expect: 400 })).error.code, 'json_invalid');
+      const noObject = await call(method, path, { as, headers, body: isList ? '{}' : '[]', expect: 400 });
+      assert.equal(noObject.error.code, isForAgents(operation) ? 'invalid' : 'json_invalid', path);
       assert.equal((await call(method, path, { as, headers: { ...headers, 'Content-Type': 'text/plain' }, body: '{}', expect: 415 })).error.code, 'media_type_unsupported');
       assert.equal((await call(method, path, { as, headers, body: JSON.stringify({ name: 'x'.repeat(262_144) }), expect: 413 })).error.code, 'body_too_large');
     }

@@ -22,6 +22,7 @@ const generationOf = (shop) => sql('generation_of', { shop_expr: shop });
 const held = (shop, but, now) => sql('held', { shop_expr: shop, but_expr: but, now_expr: now });
 const shortSelect = (holder, shop, items, now) => sql('short_select', { items_expr: items, generation: generationOf(shop), held: held(shop, holder, now) });
 const HOLD = sql('hold_stock', { generation: generationOf('?2'), suffices: `NOT EXISTS (${shortSelect('?1', '?2', '?3', '?4')})` });
+/** The condition's own query: what cannot be had. */
 const SHORT = shortSelect('?1', '?2', '?3', '?4');
 const [TAKE, RELEASE] = [sql('take_stock'), sql('release_stock')];
 

@@ -5,11 +5,11 @@
 //! again, the webhook tells, or the sweep looks; nothing else can pay it meanwhile.
 
 use super::document::{changed_meanwhile, in_flight, own, settle, text, with_private};
-use super::{Answered, Asked, Caller, answer, caller, connected, disabled, earlier, load, now, sale, seller, shown};
+use super::{Answered, Asked, Caller, answer, caller, connected, disabled, earlier, load, now, sale, seller};
 use crate::acp::ask::{Authentication, Payment};
 use crate::acp::change::{self, Command};
 use crate::acp::session::{Message, Session, Status};
-use crate::acp::{price, read};
+use crate::acp::{price, read, write};
 use crate::edge::http::Incoming;
 use crate::edge::{Edge, clock, log, outside};
 use crate::error::{Problem, Result};
@@ -59,6 +59,7 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str)
     asked.body.as_ref().map_err(Clone::clone)?;
     let payment = payment.ok_or_else(|| Problem::fault("a body that asks nothing"))??;
     let (document, mut session) = own(&mut loaded, id, false, now)?;
+    read::offered(&payment)?;
     // A retry of the request whose answer was lost, or one without a key: it is told what came of it, and pays nothing.
     if session.status == Status::Completed && (asked.key.is_none() || loaded.attempt.is_some()) {
         return paid_before(edge, asked, &caller, &loaded, &session, now).await;
@@ -263,7 +264,8 @@ fn private(document: &SessionRow, asked: &Asked, payment: &Payment) -> String {
 }
 
 fn rendered(edge: &Edge, asked: &Asked, caller: &Caller, loaded: &Loaded, session: &Session) -> String {
-    shown(asked, session, &seller(edge, &caller.shop, &loaded.connections, caller.agent.livemode != 0))
+    let seller = seller(edge, &caller.shop, &loaded.connections, caller.agent.livemode != 0);
+    write::completed(asked.dialect, session, &seller).to_string()
 }
 
 /// Keeps a checkout that could not be paid, with the answer that says why.

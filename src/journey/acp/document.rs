@@ -4,6 +4,7 @@ use super::quote::{self, Quoted};
 use super::{Answered, Asked, CART_LIFE, Caller, SESSION_LIFE, answer, caller, connected, disabled, earlier, load, now, seller, shown};
 use crate::acp::ask::{Ask, Patch};
 use crate::acp::change::{self, Command};
+use crate::acp::dialect::Dialect;
 use crate::acp::price::{self, Terms};
 use crate::acp::session::{Message, Selected, Session, Status};
 use crate::acp::{idempotency, read, write};
@@ -66,7 +67,12 @@ pub fn with_private(private: &str, name: &str, value: Option<Value>) -> String {
 
 fn rendered(asked: &Asked, caller: &Caller, loaded: &Loaded, session: &Session, cart: bool, edge: &Edge) -> String {
     let seller = seller(edge, &caller.shop, &loaded.connections, caller.agent.livemode != 0);
-    if cart { write::cart(session, &seller).to_string() } else { shown(asked, session, &seller) }
+    if cart {
+        return write::cart(session, &seller).to_string();
+    }
+    // The first release has an order in the answer to a completion alone; its schema of a checkout is closed.
+    let bare = Session { order: None, ..session.clone() };
+    shown(asked, if asked.dialect == Dialect::V20250929 { &bare } else { session }, &seller)
 }
 
 /// Makes a checkout or a cart.

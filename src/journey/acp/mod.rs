@@ -220,7 +220,11 @@ pub fn seller(edge: &Edge, shop: &ShopRow, connections: &[ConnectionRow], live: 
     Seller {
         name: shop.name.clone(),
         site_url: shop.site_url.clone(),
-        account: in_mode(connections, live).filter(|connection| connection.active()).map(|connection| connection.account.clone()),
+        account: in_mode(connections, live).filter(|connection| connection.active()).map(|connection| {
+            // Of a destination charge the platform is the seller to Stripe: tokens are for its account.
+            let platform = connection.platform.as_ref().filter(|_| edge.destination());
+            platform.unwrap_or(&connection.account).clone()
+        }),
         links: links
             .iter()
             .filter_map(|link| Some(Link { kind: text(link, "type")?, url: text(link, "url")?, title: text(link, "title") }))

@@ -948,7 +948,16 @@ export const DEFECTS = [
   },
   {
     breaks: ['fulfillment.item_ids'],
-    about: 'only lines, and any',
+    about: 'only lines',
+    apply: (m) => {
+      wrap(m, 'chosenOption', (original, body, version, session) =>
+        original(body, version, { items: session.items.map((item) => ({ ...item, product: item.line })) }),
+      );
+    },
+  },
+  {
+    breaks: ['fulfillment.item_ids_unknown'],
+    about: 'any item',
     apply: (m) => {
       wrap(m, 'chosenOption', (original, body, version, session) => {
         try {
@@ -1220,8 +1229,8 @@ export const DEFECTS = [
 
   // What both can do.
   {
-    breaks: ['capabilities.required'],
-    about: 'no word of the agent',
+    breaks: ['capabilities.malformed'],
+    about: 'anything is nothing',
     apply: (m) => {
       m.readCapabilities = (c) => ({ supported: c?.interventions?.supported ?? [], extensions: [] });
     },

@@ -258,7 +258,11 @@ export class Merchant {
 
   readCapabilities(capabilities) {
     if (!isObject(capabilities)) throw invalid('$.capabilities');
-    const texts = (list) => (Array.isArray(list) ? list.filter((one) => typeof one === 'string') : []);
+    const texts = (list = []) => {
+      if (!Array.isArray(list)) throw invalid('$.capabilities');
+      return list.filter((one) => typeof one === 'string');
+    };
+    if (capabilities.interventions !== undefined && !isObject(capabilities.interventions)) throw invalid('$.capabilities.interventions');
     return { supported: texts(capabilities.interventions?.supported), extensions: texts(capabilities.extensions) };
   }
 

@@ -9,15 +9,15 @@ const versions = since('2026-01-30');
 const RFC = 'RFC capabilities';
 
 requirement(
-  'capabilities.required',
+  'capabilities.malformed',
   {
     versions,
     section: `${RFC} §4.4.1; JSON Schema, CreateRequest`,
-    says: 'a session is made with what the agent can do, else refused: 400',
+    says: 'what the agent can do is an object, maybe empty; anything else is refused: 400',
   },
   async (t) => {
     const body = await t.createBody();
-    for (const capabilities of [undefined, null, 'all', []]) {
+    for (const capabilities of [7, 'all', ['3ds'], { interventions: '3ds' }]) {
       t.refused(await t.api.create({ ...body, capabilities }), { status: 400, type: 'invalid_request' });
     }
     t.view(await t.api.create({ ...body, capabilities: {} }), 201);

@@ -143,9 +143,18 @@ requirement(
         shown(answer),
       );
     }
-    t.refused(await t.api.update(session.id, t.dialect.update({ option: { ...option, items: ['no-such-line'] } })), {
-      type: 'invalid_request',
-    });
+  },
+);
+
+requirement(
+  'fulfillment.item_ids_unknown',
+  { versions: since('2025-12-12'), level: 'ours', section: 'examples (item_ids)', says: 'an item that is in no line cannot be shipped' },
+  async (t) => {
+    const session = await t.ready();
+    const option = session.options.find(({ id }) => !session.selected.some((one) => one.id === id));
+    const body = t.dialect.update({ option: { ...option, items: ['no-such-line'] } });
+    t.refused(await t.api.update(session.id, body), { type: 'invalid_request' });
+    await t.unchanged(session, 'after an option for nothing');
   },
 );
 

@@ -28,10 +28,10 @@ for (const [name, quantity] of Object.entries({ zero: 0, negative: -1, fraction:
 
 requirement(
   'quantity.other',
-  { versions: ALL, section: 'JSON Schema, Item', says: 'null, true, a list and a number beyond all stock are no quantities' },
+  { versions: ALL, section: 'JSON Schema, Item', says: 'true, a list and a number beyond all stock are no quantities' },
   async (t) => {
     const id = await t.product('shipped');
-    for (const quantity of [null, true, [1]]) {
+    for (const quantity of [true, [1], {}]) {
       t.refused(await t.api.create(await t.createBody({ items: [{ id, quantity }] })), { status: 400 });
     }
     for (const quantity of [1e15, Number.MAX_SAFE_INTEGER]) {

@@ -145,9 +145,11 @@ const MATRIX = {
     update: frozen,
     cancel: over,
     complete: {
-      says: () => 'cannot be paid for again: one order, one charge',
+      says: () => 'cannot be paid for again: one order, one charge; it is refused, or told again what was ordered',
       check: async (t, session) => {
-        t.refused(await t.complete(session, { token: await t.token('success', session.totals.total) }));
+        const again = await t.complete(session, { token: await t.token('success', session.totals.total) });
+        if (again.status >= 400) t.refused(again);
+        else assert.equal(t.view(again).order?.id, session.paid.id, shown(again));
         const now = await t.look(session.id);
         assert.equal(now.status, 'completed');
         if (t.dialect.orderInSession) assert.equal(now.order.id, session.paid.id, shown(now.answer));

@@ -2,12 +2,11 @@
 // coupons, and two agents. Everything that the suite takes for granted about the Worker is in this file.
 import { setTimeout as pause } from 'node:timers/promises';
 import { startStripe } from '../../../sandbox/stripe/index.mjs';
-import { connectShop, registerShop } from '../../support/shop.mjs';
+import { addAgent, agentShop } from '../../support/agent.mjs';
 import { startWorker } from '../../support/worker.mjs';
 import { VERSIONS } from '../dialects.mjs';
 import { startReceiver } from './receiver.mjs';
 
-const STRIPE_VERSION = '2026-10-14.preview';
 const ADDRESS = {
   name: 'Ada Byron',
   line_one: '1 Main Street',
@@ -19,8 +18,7 @@ const ADDRESS = {
 };
 const PRODUCTS = { shipped: 'shirt', second: 'mug', digital: 'book', out_of_stock: 'gone', last: 'last' };
 const TAX_BPS = 875;
-const MINUTE = 60;
-const YEAR = 365 * 24 * 60 * MINUTE;
+const YEAR = 365 * 24 * 60 * 60;
 
 const row = (id, title, price, more) => ({
   id,
@@ -36,7 +34,7 @@ const row = (id, title, price, more) => ({
 const CATALOGUE = [
   row('shirt', 'Shirt', '20.00 USD'),
   row('mug', 'Mug', '12.50 USD'),
-  row('book', 'Book to download', '9.00 USD', { is_digital: true }),
+  row('book', 'Book to download', '9.00 USD', { is_digital: 'true' }),
   row('gone', 'Sold out', '7.00 USD', { availability: 'out_of_stock', inventory_quantity: 0 }),
   row('last', 'The last one', '30.00 USD', { inventory_quantity: 1 }),
 ];
@@ -66,26 +64,12 @@ const FULFILLMENT = () => ({
 /** Stripe's own test cards, by what becomes of a payment with them. */
 const CARDS = { declined: 'pm_card_visa_chargeDeclined', requires_3ds: 'pm_card_authenticationRequired' };
 
-/** Grants a shared payment token as an agent's platform would, by Stripe's test helper. */
+/** Grants a shared payment token to the shop, as an agent's platform does. */
 async function grant(stripe, account, kind, { amount, currency }) {
-  const ask = async (path, fields) => {
-    const answer = await fetch(`${stripe.url}/v1/test_helpers/shared_payment/granted_tokens${path}`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${stripe.keys.test.secret}`, 'stripe-account': account, 'stripe-version': STRIPE_VERSION },
-      body: new URLSearchParams(fields),
-    });
-    const body = await answer.json();
-    if (answer.status !== 200) throw new Error(`Stripe's test helper answered ${answer.status}: ${JSON.stringify(body)}`);
-    return body;
-  };
-  const { id } = await ask('', {
-    payment_method: CARDS[kind] ?? 'pm_card_visa',
-    'usage_limits[currency]': currency,
-    'usage_limits[max_amount]': String(kind === 'over_limit' ? amount - 1 : amount),
-    'usage_limits[expires_at]': String(Math.floor(Date.now() / 1000) + 60 * MINUTE),
-  });
+  const maxAmount = kind === 'over_limit' ? amount - 1 : amount;
+  const id = await stripe.grantToken({ account, currency, maxAmount, card: CARDS[kind] });
   // Past its time or taken back is one to whoever wants to be paid, and the second needs no clock to be moved.
-  if (kind === 'expired') await ask(`/${id}/revoke`, {});
+  if (kind === 'expired') await stripe.revokeToken(id);
   return id;
 }
 
@@ -114,29 +98,25 @@ export async function startWorkerTarget() {
     opened.push(stripe);
     const w = await startWorker({ stripe });
     opened.push(w);
-    const shop = await registerShop(w, { name: 'Conformance' });
+    const { shop, agent, account } = await agentShop(w, stripe, {
+      products: CATALOGUE,
+      fulfillment: FULFILLMENT(),
+      agent: { name: 'Conformance', webhook_url: receiver.url },
+    });
     opened.push(shop);
-    const { account } = await connectShop(w, stripe, shop);
+    const other = await addAgent(w, shop, { name: 'Another' });
 
     const ask = async (method, path, body, { status = 200, ...more } = {}) => {
       const answer = await w.api(method, path, { key: shop.key, body, ...more });
       if (answer.status !== status) throw new Error(`${method} ${path} answered ${answer.status}: ${answer.text}`);
       return answer.body;
     };
-    const upload = await ask('PUT', '/v1/catalogue/products', CATALOGUE.map((one) => JSON.stringify(one)).join('\n'), {
-      idempotencyKey: 'conformance-catalogue',
-      headers: { 'content-type': 'application/x-ndjson' },
-    });
-    if (upload.rejected !== 0) throw new Error(`the catalogue was not taken: ${JSON.stringify(upload)}`);
-    await ask('PUT', '/v1/shop/fulfillment', FULFILLMENT());
     await ask('PATCH', '/v1/shop', {
       links: [
         { type: 'terms_of_use', url: `${shop.origin}/terms` },
         { type: 'privacy_policy', url: `${shop.origin}/privacy` },
       ],
     });
-    const agent = await ask('POST', '/v1/agents', { name: 'Conformance', mode: 'test', webhook_url: receiver.url }, { status: 201 });
-    const other = await ask('POST', '/v1/agents', { name: 'Another', mode: 'test' }, { status: 201 });
 
     /** The sales of a session, as the shop's ledger has them: the newest are enough, a check has just made its own. */
     const sales = async (id) => (await ask('GET', '/v1/transactions?limit=100')).data.filter((one) => one.checkout_session === id);
@@ -178,7 +158,7 @@ export async function startWorkerTarget() {
         /** News goes out at once; what did not is found by the sweep, which no clock runs here. */
         async wait(fits, what) {
           let waiting = true;
-          const told = receiver.wait(fits, what).finally(() => { waiting = false; });
+          const told = receiver.wait(fits, what, 5_000).finally(() => { waiting = false; });
           const swept = (async () => {
             for (await pause(500); waiting; await pause(500)) await w.scheduled();
           })();
