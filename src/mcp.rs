@@ -45,6 +45,13 @@ impl Refusal {
         Refusal { code, message: message.into(), data: None }
     }
 
+    /// -32600: what came is no message, or none that may come so.
+    fn no_message(message: impl Into<String>) -> Self {
+        let message = message.into();
+        let data = object! { "type": "invalid_request", "code": "message_invalid", "message": message };
+        Refusal { code: INVALID_REQUEST, message, data: Some(data) }
+    }
+
     /// -32602 about one of a tool's arguments; the path is that of the arguments.
     fn argument(code: &str, path: &str, what: &str) -> Self {
         let message = format!("{path} {what}");
@@ -90,16 +97,16 @@ pub fn read(body: Value, version: Option<&str>) -> Result<Sent, Refusal> {
     let version = version.map_or(UNSAID, str::trim);
     // Whoever begins has not agreed on a version yet.
     if !begins && !VERSIONS.contains(&version) {
-        return Err(Refusal::new(INVALID_REQUEST, format!("MCP-Protocol-Version must be one of {}.", VERSIONS.join(", "))));
+        return Err(Refusal::no_message(format!("MCP-Protocol-Version must be one of {}.", VERSIONS.join(", "))));
     }
     match body {
         Value::Array(messages) => {
             // Dates: in order as texts.
             if version > LAST_WITH_BATCHES {
-                return Err(Refusal::new(INVALID_REQUEST, format!("There are no batches in {version}: send one message a request.")));
+                return Err(Refusal::no_message(format!("There are no batches in {version}: send one message a request.")));
             }
             if messages.is_empty() || messages.len() > BATCH {
-                return Err(Refusal::new(INVALID_REQUEST, format!("A batch has 1 to {BATCH} messages.")));
+                return Err(Refusal::no_message(format!("A batch has 1 to {BATCH} messages.")));
             }
             Ok(Sent::Many(messages.into_iter().map(message).map(alone).collect()))
         }
@@ -114,14 +121,14 @@ pub fn read(body: Value, version: Option<&str>) -> Result<Sent, Refusal> {
 fn alone(message: Message) -> Message {
     match message {
         Message::Request { method, .. } if method == "initialize" => {
-            Message::Invalid(Refusal::new(INVALID_REQUEST, "initialize must not be part of a batch."))
+            Message::Invalid(Refusal::no_message("initialize must not be part of a batch."))
         }
         message => message,
     }
 }
 
 fn message(body: Value) -> Message {
-    let invalid = |what: &str| Message::Invalid(Refusal::new(INVALID_REQUEST, what));
+    let invalid = |what: &str| Message::Invalid(Refusal::no_message(what));
     let Value::Object(mut members) = body else { return invalid("A message must be a JSON object.") };
     if members.get("jsonrpc").is_none_or(|version| version != "2.0") {
         return invalid("jsonrpc must be \"2.0\".");

@@ -500,6 +500,29 @@ fn make(dice: &mut Dice, target: &str) -> Vec<u8> {
             };
             [one(dice), b"\n".to_vec(), one(dice)].concat()
         }
+        "mcp" => {
+            let message = |dice: &mut Dice| {
+                let tool = dice.pick(&["create_checkout_session", "get_checkout_session", "complete_checkout_session", "nothing"]);
+                let arguments = json!({ "meta": { "api_version": "2026-04-17", "idempotency_key": word(dice) }, "id": "checkout_1", "payload": { "a": word(dice) } });
+                let method = dice.pick(&["tools/call", "tools/call", "initialize", "tools/list", "ping", "notifications/initialized"]);
+                let mut one = json!({ "jsonrpc": "2.0", "id": dice.below(9), "method": method,
+                    "params": { "name": tool, "arguments": arguments, "protocolVersion": dice.pick(&["2025-11-25", "2025-03-26", "x"]) } });
+                if dice.one_in(6) {
+                    one.as_object_mut().unwrap().remove("id");
+                }
+                one
+            };
+            let body = if dice.one_in(4) { json!((0..dice.below(24)).map(|_| message(dice)).collect::<Vec<_>>()) } else { message(dice) };
+            let version = dice.pick(&["", "", "2025-03-26", "2025-06-18", "2025-11-25", "1"]);
+            [json_bytes(dice, body), b"\n".to_vec(), version.as_bytes().to_vec()].concat()
+        }
+        "agentfeed" => {
+            let status = dice.pick(&["200", "201", "400", "404", "413", "422", "429", "500", "503", "301", "7"]);
+            let retry_after = dice.pick(&["", "0", "120", "Wed, 18 Nov 2026 11:08:20 GMT", "Wed, 31 Feb 2026 11:08:20 GMT", "-1"]);
+            let retry_after = mutated(dice, retry_after.as_bytes().to_vec());
+            let body = json!({ "id": format!("feed_{}", word(dice)), "accepted": !dice.one_in(4), "code": dice.pick(&["invalid_product_payload", "<b>", ""]) });
+            [status.as_bytes().to_vec(), b"\n".to_vec(), retry_after, b"\n".to_vec(), json_bytes(dice, body)].concat()
+        }
         "metadata" => {
             let count = [0, 1, 1, 2, 2, 3, 40, 41][dice.below(8)];
             let mut note = |n: usize| {

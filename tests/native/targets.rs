@@ -5,6 +5,7 @@
 
 use cognitivecart_worker::acp::ask::{Ask, Patch};
 use cognitivecart_worker::acp::dialect::Dialect;
+use cognitivecart_worker::acp::feed as agent_feed;
 use cognitivecart_worker::acp::order::{Fulfillment as Delivery, OrderDoc};
 use cognitivecart_worker::acp::session::{Line, Message, Seller, Session as Document};
 use cognitivecart_worker::acp::{change, idempotency, problem, read, write};
@@ -14,6 +15,7 @@ use cognitivecart_worker::feed::{Cells, Feed, Format, MAX_COLUMNS, MAX_ROW, Row 
 use cognitivecart_worker::fields::{Fields, MAX_SAFE_INTEGER};
 use cognitivecart_worker::fulfillment::Fulfillment;
 use cognitivecart_worker::ledger::{self, IntentNews, Row};
+use cognitivecart_worker::mcp;
 use cognitivecart_worker::money::{Amount, Currency, MAX_CHARGE};
 use cognitivecart_worker::order::{self, OrderRow};
 use cognitivecart_worker::product::{self, Product, Rules};
@@ -31,7 +33,7 @@ use std::net::IpAddr;
 /// Feeds one input; `true` when the parser took it.
 pub type Target = fn(&[u8]) -> bool;
 
-pub const TARGETS: [(&str, Target); 19] = [
+pub const TARGETS: [(&str, Target); 21] = [
     ("signature", signature),
     ("event", webhook_event),
     ("cart", checkout_body),
@@ -51,6 +53,8 @@ pub const TARGETS: [(&str, Target); 19] = [
     ("catalogue", catalogue),
     ("fulfillment", rules),
     ("order", order_changes),
+    ("mcp", tool_messages),
+    ("agentfeed", feed_answers),
 ];
 
 /// The clock of all targets.
@@ -849,4 +853,83 @@ pub fn rules(data: &[u8]) -> bool {
             false
         }
     }
+}
+
+/// A body to `/mcp`; behind a line break the version in the header. Whatever it is, the answer is JSON-RPC with the id that was sent.
+pub fn tool_messages(data: &[u8]) -> bool {
+    let (body, version) = halves(data);
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return false };
+    let version = std::str::from_utf8(version).ok().filter(|version| !version.is_empty());
+    let sent = match mcp::read(body, version) {
+        Ok(mcp::Sent::One(message)) => vec![message],
+        Ok(mcp::Sent::Many(messages)) => {
+            assert!((1..=mcp::BATCH).contains(&messages.len()));
+            messages
+        }
+        Err(refusal) => {
+            assert_eq!(refusal.code, mcp::INVALID_REQUEST);
+            json_rpc(&mcp::refused(&Value::Null, &refusal), &Value::Null);
+            return false;
+        }
+    };
+    let mut accepted = false;
+    for message in sent {
+        let mcp::Message::Request { id, method, params } = message else { continue };
+        match mcp::asks(&method, &params) {
+            Ok(mcp::Asks::Call(call)) => {
+                accepted = true;
+                assert_eq!(call.id.is_empty(), call.tool == mcp::Tool::Create);
+                assert!(call.payload.as_ref().is_none_or(Value::is_object));
+                let _ = call.tool.path(&call.id);
+            }
+            Ok(_) => accepted = true,
+            Err(refusal) => {
+                assert!([mcp::METHOD_NOT_FOUND, mcp::INVALID_PARAMS].contains(&refusal.code));
+                assert!(refusal.message.len() < 1_000);
+                json_rpc(&mcp::refused(&id, &refusal), &id);
+            }
+        }
+        json_rpc(&mcp::answered(&id, &mcp::result_of_tool(&params.to_string(), &json!({}))), &id);
+    }
+    accepted
+}
+
+fn json_rpc(answer: &str, id: &Value) {
+    let answer: Value = serde_json::from_str(answer).unwrap();
+    assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), id));
+    assert!(answer.get("result").is_some() != answer.get("error").is_some());
+}
+
+/// What an agent's Feed API answers: a status, `Retry-After` and a body on lines of their own. Nothing of it but an id and a code is kept.
+pub fn feed_answers(data: &[u8]) -> bool {
+    let (status, rest) = halves(data);
+    let (retry_after, body) = halves(rest);
+    let status = std::str::from_utf8(status).ok().and_then(|text| text.parse::<u16>().ok()).unwrap_or(200);
+    let retry_after = std::str::from_utf8(retry_after).ok();
+    let mut accepted = false;
+    for making in [true, false] {
+        match agent_feed::heard(status, retry_after, body, making, NOW) {
+            agent_feed::Heard::Taken(id) => {
+                accepted = true;
+                assert_eq!(id.is_some(), making);
+                let Some(id) = id else { continue };
+                for base in ["https://agent.example", "https://agent.example/acp/feeds"] {
+                    let url = agent_feed::products_url(base, &id);
+                    // One segment more, whatever the id: it leads nowhere else.
+                    let inner = url.strip_prefix(base.trim_end_matches("/feeds")).and_then(|rest| rest.strip_prefix("/feeds/")).unwrap();
+                    let inner = inner.strip_suffix("/products").unwrap();
+                    assert!(!inner.contains(['/', '?', '#', '\\']) && inner != "." && inner != "..");
+                    assert_eq!(text::percent_decoded(inner).as_deref(), Some(id.as_str()));
+                }
+            }
+            agent_feed::Heard::Refused(_, why) => assert!(why.len() < 100),
+            agent_feed::Heard::Trouble(trouble) => {
+                assert!(trouble.message.len() < 200 && !trouble.message.contains(['<', '\n']));
+                let mut state = agent_feed::State::fresh("key".to_owned());
+                assert!((1..=86_400).contains(&state.failed(&trouble, NOW)));
+                assert_eq!(agent_feed::State::stored(&state.json().to_string()).unwrap(), state);
+            }
+        }
+    }
+    accepted
 }

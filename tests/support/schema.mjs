@@ -132,6 +132,11 @@ export function wrongWith(method, url, { status, headers, body }) {
   const { schema } = response.content[media];
   wrong.push(...violations(schema, value).map((why) => `${name}: ${why}`));
   wrong.push(...undocumented(schema, value).map((member) => `${name}: "${member}" is not in the document`));
+  // Of an answer of JSON-RPC the code is within its error. What could be read comes with 200, whatever it says.
+  if (value.jsonrpc) {
+    if (status >= 400 && !codesOf(operation, status).includes(value.error?.data?.code)) wrong.push(`${name}: code ${value.error?.data?.code} is not documented`);
+    return wrong;
+  }
   // The agent protocols' errors are flat.
   if (status >= 400 && !value.error && resolve(schema).required?.includes('code')) {
     const codes = codesOf(operation, status);

@@ -71,7 +71,7 @@ describe('the document by itself', () => {
 });
 
 describe('the pages about it', () => {
-  const ofAgents = ({ path }) => /^\/(checkouts|checkout_sessions|carts)\b/.test(path);
+  const ofAgents = ({ path }) => /^\/(checkouts|checkout_sessions|carts|mcp)\b/.test(path);
   const codes = (which) => operations.filter(which).flatMap(({ operation }) => Object.keys(operation.responses).flatMap((status) => codesOf(operation, status).map((code) => `${status} ${code}`)));
 
   /** The codes in the last table of a page, each with its status. */
@@ -246,7 +246,8 @@ describe('the running Worker', () => {
         assert.equal(response.status, 405, `${method} ${path}: ${body.slice(0, 200)}`);
         assert.deepEqual(unique(response.headers.get('allow').split(', ')), unique(allowed), `${method} ${path}`);
         if (method !== 'HEAD') {
-          const problem = JSON.parse(body);
+          const told = JSON.parse(body);
+          const problem = told.jsonrpc ? told.error.data : told;
           const flat = !problem.error;
           assert.deepEqual(violations({ $ref: `#/components/schemas/${flat ? 'AcpError' : 'Error'}` }, problem), [], path);
           assert.equal((problem.error ?? problem).code, 'method_not_allowed');
