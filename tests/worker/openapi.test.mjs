@@ -465,6 +465,25 @@ describe('the running Worker', () => {
     assert.equal((await call('GET', '/.well-known/acp.json', { as: null, expect: 200 })).json.protocol.name, 'acp');
   });
 
+  test('an agent\'s tools: welcomed, listed, used', async () => {
+    const speak = async (message, expect = 200) => (await call('POST', '/mcp', { as: agentKey, body: message, expect })).json;
+    assert.equal((await speak(example('mcp', 'initialize'))).result.protocolVersion, '2025-11-25');
+    await speak({ jsonrpc: '2.0', method: 'notifications/initialized' }, 202);
+    assert.equal((await speak(example('mcp', 'tools'))).result.tools.length, 5);
+    assert.equal((await speak(example('mcp', 'create'))).result.line_items[0].quantity, 2);
+    assert.equal((await speak({ ...example('mcp', 'create'), method: 'nothing' })).error.code, -32601);
+  });
+
+  test('an agent\'s feed: how far it is', async () => {
+    const [agent] = (await call('GET', '/v1/agents', { expect: 200 })).json.data;
+    const set = (feed_url) => call('PATCH', `/v1/agents/${agent.id}`, { body: { feed_url }, expect: 200 });
+    assert.equal((await set('http://localhost:9/acp')).json.feed.status, 'pending');
+    await worker.scheduled();
+    const { json } = await call('GET', `/v1/agents/${agent.id}`, { expect: 200 });
+    assert.deepEqual([json.feed.status, json.feed.last_error.status], ['failing', null]);
+    assert.equal((await set(null)).json.feed, null);
+  });
+
   /** Whose key a route wants. */
   const keyFor = (path, operation) => (path.startsWith('/v1/admin') ? worker.vars.ADMIN_KEY : isForAgents(operation) ? agentKey : operation.security ? null : key);
   const isForAgents = (operation) => Boolean(operation.security?.[0]?.agent_key);
