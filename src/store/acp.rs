@@ -505,27 +505,23 @@ impl Db {
         batch
     }
 
-    /// Checkouts whose time is over, and carts; and those that ended long ago are deleted. Slices. Answers how many rows.
-    pub async fn expire_documents(&self, now: i64) -> Result<u32> {
+    /// Checkouts whose time is over, and carts; and those that ended long ago are deleted. Slices.
+    pub fn expire_documents(&self, now: i64) -> [Statement; 2] {
         const LONG: i64 = 30 * 24 * 3600;
-        let ended = self
-            .batch(vec![
-                sql!(
-                    self,
-                    "UPDATE acp_sessions SET status = 'expired', state = json_set(state, '$.status', 'expired'), version = version + 1, updated = ?1
-                     WHERE id IN (SELECT id FROM acp_sessions WHERE expires_at <= ?1
-                       AND status NOT IN ('completed', 'canceled', 'expired') AND status <> 'complete_in_progress' LIMIT 200)",
-                    now
-                ),
-                sql!(
-                    self,
-                    "DELETE FROM acp_sessions WHERE id IN (SELECT id FROM acp_sessions WHERE updated <= ?1 AND status IN ('canceled', 'expired') LIMIT 200)",
-                    now.saturating_sub(LONG)
-                ),
-            ])
-            .await?;
-        let count = ended.at(0)?.changes()?.saturating_add(ended.at(1)?.changes()?);
-        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+        [
+            sql!(
+                self,
+                "UPDATE acp_sessions SET status = 'expired', state = json_set(state, '$.status', 'expired'), version = version + 1, updated = ?1
+                 WHERE id IN (SELECT id FROM acp_sessions WHERE expires_at <= ?1
+                   AND status NOT IN ('completed', 'canceled', 'expired') AND status <> 'complete_in_progress' LIMIT 200)",
+                now
+            ),
+            sql!(
+                self,
+                "DELETE FROM acp_sessions WHERE id IN (SELECT id FROM acp_sessions WHERE updated <= ?1 AND status IN ('canceled', 'expired') LIMIT 200)",
+                now.saturating_sub(LONG)
+            ),
+        ]
     }
 }
 

@@ -60,9 +60,9 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str)
     if let Some(answered) = earlier(asked, loaded.attempt.as_deref(), now)? {
         return Ok(answered);
     }
-    asked.body.as_ref().map_err(Clone::clone)?;
-    let payment = payment.ok_or_else(|| Problem::fault("a body that asks nothing"))??;
     let (document, mut session) = own(&mut loaded, id, false, now)?;
+    asked.body.as_ref().map_err(Clone::clone)?;
+    let mut payment = payment.ok_or_else(|| Problem::fault("a body that asks nothing"))??;
     read::offered(&payment)?;
     // A retry of the request whose answer was lost, or one without a key: it is told what came of it, and pays nothing.
     if session.status == Status::Completed && (asked.key.is_none() || loaded.attempt.is_some()) {
@@ -95,7 +95,16 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str)
         return Err(Problem::request(409, "conflict", "The delivery address differs from the checkout's: update the checkout first.")
             .at("$.fulfillment_details.address"));
     }
+    // Completing adds to what is known of who takes delivery: an e-mail alone does not make him nameless.
+    if let (crate::acp::ask::Patch::Set(contact), Some(known)) = (&mut payment.ask.contact, &session.contact) {
+        contact.name = contact.name.take().or_else(|| known.name.clone());
+        contact.phone_number = contact.phone_number.take().or_else(|| known.phone_number.clone());
+        contact.email = contact.email.take().or_else(|| known.email.clone());
+    }
     change::apply(&mut session, &payment.ask);
+    // Of channels that were never offered nothing is kept (rfc.marketing_consent, section 3.6).
+    let offered = seller(edge, &caller.shop, &loaded.connections, mode.live());
+    payment.consents.retain(|(channel, _)| write::consent_channels(&offered).contains(&channel.as_str()));
     if !payment.consents.is_empty() {
         session.consents = consents(&payment);
     }
