@@ -492,7 +492,10 @@ describe('the running Worker', () => {
   const withOpenSession = async () => {
     const { json } = await sell({ ...atHome(example('createCheckoutSession', 'agent')), mode: 'test', order_id: randomUUID() }, { expect: 201 });
     const { json: own } = await call('GET', '/v1/shop');
-    const named = { '/v1/admin': own.id, '/v1/transactions': json.transaction, '/v1/agents': agentId, '/v1/orders': orderId };
+    const asAgent = { as: agentKey, headers: { 'API-Version': '2026-04-17', 'Idempotency-Key': randomUUID() } };
+    const { json: checkout } = await call('POST', '/checkout_sessions', { ...asAgent, body: example('createCheckout', 'agent'), expect: 201 });
+    const { json: cart } = await call('POST', '/carts', { ...asAgent, body: example('createCart', 'cart'), expect: 201 });
+    const named = { '/checkout': checkout.id, '/carts': cart.id, '/v1/admin': own.id, '/v1/transactions': json.transaction, '/v1/agents': agentId, '/v1/orders': orderId };
     return (path) => path.replace('{id}', Object.entries(named).find(([start]) => path.startsWith(start))?.[1] ?? json.id);
   };
 
