@@ -63,7 +63,6 @@ async fn clean(edge: &Edge) -> Result<u32> {
     let mut all = 0_u32;
     for _ in 0..SLICES {
         let gone = edge.db.expire(clock::now()).await.map(|gone| u32::try_from(gone).unwrap_or(u32::MAX))?;
-        let gone = gone.saturating_add(edge.db.expire_documents(clock::now()).await?);
         all = all.saturating_add(gone);
         if gone < FULL {
             break;

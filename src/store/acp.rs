@@ -357,7 +357,8 @@ impl Db {
     /// Takes up an attempt whose outcome is not known, to ask Stripe again: `false` when somebody else is at it.
     pub async fn resume_payment(&self, row: &Row, attempt: &Attempt<'_>, fingerprint: &str, locked_until: i64, now: i64) -> Result<bool> {
         let text = format!(
-            "UPDATE transactions SET attempt_until = ?6 WHERE id = ?5 AND status = 'open' AND stripe_form IS NOT NULL AND attempt_until <= ?7 AND {HOLDS}"
+            "UPDATE transactions SET attempt_until = ?6, check_at = ?6 + 60
+             WHERE id = ?5 AND status = 'open' AND stripe_form IS NOT NULL AND attempt_until <= ?7 AND {HOLDS}"
         );
         let answers = self
             .batch(vec![
@@ -436,15 +437,40 @@ impl Db {
         ])
     }
 
-    /// Stripe replays its own stored 5xx, and nothing was paid: the next key of the row, written down before it is used.
-    pub fn next_payment_key(&self, row: &Row, key: &str) -> Pending<()> {
-        self.run(vec![sql!(
+    /// Stripe replays its own stored 5xx, and nothing was paid: the next key of the row, written down before it is used, and held as long
+    /// as a first one. `false`: the attempt was given back meanwhile, and must not be sent any more.
+    pub async fn next_payment_key(&self, row: &Row, key: &str, until: i64) -> Result<bool> {
+        self.moved(sql!(
             self,
-            "UPDATE transactions SET stripe_key = ?2 WHERE id = ?1 AND status = 'open' AND stripe_key = ?3 AND stripe_form IS NOT NULL",
+            "UPDATE transactions SET stripe_key = ?2, attempt_until = ?4, check_at = ?4 + 60
+             WHERE id = ?1 AND status = 'open' AND stripe_key = ?3 AND stripe_form IS NOT NULL",
             &row.id,
             key,
+            &row.stripe_key,
+            until
+        ))
+        .await
+    }
+
+    /// Takes an attempt without an outcome for the sweep, so that nobody sends it again while it is looked for. Danger: one that is given
+    /// back while its retry is on the way to Stripe could be paid, and the checkout a second time. `false`: somebody is at it.
+    pub async fn take_payment(&self, row: &Row, now: i64, until: i64) -> Result<bool> {
+        self.moved(sql!(
+            self,
+            "UPDATE transactions SET attempt_until = ?3
+             WHERE id = ?1 AND status = 'open' AND stripe_key = ?4 AND stripe_form IS NOT NULL AND attempt_until <= ?2",
+            &row.id,
+            now,
+            until,
             &row.stripe_key
-        )])
+        ))
+        .await
+    }
+
+    /// The sweep could not find out: whoever asked may ask again.
+    pub fn leave_payment(&self, row: &Row, taken_until: i64) -> Pending<()> {
+        let text = "UPDATE transactions SET attempt_until = 0 WHERE id = ?1 AND status = 'open' AND attempt_until = ?2";
+        self.run(vec![sql!(self, text, &row.id, taken_until)])
     }
 
     /// The document of a transaction with its shop and agent, for whoever hears that it was paid.
@@ -479,27 +505,23 @@ impl Db {
         batch
     }
 
-    /// Checkouts whose time is over, and carts; and those that ended long ago are deleted. Slices. Answers how many rows.
-    pub async fn expire_documents(&self, now: i64) -> Result<u32> {
+    /// Checkouts whose time is over, and carts; and those that ended long ago are deleted. Slices.
+    pub fn expire_documents(&self, now: i64) -> [Statement; 2] {
         const LONG: i64 = 30 * 24 * 3600;
-        let ended = self
-            .batch(vec![
-                sql!(
-                    self,
-                    "UPDATE acp_sessions SET status = 'expired', state = json_set(state, '$.status', 'expired'), version = version + 1, updated = ?1
-                     WHERE id IN (SELECT id FROM acp_sessions WHERE expires_at <= ?1
-                       AND status NOT IN ('completed', 'canceled', 'expired') AND status <> 'complete_in_progress' LIMIT 200)",
-                    now
-                ),
-                sql!(
-                    self,
-                    "DELETE FROM acp_sessions WHERE id IN (SELECT id FROM acp_sessions WHERE updated <= ?1 AND status IN ('canceled', 'expired') LIMIT 200)",
-                    now.saturating_sub(LONG)
-                ),
-            ])
-            .await?;
-        let count = ended.at(0)?.changes()?.saturating_add(ended.at(1)?.changes()?);
-        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+        [
+            sql!(
+                self,
+                "UPDATE acp_sessions SET status = 'expired', state = json_set(state, '$.status', 'expired'), version = version + 1, updated = ?1
+                 WHERE id IN (SELECT id FROM acp_sessions WHERE expires_at <= ?1
+                   AND status NOT IN ('completed', 'canceled', 'expired') AND status <> 'complete_in_progress' LIMIT 200)",
+                now
+            ),
+            sql!(
+                self,
+                "DELETE FROM acp_sessions WHERE id IN (SELECT id FROM acp_sessions WHERE updated <= ?1 AND status IN ('canceled', 'expired') LIMIT 200)",
+                now.saturating_sub(LONG)
+            ),
+        ]
     }
 }
 

@@ -29,7 +29,15 @@ impl Db {
             ),
             sql!(self, "DELETE FROM api_keys WHERE shop_id = ?1", id),
             sql!(self, "DELETE FROM agent_keys WHERE shop_id = ?1", id),
-            sql!(self, "DELETE FROM agents WHERE shop_id = ?1", id),
+            // Its agents' rows say whose answers are still to be erased; then they go too.
+            sql!(
+                self,
+                "UPDATE agents SET deleted_at = ?2, name = '', webhook_url = NULL, signing_secret = '', previous_signing_secret = NULL,
+                   previous_signing_secret_expires_at = NULL, feed_url = NULL, feed_key = NULL, feed_state = NULL, feed_due_at = NULL
+                 WHERE shop_id = ?1",
+                id,
+                now
+            ),
             sql!(
                 self,
                 "INSERT INTO deauthorizations (account, livemode, reason, due_at)
@@ -141,11 +149,17 @@ impl Db {
                        AND NOT EXISTS (SELECT 1 FROM product_words w WHERE w.generation = catalogues.generation)",
                     shop_id
                 ),
+                sql!(
+                    self,
+                    "DELETE FROM agents WHERE id IN (SELECT id FROM agents a WHERE shop_id = ?1
+                       AND NOT EXISTS (SELECT 1 FROM idempotency i WHERE i.shop_id = a.id) LIMIT 500)",
+                    shop_id
+                ),
                 sql!(self, &step, shop_id),
             ])
             .await?;
         let mut cleared = 0_usize;
-        for index in 0..12 {
+        for index in 0..13 {
             cleared = cleared.saturating_add(answers.at(index)?.changes()?);
         }
         Ok(cleared > 0)

@@ -373,7 +373,7 @@ impl Db {
         use super::idempotency::KEPT;
         use super::shops::PENDING_LIFE;
         const DAY: i64 = 24 * 3600;
-        let statements = vec![
+        let mut statements = vec![
                 // A claim that nobody confirmed dies with its token, and its account is given back.
                 sql!(
                     self,
@@ -405,9 +405,10 @@ impl Db {
                        WHERE previous_signing_secret IS NOT NULL AND previous_signing_secret_expires_at <= ?1", now),
                 sql!(self, "DELETE FROM stock_holds WHERE rowid IN (SELECT rowid FROM stock_holds WHERE expires_at <= ?1 LIMIT 500)",
                     now.saturating_sub(super::catalogue::HOLD_KEPT)),
-                // The last step of a run: whoever watches sees by it that the sweep runs.
-                self.ran("sweep", now),
             ];
+        statements.extend(self.expire_documents(now));
+        // The last step of a run: whoever watches sees by it that the sweep runs.
+        statements.push(self.ran("sweep", now));
         let deletions = statements.len().saturating_sub(1);
         let answers = self.batch(statements).await?;
         let mut gone = 0_usize;

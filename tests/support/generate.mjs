@@ -148,6 +148,8 @@ export function requestFor(one, rng, { home, idFor, bent = 0 }) {
       query.append(name, value.toWellFormed());
     } else if (where === 'header') {
       if (name === 'Idempotency-Key') headers[name] = spoil() ? rng.pick(['', 'a', 'x'.repeat(256), 'same']) : randomUUID();
+      else if (name === 'API-Version') headers[name] = spoil() ? rng.pick(['', '2025-09-12', '2024-01-01', 'x'.repeat(300)]) : rng.pick(resolve(schema).enum);
+      else if (name === 'Signature' || name === 'Timestamp') { if (rng.oneIn(12)) headers[name] = rng.pick(['', '0', '1790000000', '2026-11-27T00:00:00Z', 'x'.repeat(5000)]); }
       else headers[name] = rng.pick(['', 't=1,v1=00', 'x'.repeat(5000), 't=,v1=,']);
     }
   }

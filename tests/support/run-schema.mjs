@@ -1,13 +1,15 @@
 // Sends requests made from src/openapi.json, good ones and bent ones, and holds every answer against it.
 import { startStripe } from '../../sandbox/stripe/index.mjs';
+import { addAgent, FULFILLMENT } from './agent.mjs';
 import { requestFor, seeded } from './generate.mjs';
 import { operations, resolve, violations, wrongWith } from './schema.mjs';
 import { chatBody, connectShop, createSession, registerShop, sendCatalogue } from './shop.mjs';
 import { startWorker } from './worker.mjs';
 
 const ERROR = { $ref: '#/components/schemas/Error' };
+const FLAT = { $ref: '#/components/schemas/AcpError' };
 /** What is in the catalogue of a shop that works. */
-const PRODUCTS = ['p0', 'p1', 'a/b c'];
+const PRODUCTS = ['p0', 'p1', 'mug', 'a/b c'];
 const known = new WeakMap();
 const unavailable = ['stripe_unavailable', 'not_configured'];
 
@@ -35,6 +37,8 @@ export async function runSchema({ seed, perOperation, until = 0 }) {
       const paid = await createSession(w, shop);
       await stripe.pay(paid.id);
       await sendCatalogue(w, shop, `id,title,price,availability\n${PRODUCTS.map((id) => `${id},Thing,12.30 USD,in_stock`).join('\n')}\nbad,,,`);
+      await w.api('PUT', '/v1/shop/fulfillment', { key: shop.key, body: FULFILLMENT });
+      shop.agent = await addAgent(w, shop, {});
       await stripe.webhooks.drained();
       shop.sessions = [open, paid];
       shops.push(shop);
@@ -45,6 +49,9 @@ export async function runSchema({ seed, perOperation, until = 0 }) {
     async function ready() {
       const shop = current();
       const seen = await w.api('PATCH', '/v1/shop', { key: shop.key, body: { checkout_enabled: true, automatic_tax: false, allowed_origins: [] } });
+      // What was sent to the agents' routes may have shut the agent out.
+      const there = seen.status === 200 && await w.api('PATCH', `/v1/agents/${shop.agent.id}`, { key: shop.key, body: { allow: ['acp', 'mcp'] } });
+      if (seen.status === 200 && there.status !== 200) shop.agent = await addAgent(w, shop, {});
       const connection = seen.status === 200 && await w.api('GET', '/v1/connection?mode=test', { key: shop.key });
       return connection?.body?.connected ? shop : (await makeShop()).shop;
     }
@@ -72,7 +79,8 @@ export async function runSchema({ seed, perOperation, until = 0 }) {
     } while (Date.now() < until);
 
     async function send(one, request, shop) {
-      const own = one.operation.security?.some((way) => way.operator_key) ? w.vars.ADMIN_KEY : shop.key;
+      const wants = (kind) => one.operation.security?.some((way) => way[kind]);
+      const own = wants('operator_key') ? w.vars.ADMIN_KEY : wants('agent_key') ? shop.agent.api_key : shop.key;
       const key = rng.oneIn(12) ? rng.pick([undefined, 'ccs_nobody', `${shop.key}x`, w.vars.ADMIN_KEY, '']) : own;
       const method = request.method === 'GET' && rng.oneIn(15) ? 'HEAD' : request.method;
       const headers = { ...(key !== undefined && { Authorization: `Bearer ${key}` }), ...request.headers };
@@ -84,7 +92,7 @@ export async function runSchema({ seed, perOperation, until = 0 }) {
       const told = () => `seed ${seed}, request ${result.requests}: ${method} ${request.path.slice(0, 200)} ${JSON.stringify(request.body ?? '').slice(0, 500)} → ${response.status} ${body.slice(0, 300)}`;
       const wrong = (why) => { if (result.wrong.length < 30) result.wrong.push(`${why}\n    ${told()}`); };
       let error;
-      try { error = response.headers.get('content-type')?.startsWith('application/json') ? JSON.parse(body || '{}').error : undefined; } catch { wrong('not JSON'); }
+      try { error = response.headers.get('content-type')?.startsWith('application/json') ? errorOf(JSON.parse(body || '{}'), response.status) : undefined; } catch { wrong('not JSON'); }
       if (response.status >= 500) {
         result.fivexx += 1;
         if (response.status !== 503 || !unavailable.includes(error?.code)) wrong('5xx');
@@ -95,7 +103,7 @@ export async function runSchema({ seed, perOperation, until = 0 }) {
       }
       // What cannot be an id names nothing, and is not told apart from an unknown address.
       if (!request.plain && response.status === 404 && error?.code === 'route_unknown') {
-        for (const why of violations(ERROR, { error })) wrong(why);
+        for (const why of error.request_id ? violations(ERROR, { error }) : violations(FLAT, error)) wrong(why);
         return;
       }
       // An empty id makes it another address.
@@ -120,6 +128,9 @@ export async function runSchema({ seed, perOperation, until = 0 }) {
   }
 }
 
+/** The error of an answer: the agent protocols' are flat. */
+const errorOf = (body, status) => body.error ?? (status >= 400 ? body : undefined);
+
 /** How the ids of a schema begin: `cct_`, or undefined. */
 export const prefixOf = (schema) => /^\^([a-z]+_)/.exec(resolve(schema)?.pattern ?? '')?.[1];
 
@@ -129,7 +140,7 @@ export async function idsOf(w, shopId) {
   const owned = (await tables(w)).filter(({ columns }) => columns.includes('shop_id'));
   const rows = await w.d1Batch(owned.map(({ name }) => `SELECT * FROM ${name} WHERE shop_id = '${shopId}'`));
   for (const value of rows.flat().flatMap(Object.values)) {
-    for (const [id] of String(value).matchAll(/\b(?:cs|cct|ccevt|ccup|pi|re|ch|acct|agt|ord|dp|du)_[A-Za-z0-9_]+/g)) ids.add(id);
+    for (const [id] of String(value).matchAll(/\b(?:(?:cs|cct|ccevt|ccup|pi|re|ch|acct|agt|ord|dp|du)_[A-Za-z0-9_]+|(?:checkout|cart)_[0-9a-hjkmnp-tv-z]{26}\b)/g)) ids.add(id);
   }
   return [...ids];
 }

@@ -75,7 +75,7 @@ export class Watch {
     this.#answers.push(answer);
     const key = /^bearer\s+(.+)$/i.exec(bearer ?? '')?.[1];
     // A key that opens nothing is none; tests try parts of real ones.
-    if (key && status !== 401 && /^cc[sa]_/.test(key)) this.plant('a key', key);
+    if (key && status !== 401 && !text.includes('shop_key_not_allowed') && /^cc[sa]_/.test(key)) this.plant('a key', key);
     for (const pair of (cookie ?? '').split(/;\s*/)) if (pair.startsWith('__Host-cc_')) this.plant('a cookie', pair.slice(pair.indexOf('=') + 1));
     if (body.startsWith('{')) {
       const sent = parse(body);

@@ -285,6 +285,39 @@ describe('one payment, whatever gets lost', () => {
     assert.deepEqual([other.status, other.body.code], [409, 'checkout_completed']);
   });
 
+  test('while a retry is on its way to Stripe, the sweep gives nothing back', async () => {
+    const session = await ready();
+    const [body, key] = [payBody(await token()), randomUUID()];
+    stripe.misbehave({ on: ROUTE, how: 'drop_before', times: 1 });
+    assert.equal((await complete(session.id, body, { key })).status, 503);
+    stripe.clearMisbehaviour();
+    // The retry is held before Stripe does anything: looked for now, no payment is there.
+    stripe.misbehave({ on: ROUTE, how: 'hold_before' });
+    const retry = complete(session.id, body, { key });
+    await stripe.holding();
+    await w.d1('UPDATE transactions SET check_at = 1 WHERE checkout_session = ?', session.id);
+    await w.scheduled();
+    assert.equal((await read(session.id)).status, 'complete_in_progress');
+    const other = await complete(session.id, payBody(await token()));
+    assert.deepEqual([other.status, other.body.code], [409, 'complete_in_progress']);
+    stripe.clearMisbehaviour();
+    stripe.release();
+    assert.equal((await retry).body.status, 'completed');
+    assert.equal((await succeeded(session.id)).length, 1);
+  });
+
+  test('a day later Stripe knows the key no more: the payment is looked for, and not made', async () => {
+    const session = await ready();
+    const [body, key] = [payBody(await token()), randomUUID()];
+    stripe.misbehave({ on: ROUTE, how: 'drop_before', times: 1 });
+    assert.equal((await complete(session.id, body, { key })).status, 503);
+    stripe.clearMisbehaviour();
+    await w.d1('UPDATE transactions SET created = created - 80000 WHERE checkout_session = ?', session.id);
+    const answer = await complete(session.id, body, { key });
+    assert.deepEqual([answer.status, answer.body.status, messagesOf(answer.body)], [200, 'ready_for_payment', ['payment_declined']]);
+    assert.deepEqual(await succeeded(session.id), []);
+  });
+
   test('the webhook before the answer: one order, and the answer tells of that one', async () => {
     const session = await ready();
     stripe.misbehave({ on: ROUTE, how: 'hold_after' });

@@ -20,6 +20,7 @@ let stripe, w, api, victim, rival, sharer, ids, claim, verifier, ticket, callers
 let asked = 0;
 
 const isPublic = ({ operation }) => operation.security?.some((way) => Object.keys(way).length === 0) || operation.security?.length === 0;
+const forAgents = ({ operation }) => Boolean(operation.security?.some((way) => way.agent_key));
 const forOperator = ({ operation }) => Boolean(operation.security?.some((way) => way.operator_key)) && !isPublic({ operation });
 
 before(async () => {
@@ -78,6 +79,8 @@ async function fill() {
   // An agent, and what it bought.
   await sellToAgents(w, victim.key);
   victim.agent = await addAgent(w, victim, { name: MARK, webhook_url: `http://127.0.0.1:${new URL(victim.origin).port}/${MARK}/events` });
+  const { call } = speaker(w, victim.agent.api_key);
+  fine(await call('POST', '/carts', { line_items: [{ id: 'mug', quantity: 1 }] }), 201);
   const { id } = await buyAs(stripe, victim.account, speaker(w, victim.agent.api_key).call, { buyer: { ...BUYER, email: EMAIL } });
   fine(await w.api('PATCH', `/v1/orders/${id}`, { key: victim.key, body: { order_id: `${MARK}-order`, fulfillments: [{ type: 'shipping', carrier: MARK, tracking_number: MARK }] } }));
   fine(await sendCatalogue(w, victim, `id,title,price,availability,brand\n${MARK}-mug,${MARK} mug,12.30 USD,in_stock,${MARK}\n${MARK}-bad,,,,\n`));
@@ -95,6 +98,7 @@ async function fillRival() {
     await createSession(w, shop);
     const paid = await createSession(w, shop);
     await stripe.pay(paid.id);
+    shop.agent = await addAgent(w, shop, { name: 'Rival' });
   }
   await stripe.webhooks.drained();
 }
@@ -126,6 +130,7 @@ async function everybody(shop) {
     'the hash of the victim’s key': nobody((await w.d1('SELECT hash FROM api_keys WHERE shop_id = ?', victim.id))[0].hash),
     'the victim’s id': nobody(victim.id),
     'the key of the victim’s agent': { key: victim.agent.api_key, status: 403, code: 'agent_key_not_allowed' },
+    'another shop’s agent': { key: rival.agent.api_key, agent: true, status: 403, code: 'agent_key_not_allowed' },
     'a wildcard': nobody('%'),
     'Stripe’s key': nobody(w.vars.STRIPE_TEST_SECRET_KEY),
     'the key of a deleted shop': nobody(deleted.key),
@@ -196,6 +201,17 @@ async function ask(one, caller, name, path, headers = {}) {
   return { ...answer, where };
 }
 
+/** The agents' routes: whoever is no agent is told so, and another shop's finds nothing. */
+async function asAgent(one, caller, name, path, hasId) {
+  // The victim's own agent is no stranger.
+  if (caller.key === victim.agent.api_key) return;
+  const answer = await ask(one, caller, name, path, { 'api-version': '2026-04-17' });
+  const [status, code] = caller.agent ? [404, 'not_found'] : !caller.key ? [401, 'api_key_missing'] : caller.key.startsWith('ccs_') ? [403, 'shop_key_not_allowed'] : [401, 'api_key_invalid'];
+  if (caller.agent && !hasId) return;
+  assert.equal(answer.status, status, answer.where);
+  if (one.path !== '/mcp') assert.equal(answer.body.code, code, answer.where);
+}
+
 describe('the matrix', () => {
   let was;
   for (const one of operations.toSorted((a, b) => byHarm(a) - byHarm(b))) {
@@ -212,6 +228,10 @@ describe('the matrix', () => {
         if (isPublic(one) && name !== 'no key' && name !== 'another shop’s key') return;
         // Who is no one is told so before it matters what he asks for.
         for (const path of caller.status && !isPublic(one) ? paths.slice(0, 1) : paths) {
+          if (forAgents(one)) {
+            await asAgent(one, caller, name, path, inPath.length > 0);
+            continue;
+          }
           const answer = await ask(one, caller, name, path);
           if (isPublic(one)) continue;
           if (forOperator(one)) refused(answer, 401, caller.key ? 'api_key_invalid' : 'api_key_missing');

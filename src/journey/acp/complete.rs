@@ -30,6 +30,10 @@ use serde_json::Value;
 const HELD: i64 = 3600;
 /// The sweep looks after this many seconds, should nothing more be heard.
 pub const LOOK_AFTER: i64 = 120;
+/// How long a key is surely known to Stripe, seconds: it keeps them for a day.
+const KEY_LIFE: i64 = 20 * 3600;
+/// How long looking for a payment can take, with all pages of a busy account.
+const LOOKING: i64 = 300;
 
 /// What one attempt to pay came to.
 enum Paid {
@@ -56,9 +60,9 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str)
     if let Some(answered) = earlier(asked, loaded.attempt.as_deref(), now)? {
         return Ok(answered);
     }
-    asked.body.as_ref().map_err(Clone::clone)?;
-    let payment = payment.ok_or_else(|| Problem::fault("a body that asks nothing"))??;
     let (document, mut session) = own(&mut loaded, id, false, now)?;
+    asked.body.as_ref().map_err(Clone::clone)?;
+    let mut payment = payment.ok_or_else(|| Problem::fault("a body that asks nothing"))??;
     read::offered(&payment)?;
     // A retry of the request whose answer was lost, or one without a key: it is told what came of it, and pays nothing.
     if session.status == Status::Completed && (asked.key.is_none() || loaded.attempt.is_some()) {
@@ -91,7 +95,16 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str)
         return Err(Problem::request(409, "conflict", "The delivery address differs from the checkout's: update the checkout first.")
             .at("$.fulfillment_details.address"));
     }
+    // Completing adds to what is known of who takes delivery: an e-mail alone does not make him nameless.
+    if let (crate::acp::ask::Patch::Set(contact), Some(known)) = (&mut payment.ask.contact, &session.contact) {
+        contact.name = contact.name.take().or_else(|| known.name.clone());
+        contact.phone_number = contact.phone_number.take().or_else(|| known.phone_number.clone());
+        contact.email = contact.email.take().or_else(|| known.email.clone());
+    }
     change::apply(&mut session, &payment.ask);
+    // Of channels that were never offered nothing is kept (rfc.marketing_consent, section 3.6).
+    let offered = seller(edge, &caller.shop, &loaded.connections, mode.live());
+    payment.consents.retain(|(channel, _)| write::consent_channels(&offered).contains(&channel.as_str()));
     if !payment.consents.is_empty() {
         session.consents = consents(&payment);
     }
@@ -450,6 +463,14 @@ fn new_row(
 /// only where none was made the next key is written down and used.
 async fn ask_stripe(edge: &Edge, row: &mut Row) -> Result<Paid> {
     let form = row.stripe_form.clone().ok_or_else(|| Problem::fault("an attempt without its form"))?;
+    // Stripe forgets a key after a day: what was paid under it would be paid again.
+    if now().saturating_sub(row.created) > KEY_LIFE {
+        return Ok(match look_for(edge, row).await? {
+            Looked::Found(intent) => of_intent(edge, row, *intent).await,
+            Looked::Nothing => Paid::No(Status::Ready, declined(reason(Some("The payment was never made.")))),
+            Looked::Unknown(why) => Paid::Unknown(why),
+        });
+    }
     for _ in 0..3 {
         let call = payment_intent::create(&form, row.stripe_account(), &row.stripe_key);
         match outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
@@ -460,7 +481,9 @@ async fn ask_stripe(edge: &Edge, row: &mut Row) -> Result<Paid> {
                 Looked::Nothing => {
                     let tries = row.stripe_key.rsplit('-').next().and_then(|n| n.parse::<u32>().ok()).unwrap_or(1).saturating_add(1);
                     let next = format!("{}-{tries}", row.id);
-                    edge.db.next_payment_key(row, &next).await?;
+                    if !edge.db.next_payment_key(row, &next, now().saturating_add(LOCK_LIFE)).await? {
+                        return Ok(Paid::Unknown("the attempt was given up meanwhile".to_owned()));
+                    }
                     row.stripe_key = next;
                 }
                 Looked::Unknown(why) => return Ok(Paid::Unknown(why)),
@@ -606,6 +629,11 @@ async fn record(
     if session.status != Status::Completed {
         return Err(Problem::fault("a checkout was paid and is not completed"));
     }
+    // Cannot be; should it be nevertheless, two payments were made and the operator has to know.
+    if let Some(other) = loaded.row.as_ref().filter(|other| other.payment_intent.as_ref() != Some(&intent.id)) {
+        let live = other.livemode != 0;
+        ledger_settle::stray(edge, "session", &intent.id, &row.id, row.stripe_account(), live, Mismatch::PaymentIntent, now).await?;
+    }
     let body = rendered(edge, asked, caller, &loaded, &session);
     edge.db.run_repeatable(vec![edge.db.keep_answer(attempt, 200, &body)]).await?;
     Ok(Answered { status: 200, body, replayed: false })
@@ -643,6 +671,11 @@ pub async fn sweep(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
         edge.db.check_later(row, row.expires_at.map(|end| end.saturating_add(60)), asked).await?;
         return Ok(false);
     }
+    let taken_until = now.saturating_add(LOOKING);
+    if row.status == ledger::Status::Open && !edge.db.take_payment(row, now, taken_until).await? {
+        edge.db.check_later(row, Some(now.saturating_add(LOOK_AFTER)), row.checks).await?;
+        return Ok(false);
+    }
     let looked = match &row.payment_intent {
         Some(id) => {
             let call = payment_intent::retrieve(id, row.stripe_account());
@@ -662,6 +695,7 @@ pub async fn sweep(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
             log::line(object! { "level": "warn", "event": "payment_unknown", "transaction": row.id, "why": why });
             let pause = asked.clamp(1, 60).saturating_mul(60);
             edge.db.check_later(row, Some(now.saturating_add(pause)), asked).await?;
+            edge.db.leave_payment(row, taken_until).await?;
             return Ok(false);
         }
     };

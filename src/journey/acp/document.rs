@@ -4,7 +4,6 @@ use super::quote::{self, Quoted};
 use super::{Answered, Asked, CART_LIFE, Caller, SESSION_LIFE, answer, caller, connected, disabled, earlier, load, now, seller, shown};
 use crate::acp::ask::{Ask, Patch};
 use crate::acp::change::{self, Command};
-use crate::acp::dialect::Dialect;
 use crate::acp::price::{self, Terms};
 use crate::acp::session::{Message, Selected, Session, Status};
 use crate::acp::{idempotency, read, write};
@@ -70,9 +69,7 @@ fn rendered(asked: &Asked, caller: &Caller, loaded: &Loaded, session: &Session, 
     if cart {
         return write::cart(session, &seller).to_string();
     }
-    // The first release has an order in the answer to a completion alone; its schema of a checkout is closed.
-    let bare = Session { order: None, ..session.clone() };
-    shown(asked, if asked.dialect == Dialect::V20250929 { &bare } else { session }, &seller)
+    shown(asked, session, &seller)
 }
 
 /// Makes a checkout or a cart.
@@ -207,9 +204,9 @@ pub async fn update(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str, c
     if let Some(answered) = earlier(asked, loaded.attempt.as_deref(), now)? {
         return Ok(answered);
     }
+    let (row, mut session) = own(&mut loaded, id, cart, now)?;
     asked.body.as_ref().map_err(Clone::clone)?;
     let ask = ask.ok_or_else(|| Problem::fault("a body that asks nothing"))??;
-    let (row, mut session) = own(&mut loaded, id, cart, now)?;
     change::allowed(session.status, Command::Update)?;
     if let Some(items) = &ask.items {
         price::set_items(&mut session, items, &loaded.products)?;
@@ -232,9 +229,9 @@ pub async fn cancel(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str, c
     if let Some(answered) = earlier(asked, loaded.attempt.as_deref(), now)? {
         return Ok(answered);
     }
+    let (row, mut session) = own(&mut loaded, id, cart, now)?;
     let body = asked.body.as_ref().map_err(Clone::clone)?;
     let cancel = read::cancel(asked.dialect, body)?;
-    let (row, mut session) = own(&mut loaded, id, cart, now)?;
     change::allowed(session.status, Command::Cancel)?;
     session.status = Status::Canceled;
     session.updated = now;
