@@ -547,7 +547,7 @@ describe('trouble', () => {
       await begin({ rows: [...numbered(130), product('g-1', { item_group_id: 'g' }), product('g-2', { item_group_id: 'g' })] });
       let nth = 0;
       // Each call of a sweep fails once, and each time there is something to tell.
-      for (let calls = 1; calls > nth;) {
+      for (let calls = 0; calls >= nth;) {
         nth += 1;
         await api('PUT', '/v1/catalogue/products/g-1', product('g-1', { item_group_id: nth % 2 ? 'h' : 'g' }));
         await (nth % 3 ? api('PUT', `/v1/catalogue/products/n${nth}`, product(`n${nth}`)) : api('DELETE', `/v1/catalogue/products/n${nth - 1}`));
