@@ -17,7 +17,7 @@ CREATE TABLE feed_products (
   digest TEXT NOT NULL,
   -- [[id, title], …] of the rows.
   variants TEXT NOT NULL,
-  -- 1: the agent refused it; 2: it has an older one and refused what came after.
+  -- 1: the agent refused it; 2: it has an older one and refused what came after; 3: it may have it, the answer was lost.
   refused INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (agent_id, key, product)
 ) STRICT, WITHOUT ROWID;

@@ -60,6 +60,8 @@ document! {
         pub refused_in_row: i64,
         /// Attempts that failed, one after the other.
         pub tries: i64,
+        /// Products of a request whose answer is not written down: `[[key, product, variants], …]`, as in [`Piece`].
+        pub sending: Value,
         /// Products that the agent has as they are, and that it refused.
         pub pushed: i64,
         pub failed: i64,
@@ -156,7 +158,7 @@ impl State {
     /// Counts what became of a piece.
     pub fn count(&mut self, piece: &Piece, taken: bool) {
         let (pushed, failed) = match piece.was {
-            Was::New => (0, 0),
+            Was::New | Was::Unsure => (0, 0),
             Was::There => (1, 0),
             Was::Refused | Was::Outdated => (0, 1),
         };
@@ -208,6 +210,8 @@ pub enum Was {
     Refused,
     /// An older one was taken.
     Outdated,
+    /// New, and told by a request of which nobody knows what came.
+    Unsure,
 }
 
 record! {
@@ -230,6 +234,7 @@ impl Known {
         match self.refused {
             0 => Was::There,
             1 => Was::Refused,
+            3 => Was::Unsure,
             _ => Was::Outdated,
         }
     }

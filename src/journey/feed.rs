@@ -2,7 +2,7 @@
 //!
 //! A feed is worked on in turns, so that a large shop does not keep the others waiting. What an agent has taken is written down
 //! request by request: a turn that breaks off, and one that is refused, goes on at the very request. Nothing is lost when an answer is:
-//! to tell a product twice does no harm.
+//! what a request tells is noted before it goes out, and told again as the catalogue then is.
 
 use super::access;
 use super::lanes::side_by_side;
@@ -201,6 +201,13 @@ impl Turn<'_> {
     }
 
     async fn steps(&mut self) -> Result<Next> {
+        if !self.state.sending.is_null() {
+            // It may have arrived or not: a product that is again as it was before must not be taken for told.
+            let sending = std::mem::take(&mut self.state.sending).to_string();
+            if !self.edge.db.unsure_of(&self.agent, self.token, &self.state.json().to_string(), &sending).await? {
+                return Ok(Next::Lost);
+            }
+        }
         for _ in 0..STEPS {
             match self.step().await? {
                 Next::On if self.spent() => return Ok(Next::Later),
@@ -350,15 +357,22 @@ impl Turn<'_> {
     /// Sends some products, and writes down what became of them.
     async fn send(&mut self, batch: &[Piece]) -> Result<Sent> {
         let url = feed::products_url(&self.url, self.state.feed.as_deref().unwrap_or_default());
+        let sending = batch.iter().map(|piece| [&piece.key, &piece.product, &piece.variants]);
+        self.state.sending = sending.collect::<Vec<_>>().json();
+        if !self.keep("[]", "[]").await? {
+            return Ok(Sent::Stop(Next::Lost));
+        }
         let heard = self.ask("PATCH", &url, &feed::body(batch), None).await;
         let now = clock::now();
         let taken = match heard {
             Heard::Trouble(trouble) => return Ok(Sent::Stop(Next::Pause(trouble))),
             Heard::Taken(_) => {
+                self.state.sending = Value::Null;
                 self.state.succeeded(now);
                 true
             }
             Heard::Refused(status, why) => {
+                self.state.sending = Value::Null;
                 log::line(object! { "level": "warn", "event": "feed_refused", "agent": self.agent.id, "shop": self.agent.shop_id,
                 "products": i64::try_from(batch.len()).unwrap_or_default(), "why": why });
                 if !self.state.refused(batch, &why, status, now) {
@@ -374,7 +388,7 @@ impl Turn<'_> {
                 forgotten.push([piece.key.as_str(), piece.product.as_str()]);
                 continue;
             }
-            let older = matches!(piece.was, feed::Was::There | feed::Was::Outdated);
+            let older = matches!(piece.was, feed::Was::There | feed::Was::Outdated | feed::Was::Unsure);
             let refused = match (taken, older) {
                 (true, _) => 0_i64,
                 (false, false) => 1,

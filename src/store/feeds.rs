@@ -329,6 +329,24 @@ impl Db {
         Ok(self.repeatable(batch).await?.at(last)?.changes()? == 1)
     }
 
+    /// Products (a JSON list of `[key, product, variants]`) that were told, or not: nobody knows. They count as told differently from what
+    /// they are, and with every row that the agent may have of them. `false`: the feed is not in hand any more. May be repeated.
+    pub async fn unsure_of(&self, agent: &AgentRow, token: i64, state: &str, sending: &str) -> Result<bool> {
+        let note = format!(
+            "INSERT INTO feed_products (agent_id, shop_id, key, product, digest, variants, refused)
+             SELECT ?1, ?4, e.value ->> 0, e.value ->> 1, '', e.value ->> 2, 3 FROM json_each(?3) e WHERE {HELD}
+             ON CONFLICT (agent_id, key, product) DO UPDATE SET digest = '', refused = iif(refused = 1, 2, refused),
+               variants = (SELECT json_group_array(json(value)) FROM (SELECT value FROM json_each(feed_products.variants)
+                 UNION ALL SELECT value FROM json_each(excluded.variants) n
+                 WHERE NOT EXISTS (SELECT 1 FROM json_each(feed_products.variants) o WHERE o.value ->> 0 = n.value ->> 0)))"
+        );
+        let batch = vec![
+            sql!(self, &note, &agent.id, token, sending, &agent.shop_id),
+            sql!(self, "UPDATE agents SET feed_state = ?3 WHERE id = ?1 AND feed_wait_until = ?2", &agent.id, token, state),
+        ];
+        Ok(self.repeatable(batch).await?.at(1)?.changes()? == 1)
+    }
+
     /// Puts a feed out of hand. Changes that all of the shop's feeds have told are forgotten.
     pub async fn end_feed_turn(&self, end: &Ended<'_>) -> Result<()> {
         let more = format!(

@@ -139,6 +139,19 @@ fn what_was_never_taken_need_not_end() {
 }
 
 #[test]
+fn what_may_have_arrived_is_told_again_or_ended() {
+    let piece = planned("a", false, &[], &[row("a", None)], &[]).pieces.remove(0);
+    let unsure = [Known { refused: 3, digest: String::new(), ..taken(&piece, &[]) }];
+    assert_eq!(all_told(&planned("a", false, &[], &[row("a", None)], &unsure)), ["a: a in_stock"]);
+    let end = planned("a", false, &[], &[], &unsure);
+    assert_eq!(all_told(&end), ["a: a discontinued"]);
+    // It was never counted.
+    let mut state = State::fresh("k".to_owned());
+    state.count(&end.pieces[0], true);
+    assert_eq!((state.pushed, state.failed), (0, 0));
+}
+
+#[test]
 fn the_next_price_by_the_clock_is_noticed() {
     let sale = |from, until| ProductRow { sale_price: Some(1), sale_from: from, sale_until: until, ..row("a", None) };
     for (row, at) in [

@@ -542,6 +542,26 @@ describe('trouble', () => {
     assert.equal(await agrees(), 1198);
   });
 
+  for (const answer of [{ status: 502, take: true }, { status: 502 }]) {
+    test(`an answer is lost (${answer.take ? 'taken' : 'not taken'}), and then the shop takes back what it changed: so does the agent`, async () => {
+      await begin({ rows: [product('a', { item_group_id: 'g' }), product('b', { item_group_id: 'g' }), product('c')] });
+      await synced();
+      fail(answer, { nth: 1 });
+      await api('PUT', '/v1/catalogue/products/a', product('a', { item_group_id: 'h', title: 'Other' }));
+      await api('PUT', '/v1/catalogue/products/new', product('new'));
+      await api('DELETE', '/v1/catalogue/products/c');
+      await w.scheduled();
+      assert.equal((await status()).status, 'failing');
+      await api('PUT', '/v1/catalogue/products/a', product('a', { item_group_id: 'g' }));
+      await api('PUT', '/v1/catalogue/products/c', product('c'));
+      await api('DELETE', '/v1/catalogue/products/new');
+      await later();
+      await synced();
+      assert.equal(await agrees(), 3);
+      assert.deepEqual([(await status()).pushed, (await status()).failed], [2, 0]);
+    });
+  }
+
   for (const how of ['refuse', 'lose', 'die', 'die_after']) {
     test(`a crash at every call to the database (${how}): in the end the agent has exactly the catalogue`, async (t) => {
       await begin({ rows: [...numbered(130), product('g-1', { item_group_id: 'g' }), product('g-2', { item_group_id: 'g' })] });
