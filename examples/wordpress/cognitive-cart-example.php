@@ -167,6 +167,29 @@ function mode(): string {
 }
 
 /**
+ * Decides what is written into a lock. A colon, not a point, ends the time: of 1790000000.1e999 PHP makes a
+ * number, infinity, and of that the integer 0, so that a lock just taken would look older than any.
+ *
+ * @param int    $now  Unix time.
+ * @param string $uuid Whose it is.
+ * @return string
+ */
+function lock_value( int $now, string $uuid ): string {
+	return $now . ':' . $uuid;
+}
+
+/**
+ * Decides whether a lock was left by a crash.
+ *
+ * @param string $held What is written in it.
+ * @param int    $now  Unix time.
+ * @return bool
+ */
+function lock_is_stale( string $held, int $now ): bool {
+	return (int) strtok( $held, ':.' ) < $now - 2 * MINUTE_IN_SECONDS;
+}
+
+/**
  * Runs something that must not run twice at once. The options table has a unique name, so
  * inserting a row is atomic; add_option() is not (it looks first, and then overwrites).
  *
@@ -177,7 +200,7 @@ function mode(): string {
 function with_lock( string $name, callable $work ) {
 	global $wpdb;
 	$row   = 'cognitive_cart_lock_' . $name;
-	$mine  = time() . '.' . wp_generate_uuid4();
+	$mine  = lock_value( time(), wp_generate_uuid4() );
 	$quiet = $wpdb->suppress_errors( true ); // A duplicate is the expected answer, not news for the log.
 	$got   = $wpdb->insert(
 		$wpdb->options,
@@ -190,7 +213,7 @@ function with_lock( string $name, callable $work ) {
 	if ( ! $got ) {
 		// A lock left by a crash is taken over, by whoever changes exactly the value that was seen.
 		$held = (string) $wpdb->get_var( $wpdb->prepare( "SELECT option_value FROM {$wpdb->options} WHERE option_name = %s", $row ) );
-		if ( '' !== $held && (int) $held < time() - 2 * MINUTE_IN_SECONDS ) {
+		if ( '' !== $held && lock_is_stale( $held, time() ) ) {
 			$got = $wpdb->update( $wpdb->options, array( 'option_value' => $mine ), array( 'option_name' => $row, 'option_value' => $held ) );
 		}
 	}

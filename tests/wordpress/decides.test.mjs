@@ -13,6 +13,21 @@ describe('WordPress example: what it decides', { skip: noPhp }, () => {
   });
   after(() => php.close());
 
+  describe('a lock', () => {
+    const now = 1790000000;
+    // Each but the first begins like a number in scientific notation.
+    for (const uuid of ['c0ffee00-1234-4abc-a123-0123456789ab', '1e999000-1234-4abc-a123-0123456789ab', '1234567e-1234-4abc-a123-0123456789ab', '00000e20-1234-4abc-a123-0123456789ab', 'e9999999-1234-4abc-a123-0123456789ab']) {
+      test(`of ${uuid.slice(0, 8)} is its holder's for two minutes`, async () => {
+        const value = await php.ask('lock_value', now, uuid);
+        assert.deepEqual([await php.ask('lock_is_stale', value, now), await php.ask('lock_is_stale', value, now + 120), await php.ask('lock_is_stale', value, now + 121)], [false, false, true]);
+      });
+    }
+
+    test('that the version before wrote is read as it was meant', async () => {
+      assert.deepEqual([await php.ask('lock_is_stale', `${now}.1e999`, now), await php.ask('lock_is_stale', `${now}.1e999`, now + 121)], [false, true]);
+    });
+  });
+
   describe('minor units', () => {
     for (const [decimal, currency, minor] of [
       ['20.00', 'usd', 2000],
