@@ -1,6 +1,7 @@
 -- The push of a shop's catalogue to the feeds of its agents. Told in src/store/mod.rs.
 
--- Until when nobody else takes the feed: a run that has it in hand, or a pause after trouble.
+-- Until when nobody else takes the feed: a run that has it in hand, or a pause after trouble. Below zero: it was taken out of the hands of
+-- whoever held it by that number.
 ALTER TABLE agents ADD COLUMN feed_wait_until INTEGER NOT NULL DEFAULT 0;
 DROP INDEX agents_feed_due;
 CREATE INDEX agents_feed_due ON agents (shop_id, feed_due_at) WHERE feed_due_at IS NOT NULL;

@@ -171,6 +171,9 @@ impl State {
         };
         self.pushed = self.pushed.saturating_add(now_pushed).saturating_sub(pushed).max(0);
         self.failed = self.failed.saturating_add(now_failed).saturating_sub(failed).max(0);
+        if self.failed == 0 && self.error.get("product").is_some_and(Value::is_string) {
+            self.error = Value::Null;
+        }
     }
 
     /// The `feed` of an agent, for its shop.

@@ -29,6 +29,8 @@ const FEEDS: i64 = 200;
 const LANES: usize = 4;
 /// After this no further turn is begun in a run, milliseconds.
 const TIME: u64 = 20_000;
+/// Round trips to D1 of one run: with what else the sweep does, well within what an invocation gets.
+const ROUND_TRIPS: u32 = 200;
 /// Of one turn: requests to the agent, steps, and after how long none is begun any more, milliseconds.
 const REQUESTS: u32 = 8;
 const STEPS: u32 = 20;
@@ -43,12 +45,13 @@ const LATER: i64 = 3600;
 /// For the sweep: goes on with every feed that is due. Answers how many products were told.
 pub async fn run(edge: &Edge) -> Result<u32> {
     let end = clock::now_ms().saturating_add(TIME);
+    let d1_ends = edge.counters.d1.get().saturating_add(ROUND_TRIPS);
     let queue: RefCell<VecDeque<Due>> = RefCell::new(edge.db.due_feeds(clock::now(), FEEDS).await?.into());
     let told = Cell::new(0_u32);
     let lane = || async {
-        while clock::now_ms() < end {
+        while clock::now_ms() < end && edge.counters.d1.get() < d1_ends {
             let Some(next) = queue.borrow_mut().pop_front() else { return };
-            match turn(edge, &next, &told).await {
+            match turn(edge, &next, d1_ends, &told).await {
                 // Behind all others.
                 Ok(true) => queue.borrow_mut().push_back(next),
                 Ok(false) => {}
@@ -70,8 +73,11 @@ struct Turn<'a> {
     key: Option<String>,
     seller: Value,
     state: State,
+    /// Why nothing can be sent at all.
+    broken: Option<&'static str>,
     requests: u32,
     ends: u64,
+    d1_ends: u32,
     told: &'a Cell<u32>,
 }
 
@@ -89,12 +95,12 @@ enum Next {
 }
 
 /// One turn of one feed; `true` when there is more to do.
-async fn turn(edge: &Edge, due: &Due, told: &Cell<u32>) -> Result<bool> {
+async fn turn(edge: &Edge, due: &Due, d1_ends: u32, told: &Cell<u32>) -> Result<bool> {
     // Load.
     let now = clock::now();
-    let token = now.saturating_add(LEASE);
-    let Some(leased) = edge.db.lease_feed(due, now, token).await? else { return Ok(false) };
+    let Some(leased) = edge.db.lease_feed(due, now, now.saturating_add(LEASE)).await? else { return Ok(false) };
     let agent = leased.agent;
+    let token = agent.feed_wait_until;
     let state = agent.feed_state.as_deref().and_then(|state| match State::stored(state) {
         Ok(state) => Some(state).filter(|state| !state.key.is_empty()),
         Err(why) => {
@@ -114,25 +120,34 @@ async fn turn(edge: &Edge, due: &Due, told: &Cell<u32>) -> Result<bool> {
         }
         _ => return forget(edge, &agent, token).await,
     };
+    let mut broken = None;
+    // Looked at again with every turn: an inside address must not be reached by what was allowed once.
+    if let Err(why) = agent::outside(&url, &edge.public_url, edge.config.allow_local) {
+        log::line(object! { "level": "error", "event": "feed_unsendable", "agent": agent.id, "why": why });
+        broken = Some("The feed_url is not allowed any more.");
+    }
+    let key = agent.feed_key.as_deref().and_then(|sealed| match open(edge, &agent, sealed) {
+        Ok(key) => Some(key),
+        Err(problem) => {
+            log::line(object! { "level": "error", "event": "feed_unsendable", "agent": agent.id, "why": problem.cause });
+            broken = Some("The feed_key cannot be read any more: set it again.");
+            None
+        }
+    });
     let mut turn = Turn {
         edge,
         token,
-        // Looked at again with every turn: an inside address must not be reached by what was allowed once.
-        url: match agent::outside(&url, &edge.public_url, edge.config.allow_local) {
-            Ok(url) => url,
-            Err(why) => {
-                log::line(object! { "level": "error", "event": "feed_unsendable", "agent": agent.id, "why": why });
-                String::new()
-            }
-        },
-        key: agent.feed_key.as_deref().map(|sealed| open(edge, &agent, sealed)).transpose()?,
+        url,
+        key,
         seller: feed::seller(&shop.name, &shop.links),
         state: match state {
             Some(state) => state,
             None => State::fresh(clock::fresh_secret("")?),
         },
         agent,
+        broken,
         requests: 0,
+        d1_ends,
         ends: clock::now_ms().saturating_add(TURN),
         told,
     };
@@ -219,12 +234,12 @@ impl Turn<'_> {
     }
 
     fn spent(&self) -> bool {
-        self.requests >= REQUESTS || clock::now_ms() >= self.ends
+        self.requests >= REQUESTS || clock::now_ms() >= self.ends || self.edge.counters.d1.get() >= self.d1_ends
     }
 
     async fn step(&mut self) -> Result<Next> {
-        if self.url.is_empty() {
-            return Ok(Next::Pause(Trouble { message: "The feed_url is not allowed any more.".to_owned(), ..Trouble::default() }));
+        if let Some(why) = self.broken {
+            return Ok(Next::Pause(Trouble { message: why.to_owned(), ..Trouble::default() }));
         }
         let db = &self.edge.db;
         let page = match self.state.phase() {

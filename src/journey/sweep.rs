@@ -48,9 +48,10 @@ pub async fn run(edge: &Edge) {
     note("resealed", super::reseal::run(edge, RESEALED).await);
     // What this run itself owes does not wait for the next one.
     note("notices_at_once", notify::send_owed(edge).await);
-    note("feeds", super::feed::run(edge).await);
     note("catalogue_rows", clean_catalogues(edge).await);
     note("rows_expired", clean(edge).await);
+    // Last: of all that is done here it may wait longest.
+    note("feeds", super::feed::run(edge).await);
     log::line(
         object! { "level": "info", "event": "sweep", "d1": edge.counters.d1.get(), "stripe": edge.counters.stripe.get(), "figures": figures },
     );

@@ -130,7 +130,8 @@ impl Db {
                 // One that has ended is due as long as there is something to forget.
                 format!("(SELECT ?{at} FROM feed_products f WHERE f.agent_id = agents.id LIMIT 1)")
             };
-            text.push_str(&format!(", feed_wait_until = 0, feed_due_at = {due}"));
+            // Below zero it keeps by what it was in hand: nobody is to hold it by the same.
+            text.push_str(&format!(", feed_wait_until = -abs(feed_wait_until), feed_due_at = {due}"));
         }
         text.push_str(" WHERE id = ?1 AND shop_id = ?2 AND deleted_at IS NULL RETURNING *");
         self.batch(vec![self.statement(&text, &binds), self.forget_changes(&agent.shop_id)]).await?.at(0)?.first()
@@ -144,7 +145,7 @@ impl Db {
                 sql!(
                     self,
                     "UPDATE agents SET deleted_at = ?3, webhook_url = NULL, signing_secret = '', previous_signing_secret = NULL,
-                       previous_signing_secret_expires_at = NULL, feed_url = NULL, feed_key = NULL, feed_state = NULL, feed_wait_until = 0,
+                       previous_signing_secret_expires_at = NULL, feed_url = NULL, feed_key = NULL, feed_state = NULL, feed_wait_until = -abs(feed_wait_until),
                        feed_due_at = (SELECT ?3 FROM feed_products f WHERE f.agent_id = agents.id LIMIT 1)
                      WHERE id = ?1 AND shop_id = ?2 AND deleted_at IS NULL",
                     id,

@@ -168,13 +168,14 @@ impl Db {
         Ok(catalogue(self.one(self.catalogue_now(shop_id)).await?.objects()))
     }
 
-    /// Takes a feed for one turn: of two that want it one gets it. `until` is what it is held by.
+    /// Takes a feed for one turn: of two that want it one gets it. What it is held by is its `feed_wait_until` then: `until`, or more where
+    /// somebody from whose hands it was taken holds that.
     pub async fn lease_feed(&self, due: &Due, now: i64, until: i64) -> Result<Option<Leased>> {
         let answers = self
             .batch(vec![
                 sql!(
                     self,
-                    "UPDATE agents SET feed_wait_until = ?3 WHERE id = ?1 AND feed_due_at <= ?2 AND feed_wait_until <= ?2 RETURNING *",
+                    "UPDATE agents SET feed_wait_until = max(?3, 1 - feed_wait_until) WHERE id = ?1 AND feed_due_at <= ?2 AND feed_wait_until <= ?2 RETURNING *",
                     &due.id,
                     now,
                     until
@@ -288,21 +289,23 @@ impl Db {
                  UNION SELECT value ->> 0, value ->> 0 FROM json_each(?2)) k
                CROSS JOIN feed_products f ON f.agent_id = ?3 AND f.key = k.key AND f.product = k.product"
         );
-        let answers = self
-            .batch(vec![
-                sql!(self, &rows_of_small, shop_id, &small),
-                sql!(self, &rows_of_large, shop_id, &large),
-                sql!(self, &known_of_small, shop_id, &small, agent_id),
-                sql!(self, &known_of_large, shop_id, &large, agent_id),
-            ])
-            .await?;
-        let mut found = OfKeys::default();
-        for row in answers.at(0)?.objects().into_iter().chain(answers.at(1)?.objects()) {
-            let key = text(&row, "feed_key");
-            found.rows.push((key, ProductRow::from_value(row).map_err(Problem::fault)?));
+        let mut batch = Vec::new();
+        for (of, rows, known) in [(&small, &rows_of_small, &known_of_small), (&large, &rows_of_large, &known_of_large)] {
+            if of != "[]" {
+                batch.push(sql!(self, rows, shop_id, of));
+                batch.push(sql!(self, known, shop_id, of, agent_id));
+            }
         }
-        found.known = answers.at(2)?.all()?;
-        found.known.extend(answers.at(3)?.all::<Known>()?);
+        let count = batch.len();
+        let answers = self.batch(batch).await?;
+        let mut found = OfKeys::default();
+        for at in (0..count).step_by(2) {
+            for row in answers.at(at)?.objects() {
+                let key = text(&row, "feed_key");
+                found.rows.push((key, ProductRow::from_value(row).map_err(Problem::fault)?));
+            }
+            found.known.extend(answers.at(at.saturating_add(1))?.all::<Known>()?);
+        }
         Ok(found)
     }
 

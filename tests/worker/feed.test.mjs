@@ -458,7 +458,7 @@ describe('trouble', () => {
     fine(await api('DELETE', '/v1/catalogue/products/p00001'));
     fine(await api('DELETE', '/v1/catalogue/products/p00099'));
     const end = await synced();
-    assert.deepEqual([end.pushed, end.failed, feed.offers().has('p00001'), feed.feeds.get('feed_1').has('p00099')], [128, 0, false, false]);
+    assert.deepEqual([end.pushed, end.failed, end.last_error, feed.offers().has('p00001'), feed.feeds.get('feed_1').has('p00099')], [128, 0, null, false, false]);
     await agrees();
   });
 

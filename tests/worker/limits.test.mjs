@@ -117,14 +117,25 @@ test('the buyer’s page: guesses count by who guesses, and by the order that is
 });
 
 test('with an agent’s key: counted for each agent, and neither the shop nor another agent waits for it', async () => {
-  const { statuses, other, own } = await inOneMinute(async (address) => {
+  const { statuses, other, own, tools } = await inOneMinute(async (address) => {
     await w.restart({ RATE_LIMITS: 'off' });
     const [busy, quiet] = [await addAgent(w, shop), await addAgent(w, shop)];
     await w.restart({ RATE_LIMITS: 'on' });
     const look = (agent) => visit(`/checkout_sessions/checkout_${'0'.repeat(26)}`, address, { headers: { authorization: `Bearer ${agent.api_key}`, 'api-version': '2026-04-17' } });
-    return { statuses: await flood(610, () => look(busy)), other: (await look(quiet)).status, own: (await api('GET', '/v1/orders', { key: shop.key })).status };
+    const call = (id) => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'get_checkout_session', arguments: { meta: { api_version: '2026-04-17' }, id: 'checkout_x' } } });
+    const use = (agent, body) => visit('/mcp', address, { method: 'POST', headers: { authorization: `Bearer ${agent.api_key}`, 'content-type': 'application/json' }, body: JSON.stringify(body) });
+    return {
+      // 580, then a list of 19 calls, each of which counts as much as it would by itself, and the list too.
+      statuses: [await flood(580, () => look(busy)), (await use(busy, Array.from({ length: 19 }, (_, id) => call(id)))).status, await flood(10, () => look(busy))],
+      tools: await Promise.all([call(1), [call(1)], { jsonrpc: '2.0', id: 1, method: 'ping' }].map(async (body) => {
+        const answer = await use(busy, body);
+        return [answer.status, answer.headers.get('retry-after'), (await answer.json()).error.data.code];
+      })),
+      other: (await look(quiet)).status, own: (await api('GET', '/v1/orders', { key: shop.key })).status,
+    };
   });
-  assert.deepEqual(statuses, { 404: 600, 429: 10 });
+  assert.deepEqual(tools, Array(3).fill([429, '60', 'rate_limited']), 'as tools, too');
+  assert.deepEqual(statuses, [{ 404: 580 }, 200, { 429: 10 }]);
   assert.deepEqual([other, own], [404, 200]);
 });
 
