@@ -654,6 +654,35 @@ describe('whose it is', () => {
     await w.scheduled();
     assert.deepEqual([(await status()).status, (await status()).last_error.message], ['failing', 'The feed_url is not allowed any more.']);
     assert.equal(feed.requests.length, 0);
+    // A key that was sealed by a key of the operator's that is gone.
+    await set({ feed_url: feed.url });
+    await w.d1("UPDATE agents SET feed_key = replace(feed_key, 's1.k1.', 's1.k9.') WHERE id = ?", agent.id);
+    await w.scheduled();
+    assert.deepEqual([(await status()).status, (await status()).last_error.message], ['failing', 'The feed_key cannot be read any more: set it again.']);
+    assert.equal(feed.requests.length, 0);
+    await set({ feed_key: feed.key });
+    await synced();
+    assert.equal(await agrees(), 2);
+  });
+
+  test('a shop that changes its mind while a request is on its way: what comes of that one is not written down', async () => {
+    await begin({ rows: numbered(150) });
+    const old = feed;
+    const next = await startFeed({ key: old.key });
+    open.push(next);
+    let again;
+    old.misbehave = ({ method }) => {
+      // In the same second another sweep takes it up, by the new address.
+      if (method === 'PATCH' && !again) again = set({ feed_url: next.url }).then(() => w.scheduled());
+      return undefined;
+    };
+    await w.scheduled();
+    await again;
+    feed = next;
+    const seen = await synced();
+    assert.equal(await agrees(), 150);
+    assert.deepEqual([seen.pushed, seen.feed_id, next.feeds.size], [150, 'feed_1', 1]);
+    assert.ok(old.patches().length <= 1);
   });
 });
 
