@@ -20,7 +20,7 @@ const validate = (() => {
 
 /**
  * `feeds`: what the agent has, feed by feed: id → Map of products. `requests`: all that came. `misbehave`: a function of a request that
- * gives another answer, {status, headers, body}, 'hang' or 'drop', or nothing. `wrong`: what no schema allows.
+ * gives another answer (or a promise of it), {status, headers, body}, 'hang' or 'drop', or nothing. `wrong`: what no schema allows.
  */
 export async function startFeed({ key } = {}) {
   const feeds = new Map();
@@ -36,7 +36,7 @@ export async function startFeed({ key } = {}) {
     if (request.headers.authorization !== (it.key ? `Bearer ${it.key}` : undefined)) return answer(401, { type: 'invalid_request', code: 'unauthorized', message: 'No.' });
     if (request.headers['api-version'] !== '2026-04-17') it.wrong.push(`${request.method} ${request.url}: no API-Version`);
     if (seen.bytes > 256 * 1024) it.wrong.push(`${seen.bytes} bytes`);
-    const other = it.misbehave(seen);
+    const other = await it.misbehave(seen);
     if (other === 'hang') return held.add(response);
     if (other === 'drop') return request.socket.destroy();
     const take = () => {

@@ -671,9 +671,9 @@ describe('whose it is', () => {
     const next = await startFeed({ key: old.key });
     open.push(next);
     let again;
-    old.misbehave = ({ method }) => {
-      // In the same second another sweep takes it up, by the new address.
-      if (method === 'PATCH' && !again) again = set({ feed_url: next.url }).then(() => w.scheduled());
+    old.misbehave = async ({ method }) => {
+      // Before it is answered another sweep has taken it up, by the new address, and in the same second if it can.
+      if (method === 'PATCH' && !again) await (again = set({ feed_url: next.url }).then(() => w.scheduled()));
       return undefined;
     };
     await w.scheduled();
@@ -682,7 +682,7 @@ describe('whose it is', () => {
     const seen = await synced();
     assert.equal(await agrees(), 150);
     assert.deepEqual([seen.pushed, seen.feed_id, next.feeds.size], [150, 'feed_1', 1]);
-    assert.ok(old.patches().length <= 1);
+    assert.equal(old.patches().length, 1, 'who was at it has lost it');
   });
 });
 
@@ -693,7 +693,7 @@ test('no statement of all this goes through a whole table', async () => {
   for (const text of statements) {
     const binds = Array.from({ length: Math.max(0, ...[...text.matchAll(/\?(\d+)/g)].map(([, n]) => Number(n))) }, () => (/json_each/.test(text) ? '[]' : 'x'));
     const plan = (await w.d1(`EXPLAIN QUERY PLAN ${text}`, ...binds)).map(({ detail }) => detail);
-    const scans = plan.filter((detail) => new RegExp(`^SCAN (?:${tables})(?: |$)`).test(detail));
+    const scans = plan.filter((detail) => new RegExp(`^SCAN (?:${tables})(?: |$)`).test(detail) && !detail.includes('VIRTUAL TABLE'));
     assert.deepEqual(scans, [], `${text}\n${plan.join('\n')}`);
   }
 });

@@ -129,7 +129,7 @@ test('with an agent’s key: counted for each agent, and neither the shop nor an
       statuses: [await flood(580, () => look(busy)), (await use(busy, Array.from({ length: 19 }, (_, id) => call(id)))).status, await flood(10, () => look(busy))],
       tools: await Promise.all([call(1), [call(1)], { jsonrpc: '2.0', id: 1, method: 'ping' }].map(async (body) => {
         const answer = await use(busy, body);
-        return [answer.status, answer.headers.get('retry-after'), (await answer.json()).error.data.code];
+        return [answer.status, answer.headers.get('retry-after'), (await answer.json()).error?.data.code];
       })),
       other: (await look(quiet)).status, own: (await api('GET', '/v1/orders', { key: shop.key })).status,
     };
