@@ -670,19 +670,29 @@ describe('whose it is', () => {
     const old = feed;
     const next = await startFeed({ key: old.key });
     open.push(next);
+    const { promise: arrived, resolve: arrive } = Promise.withResolvers();
+    const { promise: over, resolve: end } = Promise.withResolvers();
+    next.misbehave = async ({ method }) => {
+      if (method === 'PATCH') arrive();
+      return method === 'PATCH' ? over : undefined;
+    };
     let again;
     old.misbehave = async ({ method }) => {
-      // Before it is answered another sweep has taken it up, by the new address, and in the same second if it can.
-      if (method === 'PATCH' && !again) await (again = set({ feed_url: next.url }).then(() => w.scheduled()));
+      if (method !== 'PATCH' || again) return undefined;
+      // Before it is answered another sweep has taken it up, by the new address, and has it in hand: in the same second, mostly.
+      await set({ feed_url: next.url });
+      again = w.scheduled();
+      await arrived;
       return undefined;
     };
     await w.scheduled();
+    assert.equal(old.patches().length, 1, 'who was at it has lost it');
+    end();
     await again;
     feed = next;
     const seen = await synced();
     assert.equal(await agrees(), 150);
     assert.deepEqual([seen.pushed, seen.feed_id, next.feeds.size], [150, 'feed_1', 1]);
-    assert.equal(old.patches().length, 1, 'who was at it has lost it');
   });
 });
 
