@@ -69,7 +69,7 @@ pub async fn apply(edge: &Edge, mut row: Box<Row>, paid: Option<&News>, told: &T
         batch.extend(adjusting);
         batch.extend(tail(edge, with, &revised.row, now)?);
         // Repeated, it finds the row changed, and what was written is found to be nothing new.
-        if edge.db.repeatable(batch).await?.at(place)?.changes()? == 1 {
+        if edge.db.repeatable(batch).await?.at(place)?.changed()? {
             return Ok(Applied::Changed(revised.row));
         }
         row = reload(edge, &row).await?;

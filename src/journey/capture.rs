@@ -93,7 +93,7 @@ async fn record(edge: &Edge, row: &Row, captured: &PaymentIntent, attempt: &Atte
     if moves {
         batch.push(edge.db.keep_answer(attempt, 200, &body));
         // An answer that is lost here is told again by the same key, by the webhook and by the sweep.
-        if edge.db.repeatable(batch).await?.at(0)?.changes()? == 1 {
+        if edge.db.repeatable(batch).await?.at(0)?.changed()? {
             return Ok(Reply::rendered(200, body));
         }
     }

@@ -206,7 +206,7 @@ pub async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Resul
         batch.push(edge.db.tell_buyer(&row.id, news, now));
     }
     let answers = edge.db.batch_owing(batch).await?;
-    Ok(if moves && answers.at(1)?.changes()? == 1 { after.status.name() } else { "nothing_new" })
+    Ok(if moves && answers.at(1)?.changed()? { after.status.name() } else { "nothing_new" })
 }
 
 pub async fn keep_stray(edge: &Edge, event: &Event, row: &Row, mismatch: Mismatch) -> Result<&'static str> {

@@ -20,8 +20,8 @@ pub fn one_of(incoming: &Incoming, name: &str, words: &[&str]) -> Result<Option<
     }
 }
 
-/// `created[gte]`, `created[gt]`, `created[lt]`, `created[lte]`: the first id, and the one that is not there any more.
-pub fn created(incoming: &Incoming, prefix: &str) -> Result<(Option<String>, Option<String>)> {
+/// `created[gte]`, `created[gt]`, `created[lt]`, `created[lte]`: the first second, and the one that does not count any more.
+fn created_seconds(incoming: &Incoming) -> Result<(Option<i64>, Option<i64>)> {
     let time = |name: &str| -> Result<Option<i64>> {
         match incoming.param(name) {
             None => Ok(None),
@@ -31,12 +31,19 @@ pub fn created(incoming: &Incoming, prefix: &str) -> Result<(Option<String>, Opt
             },
         }
     };
-    let from = bound(prefix, time("created[gte]")?, time("created[gt]")?, i64::max);
-    Ok((from, bound(prefix, time("created[lt]")?, time("created[lte]")?, i64::min)))
+    let from = bound(time("created[gte]")?, time("created[gt]")?, i64::max);
+    Ok((from, bound(time("created[lt]")?, time("created[lte]")?, i64::min)))
+}
+
+/// The same as ids: the first one, and the one that is not there any more.
+pub fn created(incoming: &Incoming, prefix: &str) -> Result<(Option<String>, Option<String>)> {
+    let (from, below) = created_seconds(incoming)?;
+    Ok((from.map(|at| id::lowest_at(prefix, at)), below.map(|at| id::lowest_at(prefix, at))))
 }
 
 fn filter(incoming: &Incoming) -> Result<Filter> {
     let (from_id, below_id) = created(incoming, "cct_")?;
+    let (from, below) = created_seconds(incoming)?;
     let statuses: Vec<&str> = Status::ALL.iter().map(|status| status.name()).collect();
     let mut source = incoming.param("source");
     let mut agent = incoming.param("agent");
@@ -55,17 +62,18 @@ fn filter(incoming: &Incoming) -> Result<Filter> {
         order_id: incoming.param("order_id"),
         from_id,
         below_id,
+        from,
+        below,
     })
 }
 
-/// Where a range of times begins or ends, as an id: at `at`, or behind the whole of the second `after`; the narrower of both.
-fn bound(prefix: &str, at: Option<i64>, after: Option<i64>, narrower: fn(i64, i64) -> i64) -> Option<String> {
+/// Where a range of times begins or ends: at `at`, or behind the whole of the second `after`; the narrower of both.
+fn bound(at: Option<i64>, after: Option<i64>, narrower: fn(i64, i64) -> i64) -> Option<i64> {
     let after = after.map(|seconds| seconds.saturating_add(1));
-    let seconds = match (at, after) {
-        (Some(at), Some(after)) => narrower(at, after),
-        (one, other) => one.or(other)?,
-    };
-    Some(id::lowest_at(prefix, seconds))
+    match (at, after) {
+        (Some(at), Some(after)) => Some(narrower(at, after)),
+        (one, other) => one.or(other),
+    }
 }
 
 /// `GET /v1/transactions`

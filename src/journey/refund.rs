@@ -136,7 +136,7 @@ async fn begin(edge: &Edge, asked: &Asked, attempt: &Attempt<'_>, wish: &refund:
             return Err(attempt::in_flight());
         }
         held = true;
-        if answers.at(at)?.changes()? == 1 {
+        if answers.at(at)?.changed()? {
             return Ok((revised.row, entry));
         }
         row = reload(edge, &row).await?;

@@ -45,7 +45,7 @@ pub async fn move_row(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -
     if statements.is_empty() {
         return Ok(None);
     }
-    Ok((edge.db.batch(statements).await?.at(0)?.changes()? == 1).then_some(after))
+    Ok((edge.db.batch(statements).await?.at(0)?.changed()?).then_some(after))
 }
 
 /// What moves a row, the row's own statement first, and the row as it is then. No statements where the news leads nowhere.

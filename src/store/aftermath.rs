@@ -135,7 +135,7 @@ impl Db {
         let mut binds = attempt.binds();
         binds.extend([Bind::from(&row.id), Bind::from(check_at)]);
         let answers = self.batch(vec![claim, self.statement(&text, &binds)]).await?;
-        Ok(answers.at(0)?.changes()? == 1)
+        answers.at(0)?.changed()
     }
 
     /// An account tells how it is; what is older than the last look says nothing new.

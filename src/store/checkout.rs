@@ -104,8 +104,8 @@ impl Db {
         if answers.at(0)?.changes()? == 0 {
             return Ok(Began::KeyTaken);
         }
-        let written = answers.at(begin.abandoned.len().saturating_add(1))?.changes()?;
-        Ok(if written == 1 { Began::Yes } else { Began::OrderTaken })
+        let written = answers.at(begin.abandoned.len().saturating_add(1))?.changed()?;
+        Ok(if written { Began::Yes } else { Began::OrderTaken })
     }
 
     /// Writes a row, if this request holds its key and under a condition whose own parameters begin at `?41`. The first is the shop,
@@ -200,7 +200,7 @@ impl Db {
                         &[Bind::from(&row.id), Bind::from(&row.checkout_session)]),
             ])
             .await?;
-        Ok(answers.at(0)?.changes()? == 1)
+        answers.at(0)?.changed()
     }
 
     /// Stripe refused: nothing was created, the row goes, the refusal stays for whoever sends the same key again.

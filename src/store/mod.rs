@@ -17,6 +17,7 @@
 //! | `connections` | for good, gone ones too | nothing secret |
 //! | `deauthorizations` | until Stripe was told | nothing secret |
 //! | `transactions` | for good; of a deleted shop only the books | buyer's data in clear: restrict who may read D1 |
+//! | `ledger_days` | for good | sums only; kept by triggers on `transactions` |
 //! | `idempotency` | 48 h | answers hold no secret |
 //! | `stripe_events` | 40 days (Stripe resends for 30) | ids only |
 //! | `notices` | for good | buyer's data in clear, as in `transactions` |
@@ -172,7 +173,12 @@ impl Rows {
         self.count > 0
     }
 
-    /// How many rows the statement changed.
+    /// Whether the statement changed a row. For statements on tables with triggers: D1 counts what those change, too.
+    pub fn changed(&self) -> Result<bool> {
+        Ok(self.changes()? > 0)
+    }
+
+    /// How many rows the statement changed, those that triggers changed counted in.
     pub fn changes(&self) -> Result<usize> {
         self.changes.ok_or_else(|| Problem::fault("D1 did not say how many rows changed"))
     }

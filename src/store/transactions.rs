@@ -3,11 +3,12 @@
 use super::erase::ERASED;
 use super::{Bind, Db, Pending, Statement, in_turn};
 use crate::error::Result;
+use crate::id;
 use crate::ledger::{BANKS_TAKE, News, Row, Status};
 use crate::sql;
 
 /// Filters of `GET /v1/transactions` and what else goes by them (contract, *Ledger*). Times have become id bounds.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Filter {
     pub source: Option<String>,
     pub agent: Option<String>,
@@ -16,6 +17,9 @@ pub struct Filter {
     pub order_id: Option<String>,
     pub from_id: Option<String>,
     pub below_id: Option<String>,
+    /// The same bounds, Unix seconds.
+    pub from: Option<i64>,
+    pub below: Option<i64>,
 }
 
 impl Filter {
@@ -245,18 +249,16 @@ impl Db {
 
     /// A row that never got a session and is past its time: no buyer ever saw an address of it.
     pub async fn cancel_abandoned(&self, id: &str, now: i64) -> Result<bool> {
-        let changed = self
-            .one(sql!(
-                self,
-                "UPDATE transactions SET status = 'canceled', stripe_form = NULL, check_at = NULL,
+        self.one(sql!(
+            self,
+            "UPDATE transactions SET status = 'canceled', stripe_form = NULL, check_at = NULL,
                    events = json_insert(events, '$[#]', json_object('type', 'canceled', 'created', CAST(?2 AS INTEGER), 'by', 'sweep'))
                  WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL AND attempt_until <= ?2",
-                id,
-                now
-            ))
-            .await?
-            .changes()?;
-        Ok(changed == 1)
+            id,
+            now
+        ))
+        .await?
+        .changed()
     }
 
     /// One row more than asked for, so that the caller knows whether there are more.
@@ -283,25 +285,61 @@ impl Db {
         answers.at(page)?.all().map(Some)
     }
 
+    /// The sums of what the filter leaves, by group, currency and mode.
     pub async fn summary(&self, shop_id: &str, filter: &Filter, group_by: &str) -> Result<Vec<SummaryRow>> {
+        const DAY: i64 = 24 * 3600;
         let group = match group_by {
-            "agent" => "agent",
-            "day" => "strftime('%Y-%m-%d', paid_at, 'unixepoch')",
+            "agent" => "nullif(agent, '')",
+            "day" => "CASE WHEN paid_day >= 0 THEN strftime('%Y-%m-%d', paid_day * 86400, 'unixepoch') END",
             "currency" => "currency",
             "status" => "status",
             _ => "source",
         };
-        let (mut text, binds) = filter.clause(shop_id);
         let sold: Vec<String> = Status::ALL.iter().filter(|s| s.sold()).map(|s| format!("'{}'", s.name())).collect();
         let sold = format!("status IN ({})", sold.join(", "));
+        let of = Filter { from_id: None, below_id: None, ..filter.clone() };
+        let (mut clause, binds) = of.clause(shop_id);
         if group_by != "status" {
-            text.push_str(&format!(" AND {sold}"));
+            clause.push_str(&format!(" AND {sold}"));
+        }
+        let days = format!(
+            "SELECT currency, livemode, source, agent, status, paid_day, count, captured, refunded, fees FROM ledger_days WHERE {clause}"
+        );
+        // An hour of slack for the ids: what counts is `created`.
+        let rows = |from: i64, below: i64| {
+            let id = |at: i64| id::lowest_at("cct_", at);
+            format!(
+                " SELECT currency, livemode, source, coalesce(agent, '') AS agent, status, coalesce(paid_at / 86400, -1), 1, amount_captured,
+                   amount_refunded, application_fee_amount - application_fee_refunded FROM transactions
+                 WHERE {clause} AND id >= '{}' AND id < '{}' AND created >= {from} AND created < {below}",
+                id(from.saturating_sub(3600)),
+                id(below.saturating_add(3600))
+            )
+        };
+        // Whole days come from the days' sums, what is left at both ends from the rows; one order's always from its rows.
+        let last = i64::MAX / 2000;
+        let (from, below) = (filter.from.unwrap_or(0), filter.below.unwrap_or(last));
+        let first_day = from.saturating_add(DAY - 1).div_euclid(DAY);
+        let end_day = filter.below.map_or(last, |below| below.div_euclid(DAY));
+        let mut parts = Vec::new();
+        if filter.order_id.is_some() || first_day >= end_day {
+            parts.push(rows(from, below));
+        } else {
+            parts.push(format!("{days} AND created_day >= {first_day} AND created_day < {end_day}"));
+            let (start, end) = (first_day.saturating_mul(DAY), end_day.saturating_mul(DAY));
+            if from < start {
+                parts.push(rows(from, start));
+            }
+            if filter.below.is_some() && end < below {
+                parts.push(rows(end, below));
+            }
         }
         let text = format!(
-            "SELECT {group} AS \"group\", currency, livemode, count(*) AS count, sum(CASE WHEN {sold} THEN amount_captured ELSE 0 END) AS gross,
-               sum(CASE WHEN {sold} THEN amount_refunded ELSE 0 END) AS refunded,
-               sum(CASE WHEN {sold} THEN application_fee_amount - application_fee_refunded ELSE 0 END) AS fees
-             FROM transactions WHERE {text} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+            "SELECT {group} AS \"group\", currency, livemode, sum(count) AS count, sum(CASE WHEN {sold} THEN captured ELSE 0 END) AS gross,
+               sum(CASE WHEN {sold} THEN refunded ELSE 0 END) AS refunded, sum(CASE WHEN {sold} THEN fees ELSE 0 END) AS fees
+             FROM (SELECT NULL AS currency, NULL AS livemode, NULL AS source, NULL AS agent, NULL AS status, NULL AS paid_day, 0 AS count,
+               0 AS captured, 0 AS refunded, 0 AS fees WHERE 0 UNION ALL {}) GROUP BY 1, 2, 3 HAVING sum(count) > 0 ORDER BY 1, 2, 3",
+            parts.join(" UNION ALL ")
         );
         self.one(self.statement(&text, &binds)).await?.all()
     }

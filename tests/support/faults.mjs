@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { addAgent, ADDRESS, payBody, sellToAgents, speaker } from './agent.mjs';
+import { ledgerDays } from './ledger-days.mjs';
 import { beginConnect, chatBody, comeBack, connectShop, registerShop } from './shop.mjs';
 import { startWorker } from './worker.mjs';
 
@@ -310,7 +311,8 @@ export function faultRun({ each = 1, least }) {
     });
   }
 
-  test('no panic, and every fault was injected', (t) => {
+  test('no panic, every fault was injected, and the days of the ledger come to what its rows do', async (t) => {
+    assert.deepEqual(...await ledgerDays(w));
     assert.ok(!w.logs().text.includes('panicked'), w.logs().text);
     assert.ok(injected >= least, `${injected}`);
     t.diagnostic(`${injected} faults injected in all; lost 0, doubled 0`);

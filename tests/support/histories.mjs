@@ -4,6 +4,7 @@
 // The steps of a history follow from its seed; what is sent at the same moment may still meet in another order.
 import assert from 'node:assert/strict';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
+import { ledgerDays } from './ledger-days.mjs';
 import { eventually } from './answers.mjs';
 import { seeded } from './generate.mjs';
 import { chatBody, connectShop, createSession, registerShop } from './shop.mjs';
@@ -227,6 +228,7 @@ export async function playHistories({ count, seed, seconds = Infinity, lanes = 1
         const { text } = world.w.logs();
         const fault = /.*(?:panicked|RuntimeError|"level":"error").*/.exec(text)?.[0];
         assert.equal(fault, undefined, 'a fault in the log');
+        assert.deepEqual(...await ledgerDays(world.w));
       } catch (error) {
         failed = true;
         throw error;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { agentBody, chatBody, connectShop, createSession, registerShop } from '../support/shop.mjs';
+import { ledgerDays } from '../support/ledger-days.mjs';
 import { startWorker } from '../support/worker.mjs';
 
 let stripe, w, shop, rival;
@@ -227,6 +228,21 @@ describe('summary', () => {
 
   test('takes the filters of the list', async () => {
     same((await get('/v1/transactions/summary?group_by=source&mode=live')).body.data, [row('chat', 'usd', true, 1, 6000, 0, 150)]);
+  });
+
+  test('a range of times that begins and ends in the middle of days: whole days by their sums, the ends by their rows', async () => {
+    const all = await w.d1('SELECT created FROM transactions WHERE shop_id = ? ORDER BY created', shop.id);
+    const times = [...new Set(all.flatMap(({ created }) => [created - 1, created, created + 1, Math.floor(created / 86400) * 86400, Math.ceil((created + 1) / 86400) * 86400]))].sort((a, b) => a - b);
+    for (const from of times.filter((_, at) => at % 3 === 0)) {
+      for (const below of times.filter((time, at) => time > from && at % 2 === 0)) {
+        const counted = (await get(`/v1/transactions/summary?group_by=status&created[gte]=${from}&created[lt]=${below}`)).body.data.reduce((sum, { count }) => sum + count, 0);
+        assert.equal(counted, all.filter(({ created }) => created >= from && created < below).length, `${from} to ${below}`);
+      }
+    }
+  });
+
+  test('what the days come to is what the rows come to, after all that happened to them', async () => {
+    assert.deepEqual(...await ledgerDays(w));
   });
 
   test('by anything else is refused', async () => {

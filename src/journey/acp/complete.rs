@@ -620,7 +620,7 @@ async fn record(
     let condition = "EXISTS (SELECT 1 FROM orders WHERE id = ?7)";
     batch.push(edge.db.keep_answer_if(attempt, 200, &body, condition, &[(&sale.order.id).into()]));
     let answers = edge.db.repeatable(batch).await?;
-    if answers.at(0)?.changes()? == 1 {
+    if answers.at(0)?.changed()? {
         return Ok(Answered { status: 200, body, replayed: false });
     }
     // The webhook was faster, or this batch ran before and its answer was lost: the order that there is counts.
