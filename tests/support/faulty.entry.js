@@ -10,6 +10,7 @@ import Worker from './index.js';
 let rules = [];
 let calls = [];
 let statements = [];
+const prepared = new Set();
 let deaths = [];
 const forever = () => new Promise(() => {});
 
@@ -26,6 +27,7 @@ function wrap(binding, name, methods) {
       if (method === 'prepare') {
         return (text) => {
           statements.push(text);
+          prepared.add(text);
           return found.call(target, text);
         };
       }
@@ -61,7 +63,7 @@ export default class extends WorkerEntrypoint {
         calls = [];
         statements = [];
       }
-      return Response.json({ calls, statements });
+      return Response.json({ calls, statements, prepared: [...prepared] });
     }
     const death = new Promise((resolve) => { deaths.push(resolve); });
     const body = await request.arrayBuffer();

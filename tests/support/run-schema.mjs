@@ -15,15 +15,16 @@ const unavailable = ['stripe_unavailable', 'not_configured'];
 
 /**
  * perOperation: requests for each operation in a round. until: rounds go on until this time (ms); one round at least.
+ * seen: what is to be looked at before the Worker ends, with `faults: true` in place.
  * -> {seed, requests, statuses: {200: n, …}, wrong: [text], fivexx, operations}
  */
-export async function runSchema({ seed, perOperation, until = 0 }) {
+export async function runSchema({ seed, perOperation, until = 0, seen }) {
   const stripe = await startStripe({ retryPauses: [] });
   let w;
   const shops = [];
   const result = { seed, requests: 0, statuses: {}, wrong: [], fivexx: 0, reconnected: 0, operations: operations.length };
   try {
-    w = await startWorker({ stripe });
+    w = await startWorker({ stripe, faults: Boolean(seen) });
     const rng = seeded(seed);
     const { account } = await makeShop();
     // An operator's hands are on another shop than the one that works.
@@ -120,6 +121,7 @@ export async function runSchema({ seed, perOperation, until = 0 }) {
       }
     }
     await stripe.webhooks.drained();
+    if (seen) await seen(w);
     return result;
   } finally {
     await w?.close();

@@ -101,6 +101,8 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
     faultCalls: async () => (await (await w.fetch('/__faults')).json()).calls,
     /** The statements that were prepared since. */
     statements: async () => (await (await w.fetch('/__faults')).json()).statements,
+    /** All statements that were ever prepared, each once. */
+    prepared: async () => (await (await w.fetch('/__faults')).json()).prepared,
     url,
     stripe,
     webhookSecrets: planted.webhook,
