@@ -165,23 +165,10 @@ pub struct Read {
 
 /// Reads a stream: keeps `keep` bytes, reads on and throws away up to `drain`, then cancels it. `Err` when it breaks off.
 pub async fn read(stream: ReadableStream, keep: usize, drain: usize) -> std::result::Result<Read, String> {
-    let reader: JsValue = stream.get_reader().into();
-    let (mut bytes, mut seen) = (Vec::new(), 0_usize);
-    loop {
-        let part = js::call(&reader, "read", &[]).await?;
-        if js::get(&part, "done").is_truthy() {
-            return Ok(Read { whole: seen <= keep, bytes });
-        }
-        let chunk = Uint8Array::new(&js::get(&part, "value")).to_vec();
-        seen = seen.saturating_add(chunk.len());
-        let room = keep.saturating_sub(bytes.len());
-        bytes.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
-        if seen > drain {
-            // Whether the other side hears of it does not matter.
-            let _ = js::call(&reader, "cancel", &[]).await;
-            return Ok(Read { whole: false, bytes });
-        }
-    }
+    let bound = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+    let read = js::settled(js::read(&stream, bound(keep), bound(drain))).await?;
+    let list: Array = read.unchecked_into();
+    Ok(Read { bytes: Uint8Array::new(&list.get(0)).to_vec(), whole: list.get(1).is_truthy() })
 }
 
 /// A download that is written while it is sent.

@@ -4,7 +4,25 @@ use futures_util::future::LocalBoxFuture;
 use worker::Env;
 use worker::js_sys::futures::JsFuture;
 use worker::js_sys::{Array, Function, Promise, Reflect};
+use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};
+
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys, module = "/src/edge/platform.js")]
+extern "C" {
+    /// One round trip to D1: JSON there, JSON back.
+    pub fn batch(database: &JsValue, statements: &str) -> Promise;
+
+    /// `[bytes, whether that is all]`
+    pub fn read(stream: &JsValue, keep: u32, drain: u32) -> Promise;
+
+    /// `{status, headers, body?}` or `{failed}`
+    pub fn exchange(request: &str, deadline: u32, limit: u32) -> Promise;
+}
+
+/// Waits for a promise. The error is what the platform said.
+pub fn settled(promise: Promise) -> LocalBoxFuture<'static, Result<JsValue, String>> {
+    Box::pin(async move { JsFuture::from(promise).await.map_err(|error| told(&error)) })
+}
 
 /// A member of an object; `undefined` where there is none.
 pub fn get(object: &JsValue, name: &str) -> JsValue {

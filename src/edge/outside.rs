@@ -1,16 +1,16 @@
 //! Calls to the outside: Stripe, and the shop (its challenge, notices to it). Every one has a deadline, follows no redirect,
 //! and reads its answer to a limit. What to call and what the answer means is decided elsewhere.
 
-use super::http::read;
 use super::{Counters, Edge, js};
 use crate::error::Result;
 use crate::id::Mode;
 use crate::record::Record;
 use crate::stripe::call::{Answer, Base, Call, Outcome};
 use futures_util::future::LocalBoxFuture;
-use worker::js_sys;
-use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response};
+use serde_json::{Map, Value};
+use worker::js_sys::Uint8Array;
+use worker::wasm_bindgen::JsCast;
+use worker::web_sys::Headers;
 
 /// What a call to Stripe gets (contract, *Conventions*, "Time"), milliseconds.
 pub const STRIPE_DEADLINE: u32 = 10_000;
@@ -24,85 +24,68 @@ pub struct Received {
     pub body: Vec<u8>,
 }
 
-/// Sends and receives, reading at most `limit` bytes. `Err` says why there is no answer.
-async fn exchange(request: Request, limit: usize) -> std::result::Result<Received, String> {
-    let answer = js::call(&js_sys::global(), "fetch", &[request.into()]).await.map_err(|why| format!("no answer: {why}"))?;
-    let response: Response = answer.unchecked_into();
-    let mut body = Vec::new();
-    if let Some(stream) = response.body() {
-        if limit == 0 {
-            // Whether the other side hears of it does not matter.
-            let _ = js::call(&stream, "cancel", &[]).await;
-            return Ok(Received { status: response.status(), headers: response.headers(), body });
+/// Sends and receives: no redirect is followed, it is ended after `deadline` milliseconds, its answer's body included, of which at most
+/// `limit` bytes are read; the rest is given up, for six open connections are all that a request gets. `Err` says why there is no answer.
+fn exchange(
+    method: &str, url: &str, headers: &[(&str, &str)], body: Option<&str>, deadline: u32, limit: usize,
+) -> LocalBoxFuture<'static, std::result::Result<Received, String>> {
+    let mut all = Map::new();
+    for (name, value) in headers {
+        all.insert((*name).to_owned(), Value::String((*value).to_owned()));
+    }
+    let mut request = object! { "url": url, "method": method, "headers": all };
+    if let (Value::Object(members), Some(body)) = (&mut request, body) {
+        members.insert("body".to_owned(), Value::String(body.to_owned()));
+    }
+    let answer = js::exchange(&request.to_string(), deadline, u32::try_from(limit).unwrap_or(u32::MAX));
+    Box::pin(async move {
+        let answer = js::settled(answer).await?;
+        if let Some(why) = js::get(&answer, "failed").as_string() {
+            return Err(why);
         }
-        // The rest is given up: six open connections are all that a request gets.
-        body = read(stream, limit, limit).await.map_err(|why| format!("the answer broke off: {why}"))?.bytes;
-    }
-    Ok(Received { status: response.status(), headers: response.headers(), body })
-}
-
-/// A request that follows no redirect and is ended after `deadline` milliseconds, its answer's body included.
-fn request(method: &str, url: &str, headers: &Headers, body: Option<&str>, deadline: u32) -> std::result::Result<Request, JsValue> {
-    let init = RequestInit::new();
-    init.set_method(method);
-    init.set_headers(headers);
-    init.set_redirect(RequestRedirect::Manual);
-    init.set_signal(Some(&AbortSignal::timeout_with_u32(deadline)));
-    if let Some(body) = body {
-        init.set_body(&JsValue::from_str(body));
-    }
-    Request::new_with_str_and_init(url, &init)
+        let body = js::get(&answer, "body");
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let status = js::get(&answer, "status").as_f64().unwrap_or_default() as u16;
+        let headers = js::get(&answer, "headers").unchecked_into();
+        Ok(Received { status, headers, body: if body.is_falsy() { Vec::new() } else { Uint8Array::new(&body).to_vec() } })
+    })
 }
 
 /// GETs a shop's address: no redirects (they could lead to an inside address), `limit` bytes.
 pub async fn get(edge: &Edge, url: &str, deadline: u32, limit: usize) -> std::result::Result<Received, String> {
-    let built = (|| {
-        let headers = Headers::new()?;
-        headers.set("User-Agent", &edge.user_agent())?;
-        headers.set("Accept", "text/plain, application/json")?;
-        request("GET", url, &headers, None, deadline)
-    })();
-    exchange(built.map_err(|error| format!("no valid address: {}", js::told(&error)))?, limit).await
+    let headers = [("User-Agent", &*edge.user_agent()), ("Accept", "text/plain, application/json")];
+    exchange("GET", url, &headers, None, deadline, limit).await
 }
 
 /// POSTs JSON to a shop's address: no redirects (they could lead to an inside address). The status is all that is wanted of the
 /// answer: its body is given up unread, however long it is or takes.
 pub async fn post(edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32) -> std::result::Result<u16, String> {
-    Ok(exchange(posted(edge, url, headers, body, deadline)?, 0).await?.status)
+    Ok(posted(edge, url, headers, body, deadline, 0).await?.status)
 }
 
-fn posted(edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32) -> std::result::Result<Request, String> {
+async fn posted(
+    edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32, limit: usize,
+) -> std::result::Result<Received, String> {
     let mut all = vec![("Content-Type", "application/json")];
     all.extend_from_slice(headers);
-    built(edge, "POST", url, &all, Some(body), deadline)
-}
-
-fn built(
-    edge: &Edge, method: &str, url: &str, headers: &[(&str, &str)], body: Option<&str>, deadline: u32,
-) -> std::result::Result<Request, String> {
-    let built = (|| {
-        let all = Headers::new()?;
-        all.set("User-Agent", &edge.user_agent())?;
-        for (name, value) in headers {
-            all.set(name, value)?;
-        }
-        request(method, url, &all, body, deadline)
-    })();
-    built.map_err(|error| format!("no valid address: {}", js::told(&error)))
+    send(edge, "POST", url, &all, Some(body), deadline, limit).await
 }
 
 /// Sends to an agent's address, and reads at most `limit` bytes of what it answers: no redirects.
 pub async fn send(
     edge: &Edge, method: &str, url: &str, headers: &[(&str, &str)], body: Option<&str>, deadline: u32, limit: usize,
 ) -> std::result::Result<Received, String> {
-    exchange(built(edge, method, url, headers, body, deadline)?, limit).await
+    let agent = edge.user_agent();
+    let mut all = vec![("User-Agent", &*agent)];
+    all.extend_from_slice(headers);
+    exchange(method, url, &all, body, deadline, limit).await
 }
 
 /// POSTs JSON to a shop's address and reads at most `limit` bytes of what it answers: no redirects.
 pub async fn question(
     edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32, limit: usize,
 ) -> std::result::Result<(u16, Vec<u8>), String> {
-    let received = exchange(posted(edge, url, headers, body, deadline)?, limit).await?;
+    let received = posted(edge, url, headers, body, deadline, limit).await?;
     Ok((received.status, received.body))
 }
 
@@ -121,10 +104,7 @@ pub fn stripe_answer<'a>(
             Base::Connect => &edge.config.connect_base,
         };
         Counters::count(&edge.counters.stripe);
-        let received = match stripe_request(edge, pair.secret_key.expose(), base, call, deadline) {
-            Ok(request) => exchange(request, STRIPE_LIMIT).await,
-            Err(error) => Err(format!("request could not be built: {}", js::told(&error))),
-        };
+        let received = stripe_exchange(edge, pair.secret_key.expose(), base, call, deadline).await;
         if let Err(why) = &received {
             super::log::line(object! {
                 "level": "warn", "event": "stripe_unavailable", "request_id": &*edge.request_id,
@@ -145,21 +125,25 @@ pub fn stripe_answer<'a>(
     })
 }
 
-fn stripe_request(edge: &Edge, secret_key: &str, base: &str, call: &Call, deadline: u32) -> std::result::Result<Request, JsValue> {
-    let headers = Headers::new()?;
-    headers.set("Authorization", &format!("Bearer {secret_key}"))?;
-    headers.set("Stripe-Version", if call.preview { crate::stripe::PREVIEW_VERSION } else { crate::stripe::API_VERSION })?;
-    headers.set("User-Agent", &edge.user_agent())?;
+fn stripe_exchange(
+    edge: &Edge, secret_key: &str, base: &str, call: &Call, deadline: u32,
+) -> LocalBoxFuture<'static, std::result::Result<Received, String>> {
+    let (authorization, agent) = (format!("Bearer {secret_key}"), edge.user_agent());
+    let mut headers = vec![
+        ("Authorization", &*authorization),
+        ("Stripe-Version", if call.preview { crate::stripe::PREVIEW_VERSION } else { crate::stripe::API_VERSION }),
+        ("User-Agent", &*agent),
+    ];
     if let Some(account) = &call.account {
-        headers.set("Stripe-Account", account)?;
+        headers.push(("Stripe-Account", account));
     }
     if let Some(key) = &call.idempotency_key {
-        headers.set("Idempotency-Key", key)?;
+        headers.push(("Idempotency-Key", key));
     }
     if call.form.is_some() {
-        headers.set("Content-Type", "application/x-www-form-urlencoded")?;
+        headers.push(("Content-Type", "application/x-www-form-urlencoded"));
     }
-    request(call.method, &format!("{base}{}", call.path), &headers, call.form.as_deref(), deadline)
+    exchange(call.method, &format!("{base}{}", call.path), &headers, call.form.as_deref(), deadline, STRIPE_LIMIT)
 }
 
 /// Sends a call to Stripe and reads its answer.

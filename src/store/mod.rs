@@ -56,7 +56,6 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 use std::cell::Cell;
 use std::rc::Rc;
-use worker::js_sys::{Array, JSON};
 use worker::wasm_bindgen::JsValue;
 
 /// A bound parameter. Numbers travel as floats: refused beyond 2^53 before they get here.
@@ -113,8 +112,8 @@ pub struct Db {
     counters: Rc<Counters>,
 }
 
-/// A statement with its parameters; `undefined` where D1 did not take them, for which the batch is then refused.
-pub type Statement = JsValue;
+/// A statement with its parameters, as the platform's side takes it: a JSON list of the text and the list of parameters.
+pub type Statement = String;
 
 /// What is asked of D1, under way. The statements are made at once, so it borrows nothing.
 pub type Pending<T> = LocalBoxFuture<'static, Result<T>>;
@@ -217,17 +216,15 @@ impl Db {
     }
 
     pub fn statement(&self, text: &str, binds: &[Bind<'_>]) -> Statement {
-        let values = Array::new();
+        let mut list = Vec::with_capacity(binds.len());
         for bind in binds {
-            #[allow(clippy::cast_precision_loss)]
-            values.push(&match bind {
-                Bind::Text(text) => JsValue::from_str(text),
-                Bind::Int(number) => JsValue::from_f64(*number as f64),
-                Bind::Null => JsValue::NULL,
+            list.push(match bind {
+                Bind::Text(text) => Value::String((*text).to_owned()),
+                Bind::Int(number) => Value::from(*number),
+                Bind::Null => Value::Null,
             });
         }
-        let prepared = js::apply(&self.database, "prepare", &Array::of1(&JsValue::from_str(text)));
-        prepared.and_then(|prepared| js::apply(&prepared, "bind", &values)).unwrap_or_default()
+        Value::Array(vec![Value::String(text.to_owned()), Value::Array(list)]).to_string()
     }
 
     /// One round trip, atomic.
@@ -245,13 +242,13 @@ impl Db {
     fn send(&self, statements: Vec<Statement>, tries: u32) -> Pending<Answers> {
         let db = self.clone();
         Box::pin(async move {
-            let list: JsValue = statements.iter().collect::<Array>().into();
+            let list = format!("[{}]", statements.join(","));
             let mut pause = 50_u64;
             for left in (0..tries).rev() {
                 Counters::count(&db.counters.d1);
-                match js::call(&db.database, "batch", std::slice::from_ref(&list)).await {
+                match js::settled(js::batch(&db.database, &list)).await {
                     Ok(answer) => {
-                        let text = JSON::stringify(&answer).ok().and_then(|text| text.as_string()).unwrap_or_default();
+                        let text = answer.as_string().unwrap_or_default();
                         return match serde_json::from_str(&text) {
                             Ok(Value::Array(results)) => Ok(Answers(results.into_iter().map(Rows::read).collect())),
                             _ => Err(Problem::fault("D1 gave no list of results")),

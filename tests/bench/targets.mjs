@@ -55,12 +55,12 @@ export const sources = {
 };
 
 /** -> {url, pid, database, close} */
-export async function start({ source, vars, persist }) {
+export async function start({ source, vars, persist, inspector }) {
   const { options } = await workerConfig();
   const port = await freePort();
   const before = new Set(children());
   const runtime = new Miniflare(convertV4MiniflareOptions({
-    host: '127.0.0.1', port, cf: false, ...(persist && { resourcePersistencePath: persist }), handleStructuredLogs: ({ level, message }) => { if (level === 'error') console.error(String(message).slice(0, 500)); },
+    host: '127.0.0.1', port, cf: false, ...(inspector && { inspectorPort: inspector }), ...(persist && { resourcePersistencePath: persist }), handleStructuredLogs: ({ level, message }) => { if (level === 'error') console.error(String(message).slice(0, 500)); },
     workers: [{ name: 'worker', ...options, compatibilityFlags: [...new Set([...(options.compatibilityFlags ?? []), 'nodejs_compat'])], ...source, bindings: { ...options.bindings, ...vars } }],
   }));
   await runtime.ready;
