@@ -2,6 +2,7 @@
 // Worker and has the same guards on the way in: key, shapes, sums, addresses, signatures.
 import { Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
+import { logger } from 'hono/logger';
 import { requestId } from 'hono/request-id';
 import { secureHeaders } from 'hono/secure-headers';
 import Stripe from 'stripe';
@@ -10,6 +11,7 @@ import { batched, fill, fresh26, hmac, oneByOne, sha256, values } from './replay
 
 const app = new Hono();
 const web = Stripe.createSubtleCryptoProvider();
+app.use(logger());
 app.use(requestId());
 app.use(secureHeaders());
 
