@@ -26,11 +26,14 @@ export function report(result, { write, names }) {
     const each = figures[big].worker.map(({ cpu }, at) => cpu / figures[small].worker[at].cpu);
     return `| ${big} ÷ ${small} | ${shown({ median: median(each), low: Math.min(...each), high: Math.max(...each) })} | ${costs[small].read} → ${costs[big].read} |`;
   });
+  const waits = names.map((name) => `| ${name} | ${['worker', 'hono', 'usual'].map((kind) => round(result.latency[name][kind], 0)).join(' | ')} |`);
   const kinds = ['worker', 'hono', 'floor'];
   const first = Object.fromEntries(kinds.map((name) => [name, median(starts[name].map(({ ms }) => ms))]));
   const text = [
     `${result.rounds} rounds of ${result.requests} requests, 8 at a time; medians, ratios round by round with their lowest and highest. ${cpus().length} cores.`, '', table, '',
     '| what grows | CPU ratio | rows read |', '| --- | --- | --- |', ...flat, '',
+    'What a buyer or an agent waits, ms (median, one at a time), with every round trip to D1 taking 20 ms and Stripe 300:', '',
+    '| journey | Worker | Hono | Hono, a round trip a statement |', '| --- | --- | --- | --- |', ...waits, '',
     '| | Worker | Hono | floor |', '| --- | --- | --- | --- |',
     `| start to first answer, ms | ${kinds.map((name) => round(first[name], 0)).join(' | ')} |`,
     `| CPU until then, ms | ${kinds.map((name) => round(median(starts[name].map(({ cpu }) => cpu)), 0)).join(' | ')} |`,

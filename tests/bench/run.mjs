@@ -132,6 +132,23 @@ try {
   if (new Set(Object.values(books)).size !== 1) throw new Error(`the books differ:\n${Object.entries(books).map(([name, told]) => `${name}: ${told}`).join('\n')}`);
   const memories = Object.fromEntries(targets.map((target) => [target.name, memory(target.pid)]));
 
+  console.log('what a buyer waits, with D1 20 ms away and Stripe 300');
+  const away = await canned(300);
+  const latency = Object.fromEntries(names.map((name) => [name, {}]));
+  for (const target of targets.filter(({ name }) => name !== 'floor')) {
+    const vars = { ...target.vars, STRIPE_API_BASE: away, D1_DELAY: '20' };
+    const persist = join(folder, `slow-${target.name}`);
+    cpSync(first, persist, { recursive: true });
+    const slow = { name: target.name, ...(await start({ source: target.name === 'worker' ? sources.slow() : target.source, vars, persist })) };
+    open.push(() => slow.close());
+    const kept = {};
+    for (const name of names) {
+      const { made, p50 } = await measure(slow, name, context, JOURNEYS[name].from && kept[JOURNEYS[name].from], { count: 9, lanes: 1 });
+      kept[name] = made;
+      latency[name][target.name] = p50;
+    }
+  }
+
   console.log('starting up');
   const starts = Object.fromEntries(targets.map(({ name }) => [name, []]));
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -146,7 +163,7 @@ try {
   }
 
   const result = {
-    rounds: ROUNDS, requests: REQUESTS, sales: Number(options.sales), products: Number(options.products), figures, costs, memories, starts,
+    rounds: ROUNDS, requests: REQUESTS, sales: Number(options.sales), products: Number(options.products), figures, costs, latency, memories, starts,
     sizes: { worker: size(join(BUILD, 'index.js'), join(BUILD, 'index_bg.wasm')), hono: size(twins.hono), floor: size(twins.floor) },
   };
   report(result, { write: options.write, names });

@@ -50,6 +50,7 @@ export function bundle(name, folder) {
 const wasm = (dir = BUILD) => [{ type: 'ESModule', path: join(dir, 'index.js') }, { type: 'CompiledWasm', path: join(dir, 'index_bg.wasm') }];
 export const sources = {
   worker: () => ({ modulesRoot: BUILD, modules: wasm() }),
+  slow: () => ({ modulesRoot: BUILD, modules: [{ type: 'ESModule', path: join(BUILD, 'slow.entry.js'), contents: readFileSync(inRoot('tests', 'bench', 'slow.entry.js'), 'utf8') }, ...wasm()] }),
   recorder: () => ({ modulesRoot: BUILD, modules: [{ type: 'ESModule', path: join(BUILD, 'recorder.entry.js'), contents: readFileSync(inRoot('tests', 'bench', 'recorder.entry.js'), 'utf8') }, ...wasm()] }),
   twin: (path, folder) => ({ modulesRoot: folder, modules: [{ type: 'ESModule', path }] }),
 };

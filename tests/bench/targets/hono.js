@@ -27,7 +27,7 @@ const planOf = (c) => plans[c.req.header('x-journey') ?? 'healthz'];
 async function carryOut(c, plan, given, stripe) {
   const run = c.env.ONE_BY_ONE === 'true' ? oneByOne : batched;
   for (const step of plan.steps) {
-    if (step.batch) await run(c.env.DB, step.batch, given);
+    if (step.batch) await run(c.env.DB, step.batch, given, c.env.D1_DELAY);
     else {
       const object = await stripe(step.fetch);
       if (object.object === 'checkout.session') given.cs = object.id;
@@ -167,7 +167,7 @@ for (const path of ['/v1/transactions', '/v1/transactions/summary', '/v1/catalog
     const given = await authorized(c);
     const run = c.env.ONE_BY_ONE === 'true' ? oneByOne : batched;
     let answers;
-    for (const step of plan.steps) answers = await run(c.env.DB, step.batch, given);
+    for (const step of plan.steps) answers = await run(c.env.DB, step.batch, given, c.env.D1_DELAY);
     const rows = answers.at(-1).results;
     const shaped = rows.map((row) => ({ ...row, livemode: row.livemode === 1, ...(row.line_items && { line_items: JSON.parse(row.line_items), metadata: JSON.parse(row.metadata), events: JSON.parse(row.events), refunds: JSON.parse(row.refunds) }) }));
     return c.json({ object: 'list', data: shaped.slice(0, limit), has_more: shaped.length > limit, url: path });

@@ -31,15 +31,19 @@ function value(given, name) {
 const binds = (statement, given) => statement.binds.map((bind) => fill(bind, given));
 
 /** One round trip for each batch that the Worker makes. */
-export async function batched(database, batch, given) {
+export async function batched(database, batch, given, delay) {
+  if (delay) await scheduler.wait(Number(delay));
   const list = batch.map((statement) => database.prepare(statement.sql).bind(...binds(statement, given)));
   return database.batch(list);
 }
 
 /** One round trip for each statement, as most people write it. */
-export async function oneByOne(database, batch, given) {
+export async function oneByOne(database, batch, given, delay) {
   const answers = [];
-  for (const statement of batch) answers.push(await database.prepare(statement.sql).bind(...binds(statement, given)).all());
+  for (const statement of batch) {
+    if (delay) await scheduler.wait(Number(delay));
+    answers.push(await database.prepare(statement.sql).bind(...binds(statement, given)).all());
+  }
   return answers;
 }
 
