@@ -98,6 +98,18 @@ pub async fn known(edge: &Edge, incoming: &Incoming, found: Option<Box<ShopRow>>
     }
 }
 
+/// What is wrong with a request whose sender is not known yet: who may not ask at all is told that, and nothing else.
+pub async fn before(edge: &Edge, incoming: &Incoming, problem: Problem) -> Problem {
+    verified_shop(edge, incoming).await.err().unwrap_or(problem)
+}
+
+/// The same for a shop that the batch found which reads all else, too; verified.
+pub async fn verified_known(edge: &Edge, incoming: &Incoming, found: Option<Box<ShopRow>>) -> Result<Box<ShopRow>> {
+    let shop = known(edge, incoming, found).await?;
+    verified(&shop)?;
+    Ok(shop)
+}
+
 /// Who asks with an agent's key, and for which shop. One D1 round trip.
 pub async fn caller(edge: &Edge, incoming: &Incoming) -> Result<(Box<AgentRow>, Box<ShopRow>)> {
     let (agent, shop) = edge.db.agent_of_key(&agent_key_hash(incoming)?, clock::now()).await?;

@@ -7,8 +7,9 @@ use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock};
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
-use crate::product::{self, Rules};
+use crate::product::{self, ProductRow, Rules};
 use crate::record::Json;
+use crate::store::shops::Whose;
 use serde_json::Value;
 
 /// Words of a query that are looked for, and its longest text, characters.
@@ -26,27 +27,41 @@ pub fn rules(edge: &Edge) -> Rules {
 
 /// `GET /v1/catalogue/products`: in the order of ids; with `query` those that have all its words in title, brand or id.
 pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    let page = Page::read(incoming)?;
+    let key_hash = access::key_hash(incoming)?;
     let query = incoming.param("query").unwrap_or_default();
-    if query.chars().count() > MAX_QUERY {
-        return Err(Problem::value("parameter_invalid", "query", format!("query may have at most {MAX_QUERY} characters.")));
-    }
+    let asked = Page::read(incoming).and_then(|page| match query.chars().count() > MAX_QUERY {
+        true => Err(Problem::value("parameter_invalid", "query", format!("query may have at most {MAX_QUERY} characters."))),
+        false => Ok(page),
+    });
     let mut words = product::words(&[&query]);
     words.truncate(MAX_WORDS);
-    let found = if words.is_empty() && !query.trim().is_empty() {
-        Some(Vec::new())
-    } else {
-        if words.len() > 1 {
-            // The rarest word leads: a word that every product has would be gone through to its end.
-            let counts = edge.db.count_words(&shop.id, &words, COUNTED).await?;
-            let rarest = counts.iter().enumerate().min_by_key(|(_, count)| **count).map_or(0, |(at, _)| at);
-            words.swap(0, rarest);
-        }
-        edge.db.products(&shop.id, &words, &page.cursor(), page.limit, clock::now()).await?
+    let nothing_fits = words.is_empty() && !query.trim().is_empty();
+    let page = match asked {
+        Ok(page) => page,
+        Err(problem) => return Err(access::before(edge, incoming, problem).await),
     };
+    if nothing_fits {
+        access::verified_shop(edge, incoming).await?;
+        return page.reply("/v1/catalogue/products", "product", Some(Vec::new()));
+    }
     let now = clock::now();
-    page.reply("/v1/catalogue/products", "product", found.map(|rows| rows.iter().map(|row| row.object(now)).collect()))
+    let whose = Whose::Key(&key_hash, now);
+    if words.len() > 1 {
+        // The rarest word leads: a word that every product has would be gone through to its end.
+        let (shop, counts) = edge.db.count_words(&whose, &words, COUNTED).await?;
+        let shop = access::verified_known(edge, incoming, shop).await?;
+        let rarest = counts.iter().enumerate().min_by_key(|(_, count)| **count).map_or(0, |(at, _)| at);
+        words.swap(0, rarest);
+        let (_, found) = edge.db.products(&Whose::Shop(&shop.id), &words, &page.cursor(), page.limit, now).await?;
+        return page.reply("/v1/catalogue/products", "product", objects(found, now));
+    }
+    let (shop, found) = edge.db.products(&whose, &words, &page.cursor(), page.limit, now).await?;
+    access::verified_known(edge, incoming, shop).await?;
+    page.reply("/v1/catalogue/products", "product", objects(found, now))
+}
+
+fn objects(found: Option<Vec<ProductRow>>, now: i64) -> Option<Vec<Value>> {
+    found.map(|rows| rows.iter().map(|row| row.object(now)).collect())
 }
 
 /// `GET /v1/catalogue/products/{product}`

@@ -4,6 +4,7 @@ use crate::edge::http::{Body, Download, Reply};
 use crate::edge::{Edge, log};
 use crate::error::{Problem, Result};
 use crate::ledger::Row;
+use crate::store::shops::Whose;
 use crate::store::transactions::{Cursor, Filter};
 
 /// Rows that are read at a time.
@@ -50,7 +51,7 @@ pub async fn transactions(
     loop {
         let cursor = last.as_deref().map_or(Cursor::Start, Cursor::After);
         // One more than the slice tells that there is another; it is read again then.
-        let rows = edge.db.transactions(shop_id, filter, &cursor, SLICE).await?;
+        let rows = edge.db.transactions(&Whose::Shop(shop_id), filter, &cursor, SLICE).await?.1;
         let mut rows = rows.ok_or_else(|| Problem::fault("the row where the download stood is gone"))?;
         let more = usize::try_from(SLICE).is_ok_and(|slice| rows.len() > slice);
         if more {

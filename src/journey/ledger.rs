@@ -2,11 +2,12 @@
 
 use super::lists::Page;
 use super::{access, download};
-use crate::edge::Edge;
 use crate::edge::http::{Incoming, Reply};
+use crate::edge::{Edge, clock};
 use crate::error::{Problem, Result};
 use crate::id::{self, Mode};
 use crate::ledger::{Row, Status};
+use crate::store::shops::Whose;
 use crate::store::transactions::Filter;
 use crate::text::csv_cell;
 use serde_json::Value;
@@ -78,9 +79,13 @@ fn bound(at: Option<i64>, after: Option<i64>, narrower: fn(i64, i64) -> i64) -> 
 
 /// `GET /v1/transactions`
 pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    let (filter, page) = (filter(incoming)?, Page::read(incoming)?);
-    let rows = edge.db.transactions(&shop.id, &filter, &page.cursor(), page.limit).await?;
+    let key_hash = access::key_hash(incoming)?;
+    let (filter, page) = match filter(incoming).and_then(|filter| Ok((filter, Page::read(incoming)?))) {
+        Ok(asked) => asked,
+        Err(problem) => return Err(access::before(edge, incoming, problem).await),
+    };
+    let (shop, rows) = edge.db.transactions(&Whose::Key(&key_hash, clock::now()), &filter, &page.cursor(), page.limit).await?;
+    access::verified_known(edge, incoming, shop).await?;
     page.reply("/v1/transactions", "transaction", rows.map(|rows| rows.iter().map(Row::transaction).collect()))
 }
 
@@ -96,14 +101,21 @@ pub async fn get(edge: &Edge, incoming: &Incoming, transaction: &str) -> Result<
 
 /// `GET /v1/transactions/summary`
 pub async fn summary(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    let filter = filter(incoming)?;
+    let key_hash = access::key_hash(incoming)?;
     let group_by = incoming.param("group_by").unwrap_or_else(|| "source".to_owned());
     const GROUPS: [&str; 5] = ["source", "agent", "day", "currency", "status"];
-    if !GROUPS.contains(&group_by.as_str()) {
-        return Err(Problem::value("parameter_invalid", "group_by", format!("group_by must be one of {}.", GROUPS.join(", "))));
-    }
-    let rows = edge.db.summary(&shop.id, &filter, &group_by).await?;
+    let asked = filter(incoming).and_then(|filter| {
+        if GROUPS.contains(&group_by.as_str()) {
+            return Ok(filter);
+        }
+        Err(Problem::value("parameter_invalid", "group_by", format!("group_by must be one of {}.", GROUPS.join(", "))))
+    });
+    let filter = match asked {
+        Ok(filter) => filter,
+        Err(problem) => return Err(access::before(edge, incoming, problem).await),
+    };
+    let (shop, rows) = edge.db.summary(&Whose::Key(&key_hash, clock::now()), &filter, &group_by).await?;
+    access::verified_known(edge, incoming, shop).await?;
     let data: Vec<Value> = rows
         .iter()
         .map(|row| {

@@ -1,6 +1,7 @@
 //! Products, their stock, and what is kept of it for payments under way.
 
 use super::feeds::{changing, note_changes};
+use super::shops::{ShopRow, Whose};
 use super::transactions::Cursor;
 use super::{Bind, Db, Pending, Statement};
 use crate::error::Result;
@@ -199,10 +200,10 @@ pub fn stock_suffices(holder_expr: &str, shop_expr: &str, items_expr: &str, now_
 }
 
 /// The statement of [`Db::products`].
-fn products_page<'a>(shop_id: &'a str, words: &'a [String], cursor: &Cursor<'a>, limit: i64, now: i64) -> (String, Vec<Bind<'a>>) {
-    let mut binds = vec![Bind::Text(shop_id), Bind::Int(now)];
-    let held = held("?1", "NULL", "?2");
-    let live = generation_of("?1");
+fn products_page<'a>(whose: &'a Whose<'_>, words: &'a [String], cursor: &Cursor<'a>, limit: i64, now: i64) -> (String, Vec<Bind<'a>>) {
+    let mut binds = vec![whose.bind(), Bind::Int(now)];
+    let held = held(&whose.id(), "NULL", "?2");
+    let live = generation_of(&whose.id());
     let mut text = match words.first() {
         None => format!("SELECT p.*, {held} AS held FROM products p WHERE p.generation = {live}"),
         Some(word) => {
@@ -296,39 +297,45 @@ impl Db {
     }
 
     /// How many products have each of some words, at most `most` counted.
-    pub async fn count_words(&self, shop_id: &str, words: &[String], most: i64) -> Result<Vec<i64>> {
+    /// With the shop whose key it is.
+    pub async fn count_words(&self, whose: &Whose<'_>, words: &[String], most: i64) -> Result<(Option<Box<ShopRow>>, Vec<i64>)> {
         let text = format!(
             "SELECT count(*) AS n FROM (SELECT 1 FROM product_words WHERE generation = {} AND word = ?2 LIMIT {most})",
-            generation_of("?1")
+            generation_of(&whose.id())
         );
-        let answers = self.batch(words.iter().map(|word| sql!(self, &text, shop_id, word)).collect()).await?;
-        (0..words.len()).map(|at| answers.at(at)?.number()).collect()
+        let counts = words.iter().map(|word| self.statement(&text, &[whose.bind(), Bind::Text(word)])).collect();
+        let (shop, first, answers) = whose.batch(self, counts).await?;
+        let counts = (0..words.len()).map(|at| answers.at(first.saturating_add(at))?.number()).collect::<Result<_>>()?;
+        Ok((shop, counts))
     }
 
     /// A page of the shop's products in the order of their ids, of those that have all of some words; one more than asked for. The
     /// first word leads through the index, so it had better be the rarest. `None`: there is no such product to begin at.
+    /// With the shop, where it is asked for by a key.
     pub async fn products(
-        &self, shop_id: &str, words: &[String], cursor: &Cursor<'_>, limit: i64, now: i64,
-    ) -> Result<Option<Vec<ProductRow>>> {
-        let (text, binds) = products_page(shop_id, words, cursor, limit, now);
+        &self, whose: &Whose<'_>, words: &[String], cursor: &Cursor<'_>, limit: i64, now: i64,
+    ) -> Result<(Option<Box<ShopRow>>, Option<Vec<ProductRow>>)> {
+        let (text, binds) = products_page(whose, words, cursor, limit, now);
         let mut batch = Vec::new();
         if let Cursor::After(id) | Cursor::Before(id) = cursor {
-            let text = format!("SELECT id FROM products WHERE generation = {} AND id = ?2", generation_of("?1"));
-            batch.push(sql!(self, &text, shop_id, *id));
+            let text = format!("SELECT id FROM products WHERE generation = {} AND id = ?2", generation_of(&whose.id()));
+            batch.push(self.statement(&text, &[whose.bind(), Bind::Text(id)]));
         }
         let page = batch.len();
         batch.push(self.statement(&text, &binds));
-        let answers = self.batch(batch).await?;
-        if page == 1 && !answers.at(0)?.any() {
-            return Ok(None);
+        let (shop, first, answers) = whose.batch(self, batch).await?;
+        if page == 1 && !answers.at(first)?.any() {
+            return Ok((shop, None));
         }
-        answers.at(page)?.all().map(Some)
+        let rows = answers.at(first.saturating_add(page))?.all()?;
+        Ok((shop, Some(rows)))
     }
 
     /// The shop's products from a place on, in the order of their ids, whether or not there is one at that place: for whoever goes
     /// through all of them. Some more than `limit`; none at the end.
     pub async fn products_after(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64, now: i64) -> Result<Vec<ProductRow>> {
-        let (text, binds) = products_page(shop_id, &[], cursor, limit, now);
+        let whose = Whose::Shop(shop_id);
+        let (text, binds) = products_page(&whose, &[], cursor, limit, now);
         self.list(self.statement(&text, &binds)).await
     }
 

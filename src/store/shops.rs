@@ -1,6 +1,6 @@
 //! Shops and their keys.
 
-use super::{Bind, Db, Pending, Statement};
+use super::{Answers, Bind, Db, Pending, Statement};
 use crate::error::{Problem, Result};
 use crate::record::Member;
 use crate::sql;
@@ -61,10 +61,56 @@ pub const PENDING_LIFE: i64 = 24 * 3600;
 /// The shop that a key's hash belongs to: the start of every statement that a shop key may run.
 pub const SHOP_OF_KEY: &str = "(SELECT shop_id FROM api_keys WHERE hash = ?1 AND (expires_at IS NULL OR expires_at > ?2))";
 
+/// Whose rows are read.
+pub enum Whose<'a> {
+    /// By the shop's id.
+    Shop(&'a str),
+    /// By the hash of a key, which is looked up in the same statement: who it is and what is there come in one round trip. What was
+    /// read for a shop that may not see it is thrown away.
+    Key(&'a str, i64),
+}
+
+impl Whose<'_> {
+    /// The shop's id in a statement whose `?1` is [`Whose::bind`].
+    pub fn id(&self) -> String {
+        match self {
+            Whose::Shop(_) => "?1".to_owned(),
+            Whose::Key(_, now) => SHOP_OF_KEY.replace("?2", &now.to_string()),
+        }
+    }
+
+    pub fn bind(&self) -> Bind<'_> {
+        let (Whose::Shop(text) | Whose::Key(text, _)) = self;
+        Bind::Text(text)
+    }
+
+    /// The shop itself, by a statement in front of the others: none where only its id is known.
+    fn ahead(&self, db: &Db) -> Vec<Statement> {
+        match self {
+            Whose::Shop(_) => Vec::new(),
+            Whose::Key(hash, now) => vec![db.shop_statement(hash, *now)],
+        }
+    }
+
+    /// The statements behind the shop's own; the shop, where it was asked for, and the answers with it at their head.
+    pub async fn batch(&self, db: &Db, statements: Vec<Statement>) -> Result<(Option<Box<ShopRow>>, usize, Answers)> {
+        let mut batch = self.ahead(db);
+        let first = batch.len();
+        batch.extend(statements);
+        let answers = db.batch(batch).await?;
+        let shop = if first == 0 { None } else { answers.at(0)?.first()? };
+        Ok((shop, first, answers))
+    }
+}
+
 impl Db {
-    pub fn shop_of_key(&self, key_hash: &str, now: i64) -> Pending<Option<Box<ShopRow>>> {
+    fn shop_statement(&self, key_hash: &str, now: i64) -> Statement {
         let text = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
-        self.find(sql!(self, &text, key_hash, now))
+        sql!(self, &text, key_hash, now)
+    }
+
+    pub fn shop_of_key(&self, key_hash: &str, now: i64) -> Pending<Option<Box<ShopRow>>> {
+        self.find(self.shop_statement(key_hash, now))
     }
 
     /// Writes a new shop with its first key. An active one supersedes the active one of the same site.

@@ -1,6 +1,7 @@
 //! The ledger's rows: found, moved, listed, summed. And what the sweep looks for.
 
 use super::erase::ERASED;
+use super::shops::{ShopRow, Whose};
 use super::{Bind, Db, Pending, Statement, in_turn};
 use crate::error::Result;
 use crate::id;
@@ -23,10 +24,10 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// The `WHERE` of this filter and its parameters; `?1` is the shop.
-    fn clause<'a>(&'a self, shop_id: &'a str) -> (String, Vec<Bind<'a>>) {
-        let mut text = String::from("shop_id = ?1");
-        let mut binds = vec![Bind::Text(shop_id)];
+    /// The `WHERE` of this filter and its parameters; the first is whose rows they are.
+    fn clause<'a>(&'a self, whose: &'a Whose<'_>) -> (String, Vec<Bind<'a>>) {
+        let mut text = format!("shop_id = {}", whose.id());
+        let mut binds = vec![whose.bind()];
         let mut add = |condition: &str, bind: Bind<'a>| {
             binds.push(bind);
             text.push_str(" AND ");
@@ -261,9 +262,11 @@ impl Db {
         .changed()
     }
 
-    /// One row more than asked for, so that the caller knows whether there are more.
-    pub async fn transactions(&self, shop_id: &str, filter: &Filter, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<Row>>> {
-        let (mut text, mut binds) = filter.clause(shop_id);
+    /// One row more than asked for, so that the caller knows whether there are more. With the shop, where it is asked for by a key.
+    pub async fn transactions(
+        &self, whose: &Whose<'_>, filter: &Filter, cursor: &Cursor<'_>, limit: i64,
+    ) -> Result<(Option<Box<ShopRow>>, Option<Vec<Row>>)> {
+        let (mut text, mut binds) = filter.clause(whose);
         let (bound, order) = match cursor {
             Cursor::Start => (None, "DESC"),
             Cursor::After(id) => (Some(("id <", *id)), "DESC"),
@@ -273,20 +276,21 @@ impl Db {
         if let Some((condition, id)) = bound {
             binds.push(Bind::Text(id));
             text.push_str(&format!(" AND {condition} ?{}", binds.len()));
-            batch.push(sql!(self, "SELECT id FROM transactions WHERE id = ?1 AND shop_id = ?2", id, shop_id));
+            let text = format!("SELECT id FROM transactions WHERE id = ?2 AND shop_id = {}", whose.id());
+            batch.push(self.statement(&text, &[whose.bind(), Bind::Text(id)]));
         }
         let text = format!("SELECT * FROM transactions WHERE {text} ORDER BY id {order} LIMIT {}", limit.saturating_add(1));
-        let page = batch.len();
         batch.push(self.statement(&text, &binds));
-        let answers = self.batch(batch).await?;
-        if page == 1 && !answers.at(0)?.any() {
-            return Ok(None);
+        let (shop, first, answers) = whose.batch(self, batch).await?;
+        if bound.is_some() && !answers.at(first)?.any() {
+            return Ok((shop, None));
         }
-        answers.at(page)?.all().map(Some)
+        let rows = answers.at(first.saturating_add(usize::from(bound.is_some())))?.all()?;
+        Ok((shop, Some(rows)))
     }
 
-    /// The sums of what the filter leaves, by group, currency and mode.
-    pub async fn summary(&self, shop_id: &str, filter: &Filter, group_by: &str) -> Result<Vec<SummaryRow>> {
+    /// The sums of what the filter leaves, by group, currency and mode. With the shop, where it is asked for by a key.
+    pub async fn summary(&self, whose: &Whose<'_>, filter: &Filter, group_by: &str) -> Result<(Option<Box<ShopRow>>, Vec<SummaryRow>)> {
         const DAY: i64 = 24 * 3600;
         let group = match group_by {
             "agent" => "nullif(agent, '')",
@@ -298,7 +302,7 @@ impl Db {
         let sold: Vec<String> = Status::ALL.iter().filter(|s| s.sold()).map(|s| format!("'{}'", s.name())).collect();
         let sold = format!("status IN ({})", sold.join(", "));
         let of = Filter { from_id: None, below_id: None, ..filter.clone() };
-        let (mut clause, binds) = of.clause(shop_id);
+        let (mut clause, binds) = of.clause(whose);
         if group_by != "status" {
             clause.push_str(&format!(" AND {sold}"));
         }
@@ -341,7 +345,8 @@ impl Db {
                0 AS captured, 0 AS refunded, 0 AS fees WHERE 0 UNION ALL {}) GROUP BY 1, 2, 3 HAVING sum(count) > 0 ORDER BY 1, 2, 3",
             parts.join(" UNION ALL ")
         );
-        self.one(self.statement(&text, &binds)).await?.all()
+        let (shop, first, answers) = whose.batch(self, vec![self.statement(&text, &binds)]).await?;
+        Ok((shop, answers.at(first)?.all()?))
     }
 
     // --- what the sweep looks for -------------------------------------------------------------------------------

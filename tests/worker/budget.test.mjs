@@ -135,22 +135,23 @@ describe('round trips to D1, calls to Stripe', () => {
     assert.deepEqual(await cost(await call('POST', '/checkouts', { items: [] }), 400), { d1: 1, stripe: 0 });
   });
 
-  test('reading the ledger: 2 + 0, however the page begins', async () => {
+  test('reading the ledger: 1 + 0, however the page begins', async () => {
     const key = shop.key;
-    assert.deepEqual(await cost(await w.api('GET', '/v1/transactions', { key }), 200), { d1: 2, stripe: 0 });
+    assert.deepEqual(await cost(await w.api('GET', '/v1/transactions', { key }), 200), { d1: 1, stripe: 0 });
     const { body } = await w.api('GET', '/v1/transactions?limit=1', { key });
     const after = await w.api('GET', `/v1/transactions?starting_after=${body.data[0].id}`, { key });
-    assert.deepEqual(await cost(after, 200), { d1: 2, stripe: 0 });
-    assert.deepEqual(await cost(await w.api('GET', '/v1/transactions/summary', { key }), 200), { d1: 2, stripe: 0 });
+    assert.deepEqual(await cost(after, 200), { d1: 1, stripe: 0 });
+    assert.deepEqual(await cost(await w.api('GET', '/v1/transactions/summary', { key }), 200), { d1: 1, stripe: 0 });
   });
 
-  test('the catalogue: a file 5 + 0 (one more each batch), the same again 1 + 0; products 2 + 0, found by several words 3 + 0', async () => {
+  test('the catalogue: a file 5 + 0 (one more each batch), the same again 1 + 0; products 1 + 0, found by several words 2 + 0', async () => {
     const send = (key) => sendCatalogue(w, shop, 'id,title,price,availability\nmug,Blue mug,1 USD,in_stock', { idempotencyKey: key });
     assert.deepEqual(await cost(await send('file'), 200), { d1: 5, stripe: 0 });
     assert.deepEqual(await cost(await send('file'), 200), { d1: 1, stripe: 0 });
     const asked = async (method, path, body) => cost(await w.api(method, path, { key: shop.key, body }), 200);
-    for (const query of ['', '?query=mug', '?starting_after=mug', '/mug']) assert.deepEqual(await asked('GET', `/v1/catalogue/products${query}`), { d1: 2, stripe: 0 }, query);
-    assert.deepEqual(await asked('GET', '/v1/catalogue/products?query=blue+mug'), { d1: 3, stripe: 0 });
+    for (const query of ['', '?query=mug', '?starting_after=mug']) assert.deepEqual(await asked('GET', `/v1/catalogue/products${query}`), { d1: 1, stripe: 0 }, query);
+    assert.deepEqual(await asked('GET', '/v1/catalogue/products/mug'), { d1: 2, stripe: 0 });
+    assert.deepEqual(await asked('GET', '/v1/catalogue/products?query=blue+mug'), { d1: 2, stripe: 0 });
     assert.deepEqual(await asked('PUT', '/v1/catalogue/products/cup', { title: 'Cup', price: '1 USD', availability: 'in_stock' }), { d1: 2, stripe: 0 });
     assert.deepEqual(await asked('PATCH', '/v1/catalogue/inventory', [{ id: 'cup', inventory_quantity: 1 }]), { d1: 2, stripe: 0 });
     assert.deepEqual(await asked('GET', '/v1/shop/fulfillment'), { d1: 2, stripe: 0 });
