@@ -33,10 +33,16 @@ async function shrink(wasmOpt) {
 
 const LOCK = inRoot('Cargo.lock');
 
+/** QUICK=1: for working on the code. Not made small and not made fast, which is most of the time that a build takes. */
+const QUICK = process.env.QUICK === '1';
+const quickEnv = () => ({
+  CARGO_INCREMENTAL: '1', CARGO_PROFILE_RELEASE_LTO: 'off', CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16', CARGO_PROFILE_RELEASE_OPT_LEVEL: '1',
+});
+
 /** One hash over the contents (not the times: git changes those) of all that the output depends on. */
 function sources({ without } = {}) {
   const paths = [...filesUnder(inRoot('src')), inRoot('build.rs'), inRoot('Cargo.toml'), LOCK].filter((path) => path !== without).sort();
-  return sha256(paths.map((path) => `${relative(ROOT, path)} ${sha256(readFileSync(path))}`).join('\n'));
+  return sha256(`${QUICK} ${paths.map((path) => `${relative(ROOT, path)} ${sha256(readFileSync(path))}`).join('\n')}`);
 }
 
 const upToDate = (hash) => OUTPUT.every(existsSync) && existsSync(STAMP) && readFileSync(STAMP, 'utf8') === hash;
@@ -59,10 +65,10 @@ export async function build() {
     if (upToDate(hash)) return; // by another process, while this one waited
     const written = sources({ without: LOCK });
     rmSync(STAMP, { force: true });
-    const { out } = await run(workerBuild, ['--release'], {
+    const { out } = await run(workerBuild, ['--release', ...(QUICK ? ['--no-opt'] : [])], {
       cwd: ROOT, onLine: note,
       env: {
-        ...cargoEnv(),
+        ...cargoEnv(), ...(QUICK && quickEnv()),
         // Panics name the file that they happened in; where this machine keeps its crates is nobody's business, and 3 KB.
         CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: `--remap-path-prefix=${crates()}=`,
         RUST_BACKTRACE: '0', // worker-build would bury the compiler's message under its own stack
@@ -71,7 +77,7 @@ export async function build() {
         PATH: `${dirname(nodeBin())}:${process.env.PATH}`,
       },
     });
-    await shrink(bin('binaryen', 'bin', 'wasm-opt'));
+    if (!QUICK) await shrink(bin('binaryen', 'bin', 'wasm-opt'));
     for (const warning of out.match(/^warning: .*(\n +.*)*/gm) ?? []) console.log(warning);
     // Cargo may have brought Cargo.lock up to date. Whoever edits the rest during the build gets another build.
     writeFileSync(STAMP, written === sources({ without: LOCK }) ? sources() : hash);

@@ -119,6 +119,7 @@ pub fn stripe_answer<'a>(
         let base = match call.base {
             Base::Api => &edge.config.api_base,
             Base::Connect => &edge.config.connect_base,
+            Base::Files => &edge.config.files_base,
         };
         Counters::count(&edge.counters.stripe);
         let received = match stripe_request(edge, pair.secret_key.expose(), base, call, deadline) {
@@ -148,7 +149,7 @@ pub fn stripe_answer<'a>(
 fn stripe_request(edge: &Edge, secret_key: &str, base: &str, call: &Call, deadline: u32) -> std::result::Result<Request, JsValue> {
     let headers = Headers::new()?;
     headers.set("Authorization", &format!("Bearer {secret_key}"))?;
-    headers.set("Stripe-Version", if call.preview { crate::stripe::PREVIEW_VERSION } else { crate::stripe::API_VERSION })?;
+    headers.set("Stripe-Version", call.version.header())?;
     headers.set("User-Agent", &edge.user_agent())?;
     if let Some(account) = &call.account {
         headers.set("Stripe-Account", account)?;
@@ -159,7 +160,10 @@ fn stripe_request(edge: &Edge, secret_key: &str, base: &str, call: &Call, deadli
     if call.form.is_some() {
         headers.set("Content-Type", "application/x-www-form-urlencoded")?;
     }
-    request(call.method, &format!("{base}{}", call.path), &headers, call.form.as_deref(), deadline)
+    if call.json.is_some() {
+        headers.set("Content-Type", "application/json")?;
+    }
+    request(call.method, &format!("{base}{}", call.path), &headers, call.form.as_deref().or(call.json.as_deref()), deadline)
 }
 
 /// Sends a call to Stripe and reads its answer.
