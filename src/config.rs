@@ -80,6 +80,25 @@ impl ChargeType {
     }
 }
 
+/// How catalogues get to Stripe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatalogueApi {
+    /// `/v2/commerce/product_catalog/imports`.
+    V2,
+    /// A file, and an import set of it.
+    ImportSets,
+}
+
+impl CatalogueApi {
+    /// Its name in the variable and in an import.
+    pub fn name(self) -> &'static str {
+        match self {
+            CatalogueApi::V2 => "v2",
+            CatalogueApi::ImportSets => "import_sets",
+        }
+    }
+}
+
 /// A configuration that is known to be good.
 #[derive(Debug)]
 pub struct Config {
@@ -107,6 +126,8 @@ pub struct Config {
     /// What Stripe takes of the platform for it; the fee is never below it.
     pub cost: FeeRule,
     pub charge_type: ChargeType,
+    /// By which of Stripe's ways catalogues are sent.
+    pub catalogue_api: CatalogueApi,
 }
 
 impl Config {
@@ -181,6 +202,9 @@ pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Config, Misconfigure
     let charge_type =
         reader.word("CHARGE_TYPE", &[("direct", ChargeType::Direct), ("destination", ChargeType::Destination)], ChargeType::Direct);
 
+    let catalogue_api =
+        reader.word("STRIPE_CATALOGUE_API", &[("v2", CatalogueApi::V2), ("import_sets", CatalogueApi::ImportSets)], CatalogueApi::V2);
+
     // A key that cannot be read has said so already; without one there is nothing to build.
     match seal_keys {
         Some(seal_keys) if reader.problems.is_empty() => Ok(Config {
@@ -201,6 +225,7 @@ pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Config, Misconfigure
             fee,
             cost,
             charge_type,
+            catalogue_api,
         }),
         _ => {
             let mut problems = Vec::new();
@@ -237,6 +262,7 @@ pub const VARIABLES: &[&str] = &[
     "STRIPE_COST_BPS",
     "STRIPE_COST_FIXED",
     "CHARGE_TYPE",
+    "STRIPE_CATALOGUE_API",
 ];
 
 /// The three variables of one mode, and how Stripe begins their values.

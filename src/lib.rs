@@ -12,6 +12,7 @@
 //! | [`ledger`] | what a transaction is, which way its status moves, what counts as news of it |
 //! | [`aftermath`], [`refund`], [`dispute`] | what becomes of it after it was paid |
 //! | [`agent`] | agents of a shop: what their keys open, which addresses they may have |
+//! | [`agentic`] | Stripe's agentic commerce: catalogue columns, hooks, agents' orders |
 //! | [`acp`] | the Agentic Commerce Protocol: documents, arithmetic, the versions on the wire |
 //! | [`order`] | an agent's order as its shop changes it: statuses, deliveries, refunds |
 //! | [`mcp`] | the same as tools: messages of the Model Context Protocol |
@@ -36,6 +37,7 @@ pub mod record;
 pub mod acp;
 pub mod aftermath;
 pub mod agent;
+pub mod agentic;
 pub mod cart;
 pub mod config;
 pub mod dispute;
@@ -263,6 +265,20 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::GetFulfillment => Box::pin(fulfillment::get(edge, incoming)),
         Route::SetFulfillment => Box::pin(fulfillment::set(edge, incoming)),
         Route::StripeWebhook => Box::pin(event::receive(edge, incoming)),
+        Route::CreateImport => Box::pin(journey::agentic::imports::create(edge, incoming)),
+        Route::ListImports => Box::pin(journey::agentic::imports::list(edge, incoming)),
+        Route::GetImport(id) => Box::pin(journey::agentic::imports::get(edge, incoming, id)),
+        Route::ListImportErrors(id) => Box::pin(journey::agentic::imports::errors(edge, incoming, id)),
+        Route::SetAgenticRules => Box::pin(journey::agentic::rules::set(edge, incoming)),
+        Route::GetAgenticRules => Box::pin(journey::agentic::rules::get(edge, incoming)),
+        Route::CreateAccountSession => Box::pin(journey::agentic::account::session(edge, incoming)),
+        Route::CreateSettingsLink => Box::pin(journey::agentic::account::link(edge, incoming)),
+        Route::ListAgreements => Box::pin(journey::agentic::agreements::list(edge, incoming)),
+        Route::GetAgreement(id) => Box::pin(journey::agentic::agreements::get(edge, incoming, id)),
+        Route::ConfirmAgreement(id) => Box::pin(journey::agentic::agreements::confirm(edge, incoming, id)),
+        Route::TerminateAgreement(id) => Box::pin(journey::agentic::agreements::terminate(edge, incoming, id)),
+        Route::AgenticHook => Box::pin(journey::agentic::hooks::answer(edge, incoming)),
+        Route::AgenticSettings(id) => Box::pin(journey::agentic::account::page(edge, incoming, id)),
         Route::AdminListShops => Box::pin(admin::shops(edge, incoming)),
         Route::AdminUpdateShop(id) => Box::pin(admin::update(edge, incoming, id)),
         Route::AdminSuspendShop(id) => Box::pin(admin::switch(edge, incoming, id, true)),

@@ -110,6 +110,21 @@ pub enum Route {
     GetFulfillment,
     SetFulfillment,
     StripeWebhook,
+    // Stripe's agentic commerce
+    CreateImport,
+    ListImports,
+    GetImport(String),
+    ListImportErrors(String),
+    SetAgenticRules,
+    GetAgenticRules,
+    CreateAccountSession,
+    CreateSettingsLink,
+    ListAgreements,
+    GetAgreement(String),
+    ConfirmAgreement(String),
+    TerminateAgreement(String),
+    AgenticHook,
+    AgenticSettings(String),
     AdminListShops,
     /// Carries `shop_…`, as the next two do.
     AdminUpdateShop(String),
@@ -133,6 +148,7 @@ impl Route {
                 | Route::Cancel(_)
                 | Route::OrderPage(_)
                 | Route::ShowOrder(_)
+                | Route::AgenticSettings(_)
         )
     }
 
@@ -144,7 +160,7 @@ impl Route {
             page if page.is_page() => Counter::Address,
             // Attack: events that Stripe cannot deliver are payments that nobody hears of, and a flood of forged ones would see to
             // that. A forged one costs a hash and no round trip, so it is not worth a limit.
-            Route::StripeWebhook => Counter::Nothing,
+            Route::StripeWebhook | Route::AgenticHook => Counter::Nothing,
             _ => Counter::Key,
         }
     }
@@ -233,6 +249,20 @@ impl Route {
             Route::GetFulfillment => "getFulfillment",
             Route::SetFulfillment => "setFulfillment",
             Route::StripeWebhook => "stripeWebhook",
+            Route::CreateImport => "createImport",
+            Route::ListImports => "listImports",
+            Route::GetImport(_) => "getImport",
+            Route::ListImportErrors(_) => "listImportErrors",
+            Route::SetAgenticRules => "setAgenticRules",
+            Route::GetAgenticRules => "getAgenticRules",
+            Route::CreateAccountSession => "createAccountSession",
+            Route::CreateSettingsLink => "createSettingsLink",
+            Route::ListAgreements => "listAgreements",
+            Route::GetAgreement(_) => "getAgreement",
+            Route::ConfirmAgreement(_) => "confirmAgreement",
+            Route::TerminateAgreement(_) => "terminateAgreement",
+            Route::AgenticHook => "agenticHook",
+            Route::AgenticSettings(_) => "agenticSettings",
             Route::AdminListShops => "adminListShops",
             Route::AdminUpdateShop(_) => "adminUpdateShop",
             Route::AdminSuspendShop(_) => "adminSuspendShop",
@@ -375,6 +405,21 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Put, "/v1/shop/fulfillment", |_| Route::SetFulfillment),
     // Stripe
     on(Method::Post, "/stripe/webhooks", |_| Route::StripeWebhook),
+    // Stripe's agentic commerce
+    on(Method::Post, "/v1/agentic/catalogue/imports", |_| Route::CreateImport),
+    on(Method::Get, "/v1/agentic/catalogue/imports", |_| Route::ListImports),
+    on(Method::Get, "/v1/agentic/catalogue/imports/{id}", Route::GetImport),
+    on(Method::Get, "/v1/agentic/catalogue/imports/{id}/errors", Route::ListImportErrors),
+    on(Method::Put, "/v1/agentic/rules", |_| Route::SetAgenticRules),
+    on(Method::Get, "/v1/agentic/rules", |_| Route::GetAgenticRules),
+    on(Method::Post, "/v1/agentic/account_sessions", |_| Route::CreateAccountSession),
+    on(Method::Post, "/v1/agentic/settings_link", |_| Route::CreateSettingsLink),
+    on(Method::Get, "/v1/agentic/agreements", |_| Route::ListAgreements),
+    on(Method::Get, "/v1/agentic/agreements/{id}", Route::GetAgreement),
+    on(Method::Post, "/v1/agentic/agreements/{id}/confirm", Route::ConfirmAgreement),
+    on(Method::Post, "/v1/agentic/agreements/{id}/terminate", Route::TerminateAgreement),
+    on(Method::Post, "/stripe/agentic-hooks", |_| Route::AgenticHook),
+    on(Method::GetOnce, "/agentic/settings/{ticket}", Route::AgenticSettings),
     // Operator
     on(Method::Get, "/v1/admin/shops", |_| Route::AdminListShops),
     on(Method::Patch, "/v1/admin/shops/{id}", Route::AdminUpdateShop),

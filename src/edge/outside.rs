@@ -102,6 +102,7 @@ pub fn stripe_answer<'a>(
         let base = match call.base {
             Base::Api => &edge.config.api_base,
             Base::Connect => &edge.config.connect_base,
+            Base::Files => &edge.config.files_base,
         };
         Counters::count(&edge.counters.stripe);
         let received = stripe_exchange(edge, pair.secret_key.expose(), base, call, deadline).await;
@@ -129,11 +130,7 @@ fn stripe_exchange(
     edge: &Edge, secret_key: &str, base: &str, call: &Call, deadline: u32,
 ) -> LocalBoxFuture<'static, std::result::Result<Received, String>> {
     let (authorization, agent) = (format!("Bearer {secret_key}"), edge.user_agent());
-    let mut headers = vec![
-        ("Authorization", &*authorization),
-        ("Stripe-Version", if call.preview { crate::stripe::PREVIEW_VERSION } else { crate::stripe::API_VERSION }),
-        ("User-Agent", &*agent),
-    ];
+    let mut headers = vec![("Authorization", &*authorization), ("Stripe-Version", call.version.header()), ("User-Agent", &*agent)];
     if let Some(account) = &call.account {
         headers.push(("Stripe-Account", account));
     }
@@ -143,7 +140,11 @@ fn stripe_exchange(
     if call.form.is_some() {
         headers.push(("Content-Type", "application/x-www-form-urlencoded"));
     }
-    exchange(call.method, &format!("{base}{}", call.path), &headers, call.form.as_deref(), deadline, STRIPE_LIMIT)
+    if call.json.is_some() {
+        headers.push(("Content-Type", "application/json"));
+    }
+    let body = call.form.as_deref().or(call.json.as_deref());
+    exchange(call.method, &format!("{base}{}", call.path), &headers, body, deadline, STRIPE_LIMIT)
 }
 
 /// Sends a call to Stripe and reads its answer.

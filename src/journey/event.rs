@@ -1,7 +1,7 @@
 //! Stripe tells us something (contract, *From Stripe*): signature, then what it is about, then one effect, kept with the
 //! event's id in the same batch. 200 only once that is durable. Refunds and disputes: see [`super::aftermath`].
 
-use super::{aftermath, settle};
+use super::{aftermath, agentic, settle};
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, log, outside};
 use crate::error::{Kind, Problem, Result};
@@ -46,6 +46,8 @@ pub async fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 async fn take(edge: &Edge, event: &mut Event) -> Result<&'static str> {
     let call = match event.thin() {
         Thin::No | Thin::Bare => return apply(edge, event).await,
+        Thin::V2 if event.kind.starts_with(event::IMPORTS) => return agentic::imports::told(edge, event).await,
+        Thin::V2 => return agentic::agreements::told(edge, event).await,
         Thin::Foreign => return Ok("not_handled"),
         Thin::Fetch(call) => call,
     };
@@ -140,7 +142,8 @@ async fn of_session(edge: &Edge, event: &Event, session: &Session) -> Result<&'s
     let row = match about(edge, event, None, ledger::reference(&session.metadata)).await? {
         About::Row(row) => row,
         About::Seen => return Ok("seen"),
-        About::NotOurs => return Ok("not_ours"),
+        // An agent may have made it at Stripe.
+        About::NotOurs => return Ok(agentic::orders::of_session(edge, event, session).await?.unwrap_or("not_ours")),
     };
     if event.livemode != session.livemode {
         return keep_stray(edge, event, &row, Mismatch::Mode).await;

@@ -4,6 +4,7 @@ pub mod access;
 pub mod acp;
 pub mod admin;
 pub mod aftermath;
+pub mod agentic;
 pub mod agents;
 pub mod attempt;
 pub mod capture;

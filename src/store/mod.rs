@@ -27,6 +27,8 @@
 //! | `catalogues`, `products`, `product_words` | the live ones for good; staged and old ones until the sweep has them | public anyway |
 //! | `catalogue_uploads`, `catalogue_errors` | 30 days | nothing secret |
 //! | `feed_products`, `feed_changes` | as long as the agent has a feed; changes until all feeds have told them | public anyway |
+//! | `agentic` | as long as the shop | nothing secret |
+//! | `agentic_hooks` | 40 days | what Stripe was answered: amounts and texts of shipping and tax |
 //! | `stock_holds` | until paid or given back, else a day past their end | ids only |
 //! | `fulfillment`, `coupon_redemptions` | for good | coupon codes in clear: restrict who may read D1 |
 //! | KV `oauth/{connection}` | as long as the connection | sealed, bound to shop, account and mode |
@@ -34,6 +36,7 @@
 pub mod acp;
 pub mod admin;
 pub mod aftermath;
+pub mod agentic;
 pub mod agents;
 pub mod catalogue;
 pub mod checkout;

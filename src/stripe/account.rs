@@ -1,6 +1,6 @@
 //! Accounts: the platform's own and the connected ones.
 
-use super::call::{Base, Call};
+use super::call::{Base, Call, Version};
 
 record! {
     /// An account, as far as a connection shows it.
@@ -21,7 +21,8 @@ pub fn own() -> Call {
         account: None,
         idempotency_key: None,
         form: None,
-        preview: false,
+        json: None,
+        version: Version::Released,
     }
 }
 

@@ -16,6 +16,33 @@ pub enum Base {
     Api,
     /// `STRIPE_CONNECT_BASE`.
     Connect,
+    /// `STRIPE_FILES_BASE`.
+    Files,
+}
+
+/// `Stripe-Version`: what is not in [`super::API_VERSION`] yet is asked for by another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Version {
+    #[default]
+    Released,
+    /// Public previews: shared payment tokens, agreements, agents' orders with all that Stripe tells of them.
+    Preview,
+    /// The import sets of the seed's page, which no released version has.
+    ImportSets,
+    /// Embedded components that are in private preview.
+    Embedded,
+}
+
+impl Version {
+    /// The header's value.
+    pub fn header(self) -> &'static str {
+        match self {
+            Version::Released => super::API_VERSION,
+            Version::Preview => super::PREVIEW_VERSION,
+            Version::ImportSets => super::IMPORT_SETS_VERSION,
+            Version::Embedded => super::EMBEDDED_VERSION,
+        }
+    }
 }
 
 /// A request, ready to be sent.
@@ -29,10 +56,11 @@ pub struct Call {
     pub account: Option<String>,
     /// `Idempotency-Key`. A POST without one is not to be repeated blindly.
     pub idempotency_key: Option<String>,
-    /// The body of a POST.
+    /// The body of a POST to the API of v1.
     pub form: Option<String>,
-    /// `Stripe-Version`, where what is asked for is not in [`super::API_VERSION`] yet.
-    pub preview: bool,
+    /// The body of a POST to the API of v2.
+    pub json: Option<String>,
+    pub version: Version,
 }
 
 /// A response, as it came.
@@ -221,7 +249,8 @@ impl Call {
             account: account.map(str::to_owned),
             idempotency_key: Some(key.to_owned()),
             form: Some(form.to_owned()),
-            preview: false,
+            json: None,
+            version: Version::Released,
         }
     }
 
@@ -242,7 +271,8 @@ impl Call {
             account: account.map(str::to_owned),
             idempotency_key: None,
             form: None,
-            preview: false,
+            json: None,
+            version: Version::Released,
         }
     }
 

@@ -33,6 +33,10 @@ record! {
 /// The types of thin events that are a snapshot's twin begin with this.
 const TWIN: &str = "v1.";
 
+/// Types of v2 that are listened to begin with one of these.
+pub const IMPORTS: &str = "v2.commerce.product_catalog.imports.";
+pub const AGREEMENT: &str = "v2.orchestrated_commerce.agreement.";
+
 /// The objects that events are about: how the type of a snapshot begins, how its ids begin, and what fetches it. A thin event is
 /// fetched by this table alone: its `related_object.url` is an address that a stranger could have chosen.
 type Fetch = fn(&str, Option<&str>) -> Call;
@@ -52,6 +56,8 @@ pub enum Thin {
     /// It says all by itself.
     Bare,
     Fetch(Call),
+    /// Of an API that has no snapshots: about an object of v2.
+    V2,
     /// Not a type of ours, or not an object of that type.
     Foreign,
 }
@@ -66,13 +72,18 @@ impl Event {
         if !self.is_thin() {
             return Thin::No;
         }
-        let Some(kind) = self.kind.strip_prefix(TWIN).map(str::to_owned) else { return Thin::Foreign };
-        self.kind = kind;
+        let twin = self.kind.strip_prefix(TWIN).map(str::to_owned);
+        let second = self.kind.starts_with(IMPORTS) || self.kind.starts_with(AGREEMENT);
+        if twin.is_none() && !second {
+            return Thin::Foreign;
+        }
         self.account = self.context.take();
         // It goes into a header.
         if self.account.as_ref().is_some_and(|account| !id::is_account_id(account)) {
             return Thin::Foreign;
         }
+        let Some(kind) = twin else { return Thin::V2 };
+        self.kind = kind;
         if self.kind == "account.application.deauthorized" {
             return Thin::Bare;
         }

@@ -16,7 +16,7 @@ pub mod refund;
 pub mod session;
 
 pub use account::Account;
-pub use call::{Answer, Base, Call, Outcome, StripeError};
+pub use call::{Answer, Base, Call, Outcome, StripeError, Version};
 pub use charge::Charge;
 pub use dispute::Dispute;
 pub use event::Event;
@@ -34,6 +34,12 @@ pub const API_VERSION: &str = "2026-10-28.endive";
 
 /// Sent instead with what is not in there yet: shared payment tokens (facts: public preview since 2026-04-22).
 pub const PREVIEW_VERSION: &str = "2026-10-14.preview";
+
+/// Sent with import sets (seed: *Upload the catalog data to Stripe*).
+pub const IMPORT_SETS_VERSION: &str = "2025-09-30.clover;udap_beta=v1";
+
+/// Sent where an embedded component is asked for that is in private preview (seed: *Enable agents for your connected accounts*).
+pub const EMBEDDED_VERSION: &str = "2026-10-14.preview; embedded_connect_beta=v2";
 
 /// What has an id of Stripe's.
 pub trait Identified {

@@ -3,7 +3,7 @@
 //! A code works once, and sending it a second time revokes what the first exchange granted: [`exchange`] must never
 //! be retried, not even when nothing came back.
 
-use super::call::{Answer, Base, Call, Outcome, StripeError};
+use super::call::{Answer, Base, Call, Outcome, StripeError, Version};
 use super::form::Form;
 use crate::record::Record;
 use serde_json::{Map, Value};
@@ -88,7 +88,8 @@ fn post(path: &str, form: Form) -> Call {
         // These routes take none.
         idempotency_key: None,
         form: Some(form.encode()),
-        preview: false,
+        json: None,
+        version: Version::Released,
     }
 }
 

@@ -1,6 +1,6 @@
 //! PaymentIntents and their charges, as far as the ledger needs them.
 
-use super::call::{Base, Call};
+use super::call::{Base, Call, Version};
 use super::charge::Charge;
 use super::form::{Form, segment};
 use super::{Expandable, Identified};
@@ -165,7 +165,7 @@ pub fn create_form(terms: &Terms) -> String {
 pub fn create(form: &str, account: Option<&str>, key: &str) -> Call {
     let mut call = Call::post("/v1/payment_intents".to_owned(), form, account, key);
     // Tokens are in public preview only.
-    call.preview = true;
+    call.version = Version::Preview;
     call
 }
 
@@ -190,7 +190,8 @@ pub fn list(from: i64, to: i64, after: Option<&str>, account: Option<&str>) -> C
         account: account.map(str::to_owned),
         idempotency_key: None,
         form: None,
-        preview: false,
+        json: None,
+        version: Version::Released,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Refunds: the form that makes one, and what comes back.
 
 use super::Expandable;
-use super::call::{Base, Call};
+use super::call::{Base, Call, Version};
 use super::form::Form;
 use super::payment_intent::Reference;
 use serde_json::{Map, Value};
@@ -62,7 +62,8 @@ pub fn list(payment_intent: &str, after: Option<&str>, account: Option<&str>) ->
         account: account.map(str::to_owned),
         idempotency_key: None,
         form: None,
-        preview: false,
+        json: None,
+        version: Version::Released,
     }
 }
 

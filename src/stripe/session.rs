@@ -2,7 +2,7 @@
 //!
 //! Each parameter exists in [`super::API_VERSION`]; a test compares them with Stripe's description of it.
 
-use super::call::{Base, Call};
+use super::call::{Base, Call, Version};
 use super::form::{Form, segment};
 pub use super::{Expandable, PaymentIntent};
 use crate::cart::{Capture, Line, Order, ShippingOption};
@@ -151,7 +151,8 @@ pub fn expire(id: &str, account: Option<&str>) -> Call {
         account: account.map(str::to_owned),
         idempotency_key: None,
         form: Some(String::new()),
-        preview: false,
+        json: None,
+        version: Version::Released,
     }
 }
 

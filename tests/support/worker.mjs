@@ -34,15 +34,17 @@ function defaultVars(url, stripe) {
   const keys = stripe?.keys ?? { test: { secret: `sk_test_${hex(12)}`, clientId: `ca_${hex(12)}` }, live: { secret: `sk_live_${hex(12)}`, clientId: `ca_${hex(12)}` } };
   const base = stripe?.url ?? NOWHERE;
   const webhook = { connect: `whsec_${hex(16)}`, platform: `whsec_${hex(16)}` };
+  const hook = `whsec_${hex(16)}`;
   const vars = {
     PUBLIC_URL: url, ALLOW_LOCAL: 'true', SHOP_VERIFICATION: 'required', RATE_LIMITS: 'off',
     STRIPE_SECRET_KEY: keys.live.secret, STRIPE_CLIENT_ID: keys.live.clientId,
     STRIPE_TEST_SECRET_KEY: keys.test.secret, STRIPE_TEST_CLIENT_ID: keys.test.clientId,
-    STRIPE_WEBHOOK_SECRETS: `${webhook.connect},${webhook.platform}`,
+    STRIPE_WEBHOOK_SECRETS: `${webhook.connect},${webhook.platform}`, STRIPE_HOOK_SECRETS: hook,
+    STRIPE_PUBLISHABLE_KEY: `pk_live_${hex(12)}`, STRIPE_TEST_PUBLISHABLE_KEY: `pk_test_${hex(12)}`,
     STRIPE_API_BASE: base, STRIPE_CONNECT_BASE: base, STRIPE_FILES_BASE: base,
     SEAL_KEYS: `k1:${hex(32)}`, ADMIN_KEY: `admin_${hex(16)}`,
   };
-  return { vars, webhook, secrets: [keys.live.secret, keys.test.secret, webhook.connect, webhook.platform, vars.SEAL_KEYS.slice(3), vars.ADMIN_KEY] };
+  return { vars, webhook, hook, secrets: [hook, keys.live.secret, keys.test.secret, webhook.connect, webhook.platform, vars.SEAL_KEYS.slice(3), vars.ADMIN_KEY] };
 }
 
 /**
@@ -106,6 +108,8 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
     url,
     stripe,
     webhookSecrets: planted.webhook,
+    /** Of the agentic hooks. */
+    hookSecret: planted.hook,
     secrets: planted.secrets,
     get vars() { return { ...current }; },
 
