@@ -10,7 +10,7 @@ use crate::edge::{Edge, clock, outside};
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::id::Mode;
-use crate::journey::{access, connect};
+use crate::journey::{access, checkout, connect};
 use crate::page;
 use crate::sign;
 use crate::store::connect::{ConnectionRow, in_mode};
@@ -40,10 +40,7 @@ pub async fn seat(edge: &Edge, shop: Box<ShopRow>, asked: Option<Mode>, embedded
     if embedded {
         publishable_key(edge, mode)?;
     }
-    let Some(connection) = in_mode(&seat.connections, mode.live()).filter(|c| c.active() || c.may_revive()).cloned() else {
-        let message = format!("No Stripe account is connected in {} mode. Connect one in the shop's admin.", mode.name());
-        return Err(Problem::request(409, "not_connected", message));
-    };
+    let connection = checkout::usable(in_mode(&seat.connections, mode.live()), mode)?.clone();
     if seat.holder(&connection).is_some_and(|holder| holder != shop.id) {
         return Err(Problem::request(
             409,
@@ -109,6 +106,10 @@ pub async fn link(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming).await?;
     let asked = asked_mode(incoming).await?;
     let seat = seat(edge, shop, asked, true).await?;
+    if !seat.connection.active() {
+        // Stripe refused the account; should it be ours after all, the next look at the connection says so.
+        return Err(connect::account_refused(edge, seat.mode, &seat.connection).await?);
+    }
     let now = clock::now();
     let expires_at = now.saturating_add(LINK_LIFE);
     let ticket = clock::fresh_secret("")?;
