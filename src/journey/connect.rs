@@ -116,12 +116,11 @@ async fn live_ticket(edge: &Edge, ticket: &str) -> Result<Option<Box<TicketRow>>
 /// led to connect an account to a stranger's shop.
 pub async fn consent_page(edge: &Edge, ticket: &str) -> Result<Reply> {
     let Some(row) = live_ticket(edge, ticket).await? else { return Ok(dead_ticket(edge)) };
-    Ok(asking(edge, &row, ticket, 200, None))
+    Ok(asking(edge, &row, ticket, 200, None, &prefill_of(&row)))
 }
 
-/// That page. `refused` is why the button did not lead on.
-pub(super) fn asking(edge: &Edge, row: &TicketRow, ticket: &str, status: u16, refused: Option<&str>) -> Reply {
-    let known = prefill_of(row);
+/// That page. `refused` is why the button did not lead on, `known` what is filled in.
+pub(super) fn asking(edge: &Edge, row: &TicketRow, ticket: &str, status: u16, refused: Option<&str>, known: &Map<String, Value>) -> Reply {
     let text = |name: &str| known.get(name).and_then(Value::as_str).unwrap_or_default();
     // One that is there already is only gone on with.
     let fresh = row.method == "onboarding" && row.account.is_none();

@@ -12,6 +12,7 @@ use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, log, outside};
 use crate::error::{Problem, Result};
 use crate::id::{self, Mode};
+use crate::record::Json;
 use crate::store::connect::TicketRow;
 use crate::stripe::account::{self, Account, Beginner, Link, Merchant};
 use crate::stripe::call::Outcome;
@@ -38,25 +39,22 @@ pub async fn begin(edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &Tic
     };
     match lead(edge, row, &account, mode).await? {
         Ok(reply) => Ok(reply),
-        Err(Halt::Unavailable) => Ok(connect::asking(edge, row, ticket, 503, Some(UNAVAILABLE))),
+        Err(Halt::Unavailable) => Ok(connect::asking(edge, row, ticket, 503, Some(UNAVAILABLE), &connect::prefill_of(row))),
         Err(halt) => ended(edge, row, &halt),
     }
 }
 
 const UNAVAILABLE: &str = "Stripe did not answer. Press the button again in a moment: nothing is made twice.";
 
-/// What the merchant wrote into the page's fields, else what the shop knew.
+/// What the merchant wrote into the page's fields, else what the shop knew: of an account that is made, what Stripe asks for first.
 struct Given {
     email: Option<String>,
     country: Option<String>,
 }
 
 impl Given {
-    fn read(form: &str, known: &Map<String, Value>) -> std::result::Result<Given, &'static str> {
-        let field = |name: &str| {
-            let written = text::param(form, name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-            written.or_else(|| known.get(name)?.as_str().map(str::to_owned)).filter(|text| !text.is_empty())
-        };
+    fn read(known: &Map<String, Value>) -> std::result::Result<Given, &'static str> {
+        let field = |name: &str| known.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
         let (email, country) = (field("email"), field("country").map(|country| country.to_ascii_uppercase()));
         // What an address may be is for Stripe to say; this is for slips of the pen.
         if email
@@ -77,10 +75,16 @@ impl Given {
 async fn make(
     edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &TicketRow, mode: Mode,
 ) -> Result<std::result::Result<String, Reply>> {
-    let again = |status: u16, why: &str| connect::asking(edge, row, ticket, status, Some(why));
     let form = incoming.bytes().await?;
-    let known = connect::prefill_of(row);
-    let given = match Given::read(&String::from_utf8_lossy(&form), &known) {
+    let form = String::from_utf8_lossy(&form);
+    let mut known = connect::prefill_of(row);
+    for name in ["email", "country"] {
+        if let Some(written) = text::param(&form, name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()) {
+            known.insert(name.to_owned(), written.json());
+        }
+    }
+    let again = |status: u16, why: &str| connect::asking(edge, row, ticket, status, Some(why), &known);
+    let given = match Given::read(&known) {
         Ok(given) => given,
         Err(why) => return Ok(Err(again(422, why))),
     };

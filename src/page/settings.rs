@@ -23,7 +23,7 @@ const SCRIPT: &str = "\
 const root=document.getElementById('agents'),state=document.getElementById('state');\
 const say=text=>{state.textContent=text;state.hidden=!text};\
 const over='This page is no longer valid. Go back to your shop and open the settings again.';\
-const away='Stripe could not be reached. Reload nothing: go back to your shop and open the settings again.';\
+const away='Stripe could not be reached. Go back to your shop and open the settings again.';\
 const fetchClientSecret=async()=>{\
 let answer;\
 try{answer=await fetch(location.pathname,{method:'POST',credentials:'same-origin',cache:'no-store'})}catch{say(away);return}\
@@ -61,8 +61,8 @@ pub fn settings(the: &Settings<'_>) -> String {
                 }
             }
             p { "Here Stripe lets you choose which agents may sell your products. What you see below comes from Stripe and is kept there." }
-            noscript { div.warn { p { "Stripe's settings need JavaScript, which is switched off in this browser. You can change them in your Stripe Dashboard instead." } } }
-            p id="state" role="status" hidden {}
+            // Said until the script says otherwise: also where it is not switched off, but blocked.
+            p id="state" role="status" { "Stripe's settings need JavaScript, which is switched off or blocked in this browser. You can change them in your Stripe Dashboard instead." }
             div id="agents" data-key=(the.publishable_key) {}
             p.soft { "This page works once and for an hour. To come back, open it from your shop again." }
         },
