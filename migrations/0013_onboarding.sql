@@ -7,6 +7,8 @@ ALTER TABLE connect_tickets ADD COLUMN method TEXT NOT NULL DEFAULT 'oauth' CHEC
 ALTER TABLE connect_tickets ADD COLUMN account_body TEXT;
 ALTER TABLE connect_tickets ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE connect_tickets ADD COLUMN account TEXT;
+-- The browser that pressed the button first: the account is its.
+ALTER TABLE connect_tickets ADD COLUMN browser_hash TEXT;
 ALTER TABLE connect_tickets ADD COLUMN links INTEGER NOT NULL DEFAULT 0;
 
 -- How it was made: it decides what tells whether the account may take payments.

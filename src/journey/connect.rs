@@ -198,6 +198,17 @@ pub async fn callback(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     }
 }
 
+/// What a browser gets that is not the one which began: a page, and no redirect.
+pub(super) fn other_browser(edge: &Edge) -> Reply {
+    error_page(
+        edge,
+        400,
+        "Please use the same browser",
+        "Connecting was started in another browser or window than this one, or cookies are switched off. Nothing was connected.",
+        "Go back to your shop's admin, press Connect again, and stay in one browser until you are back.",
+    )
+}
+
 /// Somebody comes back from Stripe. The ticket that he set out with, and what takes his cookie away; or the page that ends it here.
 pub(super) async fn returned(
     edge: &Edge, incoming: &Incoming, method: &str, now: i64,
@@ -217,14 +228,7 @@ pub(super) async fn returned(
     // 2. The browser that pressed the button. Another one gets a page and no redirect: it may be the victim's.
     let given = incoming.cookie(&cookie_name(&state_hash)).unwrap_or_default();
     if !sign::equal(sign::sha256_hex(given.as_bytes()).as_bytes(), state.browser_hash.as_bytes()) {
-        return Ok(Err(error_page(
-            edge,
-            400,
-            "Please use the same browser",
-            "Connecting was started in another browser or window than this one, or cookies are switched off. Nothing was connected.",
-            "Go back to your shop's admin, press Connect again, and stay in one browser until you are back.",
-        )
-        .with("Set-Cookie", clear)));
+        return Ok(Err(other_browser(edge).with("Set-Cookie", clear)));
     }
     Ok(Ok((ticket, clear)))
 }

@@ -30,6 +30,29 @@ const MOST_ATTEMPTS: i64 = 10;
 pub async fn begin(edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &TicketRow) -> Result<Reply> {
     let mode = Mode::from_live(row.livemode != 0);
     edge.pair(mode)?;
+    // Attack: somebody has seen the link and presses first, with an e-mail address of his. The admin would go on with an account that is
+    // a stranger's, fill in his papers, and confirm it. So a ticket is of the browser that pressed first, and no other's.
+    let browser = match &row.browser_hash {
+        None => {
+            let fresh = clock::fresh_secret("")?;
+            if !edge.db.bind_ticket(&row.hash, &sign::sha256_hex(fresh.as_bytes())).await? {
+                return Ok(connect::other_browser(edge));
+            }
+            fresh
+        }
+        Some(known) => {
+            let given = incoming.cookie(&connect::cookie_name(&row.hash)).unwrap_or_default();
+            if !sign::equal(sign::sha256_hex(given.as_bytes()).as_bytes(), known.as_bytes()) {
+                return Ok(connect::other_browser(edge));
+            }
+            given
+        }
+    };
+    let reply = pressed(edge, incoming, ticket, row, mode).await?;
+    Ok(reply.with("Set-Cookie", connect::cookie(&row.hash, &browser, FORM_LIFE)))
+}
+
+async fn pressed(edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &TicketRow, mode: Mode) -> Result<Reply> {
     let account = match &row.account {
         Some(account) => account.clone(),
         None => match make(edge, incoming, ticket, row, mode).await? {
@@ -213,7 +236,10 @@ pub async fn refresh(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
 pub async fn came_back(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let now = clock::now();
     match connect::returned(edge, incoming, "onboarding", now).await? {
-        Ok((row, clear)) => Ok(claimed(edge, &row, now).await?.with("Set-Cookie", clear)),
+        Ok((row, clear)) => {
+            let reply = claimed(edge, &row, now).await?;
+            Ok(reply.with("Set-Cookie", clear).with("Set-Cookie", connect::cookie(&row.hash, "", 0)))
+        }
         Err(page) => Ok(page),
     }
 }

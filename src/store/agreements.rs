@@ -24,6 +24,13 @@ pub struct Whose<'a> {
     pub live: bool,
 }
 
+/// Whom an event is for.
+pub struct Whom<'a> {
+    pub shops: &'a [String],
+    pub account: &'a str,
+    pub live: bool,
+}
+
 impl Db {
     /// Keeps agreements for each of the shops (both are JSON lists). A later status is never replaced by an earlier one.
     fn keep(&self, shops: &str, account: &str, live: bool, agreements: &[Agreement], now: i64) -> Statement {
@@ -112,14 +119,14 @@ impl Db {
     /// The effect of such an event, in one batch with its id: `remember` is the statement that writes that. `notice` is what its shops are
     /// told, each of a kind once for each agreement.
     pub fn tell_agreement(
-        &self, remember: Statement, shops: &[String], account: &str, live: bool, agreement: Agreement, notice: Option<&str>, now: i64,
+        &self, remember: Statement, whom: &Whom<'_>, agreement: Agreement, notice: Option<&str>, now: i64,
     ) -> Pending<()> {
-        let shops = Value::from(shops.to_vec()).to_string();
+        let shops = Value::from(whom.shops.to_vec()).to_string();
         let mut batch = vec![remember];
         if let Some(kind) = notice {
             batch.push(self.owe_agreement(&shops, kind, &agreement.id, &agreement.object.to_string(), now));
         }
-        batch.push(self.keep(&shops, account, live, &[agreement], now));
+        batch.push(self.keep(&shops, whom.account, whom.live, &[agreement], now));
         done(self.batch_owing(batch))
     }
 }

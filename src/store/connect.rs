@@ -60,6 +60,8 @@ record! {
         pub method: String,
         /// The account that was made, or that is to be completed.
         pub account: Option<String>,
+        /// The browser that pressed the button first.
+        pub browser_hash: Option<String>,
         pub site_url: String,
         pub shop_name: String,
         pub shop_status: String,

@@ -5,6 +5,16 @@ use crate::error::Result;
 use crate::sql;
 
 impl Db {
+    /// Binds a ticket to the browser that presses its button first. `false`: another one was faster.
+    pub fn bind_ticket(&self, ticket: &str, browser_hash: &str) -> Pending<bool> {
+        self.moved(sql!(
+            self,
+            "UPDATE connect_tickets SET browser_hash = ?2 WHERE hash = ?1 AND browser_hash IS NULL",
+            ticket,
+            browser_hash
+        ))
+    }
+
     /// Writes down what is about to be sent to make the account, unless that was done before. Answers what counts, and its attempt: of
     /// two that press the button at once, both send the same under the same key, and Stripe makes one account.
     pub async fn account_to_make(&self, ticket: &str, body: &str) -> Result<Option<Box<ToMake>>> {

@@ -171,7 +171,7 @@ test('the shop sees the agreement, the agent agrees, the shop ends it', skip, as
   await page.getByText('May sell here', { exact: true }).waitFor();
   await button(/^End the agreement with Errand/).click();
   await page.getByText('Ended: the agreement with Errand.').waitFor();
-  await page.getByRole('cell', { name: 'Ended' }).waitFor();
+  await page.getByText('Ended', { exact: true }).waitFor();
   await stripe.webhooks.drained();
   const told = await worker.d1("SELECT type FROM notices WHERE type LIKE 'agreement.%' ORDER BY type");
   assert.deepEqual(told.map(({ type }) => type), ['agreement.confirmed', 'agreement.created', 'agreement.partially_confirmed', 'agreement.terminated']);

@@ -53,9 +53,10 @@ describe('the whole walk', () => {
 
     assert.equal(begun.posted.status, 303, begun.posted.text);
     assert.ok(begun.link.startsWith(`${stripe.url}/setup/e/acct_`), begun.link);
-    const cookie = begun.posted.headers.getSetCookie()[0];
-    for (const attribute of ['Secure', 'HttpOnly', 'SameSite=Lax', 'Path=/', 'Max-Age=7200']) assert.ok(cookie.includes(attribute), attribute);
-    assert.match(cookie, /^__Host-cc_/);
+    const cookies = begun.posted.headers.getSetCookie();
+    assert.equal(cookies.length, 2, 'of the state, and of the ticket');
+    for (const cookie of cookies) for (const attribute of ['Secure', 'HttpOnly', 'SameSite=Lax', 'Path=/', 'Max-Age=7200']) assert.ok(cookie.includes(attribute), attribute);
+    for (const cookie of cookies) assert.match(cookie, /^__Host-cc_/);
     assert.equal(accountsMade(), before + 1);
 
     const made = asked('POST /v2/core/accounts').at(-1);
@@ -195,8 +196,41 @@ describe('once', () => {
     await stripe.holding(1);
     const second = await browserLike(w).go(ticket, { method: 'POST' });
     await stripe.release();
-    assert.deepEqual([(await first).status, second.status].every((status) => status === 303 || status === 503), true);
+    // The ticket is of the browser that pressed first.
+    isPage(second, 400);
+    assert.match(second.text, /same browser/);
+    assert.equal((await first).status, 303);
     assert.equal(accountsMade(), before + 1);
+  });
+
+  test('one browser, twice at the same moment', async (t) => {
+    const shop = await shopOf(t);
+    const before = accountsMade();
+    stripe.misbehave({ on: 'POST /v2/core/accounts', how: '500', times: 1 });
+    const begun = await begin(shop);
+    isPage(begun.posted, 503);
+    stripe.misbehave({ on: 'POST /v2/core/accounts', how: 'hold_after', times: 1 });
+    const slow = press(begun);
+    await stripe.holding(1);
+    const fast = await press(begun);
+    await stripe.release();
+    assert.deepEqual([(await slow).status, fast.status].map((status) => [303, 503].includes(status)), [true, true]);
+    assert.equal((await press(begun)).status, 303);
+    assert.equal(accountsMade(), before + 1);
+  });
+
+  test('a stranger who has seen the link cannot give the admin an account of his', async (t) => {
+    const shop = await shopOf(t);
+    const started = fine(await api('POST', '/v1/connect/start', { key: shop.key, body: { return_url: `${shop.origin}/a`, mode: 'test', method: 'onboarding', prefill: PREFILL, verifier_challenge: 'a'.repeat(43) } }), 201);
+    const [stranger, admin] = [browserLike(w), browserLike(w)];
+    assert.equal((await stranger.go(started.url, { method: 'POST', form: { email: 'stranger@evil.example' } })).status, 303);
+    const before = accountsMade();
+    const links = asked('POST /v2/core/account_links').length;
+    for (const value of [undefined, '', 'x'.repeat(43)]) {
+      if (value !== undefined) admin.jar.set([...stranger.jar.keys()].find((name) => name.startsWith('__Host-cc_')), value);
+      isPage(await admin.go(started.url, { method: 'POST', form: {} }), 400);
+    }
+    assert.deepEqual([accountsMade(), asked('POST /v2/core/account_links').length], [before, links]);
   });
 
   test('a lost answer of the link: another link, the same account', async (t) => {
@@ -205,7 +239,7 @@ describe('once', () => {
     stripe.misbehave({ on: 'POST /v2/core/account_links', how: 'drop_after', times: 1 });
     const begun = await begin(shop);
     isPage(begun.posted, 503);
-    assert.equal(begun.browser.jar.size, 0);
+    assert.equal(begun.browser.jar.size, 1, 'the ticket\'s own, and no state\'s');
     const again = await press(begun);
     assert.equal(again.status, 303);
     assert.equal(accountsMade(), before + 1);
@@ -220,7 +254,7 @@ describe('once', () => {
     const fresh = await begun.browser.go(refresh);
     assert.equal(fresh.status, 303, fresh.text);
     assert.ok(fresh.location.startsWith(`${stripe.url}/setup/e/`) && fresh.location !== begun.link);
-    assert.equal(begun.browser.jar.size, 1, 'one cookie, of the new state');
+    assert.equal(begun.browser.jar.size, 2, 'one cookie of the ticket, one of the new state');
     isPage(await begun.browser.go(refresh), 400);
     const back = await fillForm(stripe, { ...begun, link: fresh.location });
     assert.equal(fine(await confirm(shop, back.claim, begun.verifier)).connected, true);
@@ -350,7 +384,7 @@ describe('the end', () => {
     const shop = await shopOf(t);
     const begun = await begin(shop);
     const { return_url: address } = asked('POST /v2/core/account_links').at(-1).params.use_case.account_onboarding;
-    const secrets = [new URL(address).searchParams.get('state'), [...begun.browser.jar.values()][0], begun.ticketUrl.split('/').pop(), new URL(begun.link).pathname.split('/').pop()];
+    const secrets = [new URL(address).searchParams.get('state'), ...begun.browser.jar.values(), begun.ticketUrl.split('/').pop(), new URL(begun.link).pathname.split('/').pop()];
     const tables = ['connect_tickets', 'connect_states', 'connect_claims', 'connections', 'onboarded'];
     const rows = JSON.stringify(await w.d1Batch(tables.map((table) => `SELECT * FROM ${table}`)));
     for (const secret of secrets) assert.ok(secret.length > 10 && !rows.includes(secret) && !w.logs().text.includes(secret));

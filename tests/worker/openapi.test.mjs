@@ -310,10 +310,11 @@ describe('the running Worker', () => {
     const { json: ticket } = await call('POST', '/v1/connect/start', { body: { return_url: `${shop.origin}/back`, mode: 'live', method: 'onboarding', verifier_challenge: s256(verifier) }, expect: 201 });
     const path = new URL(ticket.url).pathname;
     await call('GET', path, { as: null, expect: 200 });
-    const press = (body, expect) => call('POST', path, { as: null, headers: { 'Content-Type': 'application/x-www-form-urlencoded' }, body, expect });
-    await press('email=nobody', 422);
-    const consent = await press('email=ada%40shop.example&country=US', 303);
-    const cookieOf = (answer) => answer.headers.getSetCookie().map((one) => one.split(';')[0]).find((one) => !one.endsWith('='));
+    const press = (body, expect, cookie) => call('POST', path, { as: null, headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...(cookie && { Cookie: cookie }) }, body, expect });
+    const cookieOf = (answer) => answer.headers.getSetCookie().map((one) => one.split(';')[0]).filter((one) => !one.endsWith('=')).join('; ');
+    const first = await press('email=nobody', 422);
+    await press('email=ada%40shop.example', 400);
+    const consent = await press('email=ada%40shop.example&country=US', 303, cookieOf(first));
     const onward = (address, cookie) => { const { pathname, search } = new URL(address); return call('GET', pathname + search, { as: null, headers: { Cookie: cookie }, expect: 303 }); };
     await stripe.openForm(consent.location);
     const again = await onward((await stripe.openForm(consent.location)).refresh, cookieOf(consent));

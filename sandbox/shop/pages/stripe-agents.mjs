@@ -21,15 +21,14 @@ ${!ready ? html`${note('plain', 'This shop is not registered at the Worker yet.'
 <p class="small">They are a component of Stripe's, on a page of the Worker's, since this shop's pages carry no scripts. The way there works once; come back and press again for another. In ${mode} mode.</p>
 ${button(view, '/admin/stripe-agents/settings', 'Open the settings')}</section>
 <section class="card" aria-labelledby="agreements-title"><h2 id="agreements-title">Agreements</h2>
-${agreements.length === 0 ? html`<p class="small">None yet. Switch an agent on in the settings; then it has to agree, too.</p>` : html`<div class="scroll" role="region" aria-label="Agreements" tabindex="0"><table>
-<thead><tr><th scope="col">Agent</th><th scope="col">State</th><th scope="col">Begun by</th><th scope="col">What to do</th></tr></thead><tbody>${agreements.map((one) => row(view, one))}</tbody></table></div>`}</section>`}`);
+${agreements.length === 0 ? html`<p class="small">None yet. Switch an agent on in the settings; then it has to agree, too.</p>` : agreements.map((one) => agreement(view, one))}</section>`}`);
 }
 
-function row(view, agreement) {
-  const { id, status, initiated_by: by, orchestrator_details: agent, status_transitions: at } = agreement;
+function agreement(view, { id, status, initiated_by: by, orchestrator_details: agent, status_transitions: at }) {
   const [kind, words] = STATES[status] ?? ['', status];
   const name = agent?.name ?? 'An agent';
-  return html`<tr><th scope="row">${name}<br><code class="hint">${id}</code></th><td>${pill(kind, words)}</td><td>${by === 'seller' ? 'this shop' : 'the agent'}</td>
-<td>${status !== 'terminated' && html`<div class="row">${!at?.seller_confirmed_at && button(view, '/admin/stripe-agents/confirm', html`Confirm<span class="hidden"> ${name}</span>`, { fields: { id } })}${
-  button(view, '/admin/stripe-agents/terminate', html`End<span class="hidden"> the agreement with ${name}</span>`, { className: 'danger', fields: { id } })}</div>`}</td></tr>`;
+  return html`<hr><div class="between"><h3>${name}</h3>${pill(kind, words)}</div>
+<p class="small">Begun by ${by === 'seller' ? 'this shop' : 'the agent'}. <code>${id}</code></p>
+${status !== 'terminated' && html`<div class="row">${!at?.seller_confirmed_at && button(view, '/admin/stripe-agents/confirm', html`Confirm<span class="hidden"> ${name}</span>`, { fields: { id } })}${
+  button(view, '/admin/stripe-agents/terminate', html`End<span class="hidden"> the agreement with ${name}</span>`, { className: 'danger', fields: { id } })}</div>`}`;
 }

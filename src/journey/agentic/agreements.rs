@@ -11,7 +11,7 @@ use crate::journey::aftermath::needed;
 use crate::journey::lists::Page;
 use crate::journey::{access, connect};
 use crate::ledger::stored;
-use crate::store::agreements::Whose;
+use crate::store::agreements::{Whom, Whose};
 use crate::store::transactions::Cursor;
 use crate::stripe::agreement::{self as calls, Page as Found};
 use crate::stripe::call::{Outcome, StripeError};
@@ -118,7 +118,7 @@ async fn act(edge: &Edge, incoming: &mut Incoming, id: &str, act: Act) -> Result
     let asked = asked_mode(incoming).await?;
     let seat = seat(edge, shop, asked, false).await?;
     let account = &seat.connection.account;
-    let call = calls::act(account, id, act.name(), &clock::fresh_id("cca_")?);
+    let call = calls::act(account, id, act.name(), &clock::fresh_id("agr_")?);
     let error = match outside::stripe::<Value>(edge, seat.mode, &call, outside::STRIPE_DEADLINE).await? {
         Outcome::Ok(object) => return answered(edge, &seat, id, object).await,
         Outcome::Refused(error) => error,
@@ -164,6 +164,7 @@ pub async fn told(edge: &Edge, event: &Event) -> Result<&'static str> {
     // What the event says has not come to pass as far as Stripe knows: nobody is told.
     let notice = Some(notice).filter(|_| agreement.rank >= far);
     let remember = edge.db.remember_event(&event.id, &event.kind, Some(account), event.livemode, None, now, now);
-    edge.db.tell_agreement(remember, &shops, account, event.livemode, agreement, notice, now).await?;
+    let whom = Whom { shops: &shops, account, live: event.livemode };
+    edge.db.tell_agreement(remember, &whom, agreement, notice, now).await?;
     Ok(if notice.is_some() { "agreement_told" } else { "nothing_new" })
 }
