@@ -15,7 +15,7 @@ import { methodOf } from './methods.mjs';
 import { Misbehaviour } from './misbehave.mjs';
 import { isCurrency } from './money.mjs';
 import { approve, deny, newMerchant, readAuthorize } from './oauth.mjs';
-import { formOf, leave, visit } from './onboarding.mjs';
+import { close, formOf, leave, visit } from './onboarding.mjs';
 import { pages } from './pages/index.mjs';
 import { keepState, readState } from './persist.mjs';
 import { refundCharge, settleRefund } from './refunds.mjs';
@@ -153,6 +153,11 @@ export class LocalStripe {
     const found = formOf(this.world, form);
     if (!found) throw new Error('there is no such form');
     return { location: leave(this.world, found, fields) };
+  }
+
+  /** The owner of an account that a platform made closes it. */
+  async closeAccount(id) {
+    close(this.world, id);
   }
 
   /** As the merchant in the embedded component: switches an agent on, by its name. */

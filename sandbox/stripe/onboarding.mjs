@@ -32,7 +32,7 @@ export function showMerchant(world, record, include = []) {
   const { object: account, made } = record;
   const has = (name, value) => (include.includes(name) ? value : null);
   return {
-    id: account.id, object: 'v2.core.account', applied_configurations: ['merchant'], closed: false,
+    id: account.id, object: 'v2.core.account', applied_configurations: ['merchant'], closed: made.closed ?? false,
     configuration: has('configuration.merchant', {
       customer: null, recipient: null,
       merchant: { applied: true, capabilities: { card_payments: { requested: true, status: account.charges_enabled ? 'active' : account.details_submitted ? 'pending' : 'restricted', status_details: [] } } },
@@ -58,6 +58,15 @@ function changed(world, record, fields) {
   const related = { id, type: 'v2.core.account', url: `/v2/core/accounts/${id}` };
   world.emitThin('v2.core.account[requirements].updated', related, at);
   world.emitThin('v2.core.account[configuration.merchant].capability_status_updated', related, at);
+}
+
+/** The account's owner closes it. */
+export function close(world, id) {
+  const record = world.record('account', id);
+  if (!record?.made) throw new Error(`${id} is no account that a platform made`);
+  record.made.closed = true;
+  Object.assign(record.object, { charges_enabled: false, payouts_enabled: false });
+  world.emitThin('v2.core.account.closed', { id, type: 'v2.core.account', url: `/v2/core/accounts/${id}` }, { owner: id, livemode: record.made.livemode });
 }
 
 export const operations = {

@@ -167,6 +167,50 @@ describe('the whole walk', () => {
   });
 });
 
+describe('events of accounts', () => {
+  test('closed at Stripe: the connection ends, and the shop is told', async (t) => {
+    const shop = await shopOf(t);
+    const { account } = await onboardShop(w, stripe, shop);
+    await stripe.closeAccount(account);
+    await stripe.webhooks.drained();
+    const now = await connection(shop);
+    assert.deepEqual([now.connected, now.gone_reason], [false, 'deauthorized']);
+    const { data } = fine(await api('GET', '/v1/events?type=connection.gone', { key: shop.key }));
+    assert.equal(data.length, 1);
+    const [event] = stripe.books().events.filter(({ type, related_object: related }) => type === 'v2.core.account.closed' && related.id === account);
+    await stripe.send(event.id, { times: 2 });
+    assert.equal(fine(await api('GET', '/v1/events?type=connection.gone', { key: shop.key })).data.length, 1);
+  });
+
+  test('Stripe away: taken when it comes again; strangers\' leave no trace', async (t) => {
+    const shop = await shopOf(t);
+    const { account } = await onboardShop(w, stripe, shop, { finish: false });
+    const { link } = await beginOnboarding(w, shop);
+    stripe.misdeliver({ on: 'account.updated', how: 'lose', times: 1 });
+    stripe.misbehave({ on: 'GET /v2/core/accounts/{id}', how: '500', times: 2 });
+    await stripe.leaveForm((await stripe.openForm(link)).form, { finish: true });
+    await stripe.webhooks.drained();
+    assert.deepEqual(await w.d1('SELECT charges_enabled FROM connections WHERE account = ?', account), [{ charges_enabled: 1 }]);
+    const [event] = stripe.books().events.filter(({ type, related_object: related }) => type.startsWith('v2.core.account[') && related.id === account);
+    const outcome = async (members) => {
+      const id = `evt_1${Math.random().toString(36).slice(2, 14)}`;
+      assert.deepEqual(await stripe.send({ ...event, ...members, id }, { url: `${w.url}/stripe/webhooks`, secret: w.webhookSecrets.connect }), [200]);
+      return (await w.logLine((line) => line.event === 'stripe_event' && line.id === id)).outcome;
+    };
+    assert.equal(await outcome({}), 'account_updated');
+    assert.equal(await outcome({ livemode: true }), 'not_ours');
+    assert.equal(await outcome({ related_object: { ...event.related_object, id: 'acct_1Nobody' } }), 'not_ours');
+    assert.equal(await outcome({ related_object: { ...event.related_object, id: '../x' } }), 'not_ours');
+    assert.equal(await outcome({ related_object: undefined }), 'not_ours');
+    assert.equal(await outcome({ type: 'v2.core.account_link.returned' }), 'not_handled');
+    // An account of OAuth is none that v2 shows to the platform.
+    const other = await shopOf(t);
+    const { account: standard } = await connectShop(w, stripe, other);
+    assert.equal(await outcome({ context: standard, related_object: { ...event.related_object, id: standard } }), 'not_ours');
+    assert.equal((await connection(other)).connected, true);
+  });
+});
+
 describe('once', () => {
   test('a lost answer, a 5xx and two presses make one account', async (t) => {
     for (const how of ['drop_after', '500_after', '500']) {
@@ -378,6 +422,20 @@ describe('the end', () => {
     assert.equal(asked('POST /oauth/deauthorize').length, before);
     assert.equal((await connection(shop)).account, other);
     assert.notEqual(other, account);
+  });
+
+  test('the shop is deleted: nothing is deauthorized by OAuth, and nothing is owed', async (t) => {
+    const shop = await shopOf(t);
+    const { account } = await onboardShop(w, stripe, shop);
+    const begun = await begin(shop, { replace: true });
+    await fillForm(stripe, begun);
+    const before = asked('POST /oauth/deauthorize').length;
+    fine(await api('DELETE', '/v1/shop', { key: shop.key }));
+    for (let i = 0; i < 3; i += 1) await w.scheduled();
+    await eventually(async () => (await w.d1('SELECT 1 FROM deauthorizations')).length === 0);
+    assert.equal(asked('POST /oauth/deauthorize').length, before);
+    assert.deepEqual(await w.d1('SELECT status FROM connections WHERE account = ?', account), [{ status: 'gone' }]);
+    assert.deepEqual(await w.d1('SELECT 1 FROM connect_tickets WHERE shop_id = ?', shop.id), []);
   });
 
   test('nothing secret is in clear in the database', async (t) => {
