@@ -107,7 +107,9 @@ await main(import.meta.url, async () => {
       const hook = `${workerUrl}/stripe/webhooks`;
       const stripe = await startStripe({
         port: ports['local Stripe'], redirectUris: [`${workerUrl}/connect/callback`], keys: secrets.stripe, persist: join(STATE, 'stripe.json'), settleAfterMs: 60_000,
-        webhooks: [{ url: hook, secret: secrets.connectWebhook, connect: true }, { url: hook, secret: secrets.platformWebhook, connect: false }],
+        webhooks: [{ url: hook, secret: secrets.connectWebhook, connect: true }, { url: hook, secret: secrets.platformWebhook, connect: false },
+          // What v2 tells (agreements with agents, accounts that onboarding made), there is as thin events alone.
+          { url: hook, secret: secrets.connectWebhook, connect: true, event_payload: 'thin', events: ['v2.*'] }],
       });
       running.push(() => stripe.close());
     }

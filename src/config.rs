@@ -16,6 +16,7 @@ use std::fmt;
 const STRIPE_API: &str = "https://api.stripe.com";
 const STRIPE_CONNECT: &str = "https://connect.stripe.com";
 const STRIPE_FILES: &str = "https://files.stripe.com";
+const STRIPE_CONNECT_JS: &str = "https://connect-js.stripe.com";
 
 /// The operator's key opens every shop: too short a one can be guessed. In characters.
 const ADMIN_KEY_MIN: usize = 8;
@@ -114,6 +115,8 @@ pub struct Config {
     pub api_base: String,
     pub connect_base: String,
     pub files_base: String,
+    /// Where browsers get Connect.js: Stripe's host for it, or whoever stands in for `connect_base`.
+    pub connect_js: String,
     pub seal_keys: SealKeys,
     /// Unset: the operator's routes answer 404.
     pub admin_key: Option<Secret>,
@@ -185,6 +188,7 @@ pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Config, Misconfigure
     let api_base = reader.base("STRIPE_API_BASE", STRIPE_API);
     let connect_base = reader.base("STRIPE_CONNECT_BASE", STRIPE_CONNECT);
     let files_base = reader.base("STRIPE_FILES_BASE", STRIPE_FILES);
+    let connect_js = if connect_base == STRIPE_CONNECT { STRIPE_CONNECT_JS.to_owned() } else { connect_base.clone() };
     let seal_keys = reader.seal_keys();
     let admin_key = reader.admin_key();
     let registration =
@@ -216,6 +220,7 @@ pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Config, Misconfigure
             api_base,
             connect_base,
             files_base,
+            connect_js,
             seal_keys,
             admin_key,
             registration,

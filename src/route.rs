@@ -52,6 +52,9 @@ pub enum Route {
     /// The button; carries the ticket.
     Consent(String),
     ConnectCallback,
+    /// Back from Stripe's form for a new account, finished or not; and where its link was too old.
+    ConnectReturn,
+    ConnectRefresh,
     ConfirmConnect,
     GetConnection,
     DeleteConnection,
@@ -125,6 +128,8 @@ pub enum Route {
     TerminateAgreement(String),
     AgenticHook,
     AgenticSettings(String),
+    /// The same page asks for an account session.
+    RefreshAgenticSettings(String),
     AdminListShops,
     /// Carries `shop_…`, as the next two do.
     AdminUpdateShop(String),
@@ -143,6 +148,8 @@ impl Route {
                 | Route::ConsentPage(_)
                 | Route::Consent(_)
                 | Route::ConnectCallback
+                | Route::ConnectReturn
+                | Route::ConnectRefresh
                 | Route::Complete(_)
                 | Route::CompleteBySession
                 | Route::Cancel(_)
@@ -158,6 +165,7 @@ impl Route {
             Route::CreateShop => Counter::Registration,
             Route::Health | Route::OpenApi | Route::AcpDiscovery => Counter::Address,
             page if page.is_page() => Counter::Address,
+            Route::RefreshAgenticSettings(_) => Counter::Address,
             // Attack: events that Stripe cannot deliver are payments that nobody hears of, and a flood of forged ones would see to
             // that. A forged one costs a hash and no round trip, so it is not worth a limit.
             Route::StripeWebhook | Route::AgenticHook => Counter::Nothing,
@@ -190,6 +198,8 @@ impl Route {
             Route::ConsentPage(_) => "consentPage",
             Route::Consent(_) => "consent",
             Route::ConnectCallback => "connectCallback",
+            Route::ConnectReturn => "connectReturn",
+            Route::ConnectRefresh => "connectRefresh",
             Route::ConfirmConnect => "confirmConnect",
             Route::GetConnection => "getConnection",
             Route::DeleteConnection => "deleteConnection",
@@ -263,6 +273,7 @@ impl Route {
             Route::TerminateAgreement(_) => "terminateAgreement",
             Route::AgenticHook => "agenticHook",
             Route::AgenticSettings(_) => "agenticSettings",
+            Route::RefreshAgenticSettings(_) => "refreshAgenticSettings",
             Route::AdminListShops => "adminListShops",
             Route::AdminUpdateShop(_) => "adminUpdateShop",
             Route::AdminSuspendShop(_) => "adminSuspendShop",
@@ -344,6 +355,8 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Get, "/v1/connection", |_| Route::GetConnection),
     on(Method::Delete, "/v1/connection", |_| Route::DeleteConnection),
     on(Method::GetOnce, "/connect/callback", |_| Route::ConnectCallback),
+    on(Method::GetOnce, "/connect/return", |_| Route::ConnectReturn),
+    on(Method::GetOnce, "/connect/refresh", |_| Route::ConnectRefresh),
     on(Method::Get, "/connect/{ticket}", Route::ConsentPage),
     on(Method::Post, "/connect/{ticket}", Route::Consent),
     // Checkout
@@ -419,7 +432,8 @@ pub const ROUTES: &[Entry] = &[
     on(Method::Post, "/v1/agentic/agreements/{id}/confirm", Route::ConfirmAgreement),
     on(Method::Post, "/v1/agentic/agreements/{id}/terminate", Route::TerminateAgreement),
     on(Method::Post, "/stripe/agentic-hooks", |_| Route::AgenticHook),
-    on(Method::GetOnce, "/agentic/settings/{ticket}", Route::AgenticSettings),
+    on(Method::Get, "/agentic/settings/{ticket}", Route::AgenticSettings),
+    on(Method::Post, "/agentic/settings/{ticket}", Route::RefreshAgenticSettings),
     // Operator
     on(Method::Get, "/v1/admin/shops", |_| Route::AdminListShops),
     on(Method::Patch, "/v1/admin/shops/{id}", Route::AdminUpdateShop),

@@ -11,6 +11,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 
 const VERIFIER_LIFE_S = 15 * 60; // the Worker's claim lives 10 minutes; a little more covers reading the pages
+const FORM_LIFE_S = 2 * 60 * 60; // a merchant without an account fills in Stripe's form first, which asks for papers
 
 export const verifierChallenge = (verifier) => createHash('sha256').update(verifier).digest('base64url');
 
@@ -19,13 +20,13 @@ export function createConnectivity({ store, client, returnUrl, now }) {
     return client.call('GET', '/v1/connection', { query: { mode }, recorder });
   }
 
-  async function start(session, { mode, replace, prefill }, recorder) {
+  async function start(session, { mode, replace, method = 'oauth', prefill }, recorder) {
     const verifier = randomBytes(32).toString('base64url');
-    session.connect = { verifier, mode, started: now(), claim: null };
+    session.connect = { verifier, mode, method, started: now(), claim: null };
     store.keepSession(session, now()); // before the call, so that the way back finds it whatever happens
     const ticket = await client.call('POST', '/v1/connect/start', {
       recorder,
-      body: { return_url: returnUrl, mode, verifier_challenge: verifierChallenge(verifier), ...(replace && { replace: true }), prefill },
+      body: { return_url: returnUrl, mode, verifier_challenge: verifierChallenge(verifier), ...(replace && { replace: true }), ...(method !== 'oauth' && { method }), prefill },
     });
     return ticket.url;
   }
@@ -33,7 +34,7 @@ export function createConnectivity({ store, client, returnUrl, now }) {
   /** The admin is back with a claim. Keep it: if the Worker cannot be reached now, finish() can be tried again. */
   function rememberClaim(session, claim) {
     const { connect } = session;
-    if (!connect || connect.started < now() - VERIFIER_LIFE_S) return false; // another browser, or far too late
+    if (!connect || connect.started < now() - VERIFIER_LIFE_S - (connect.method === 'onboarding' ? FORM_LIFE_S : 0)) return false; // another browser, or far too late
     connect.claim = claim;
     store.keepSession(session, now());
     return true;

@@ -20,6 +20,7 @@ import { createRoutes } from './routes.mjs';
 import { createSelling } from './selling.mjs';
 import { createHandler, listen } from './server.mjs';
 import { createStock } from './stock.mjs';
+import { createStripeAgents } from './stripe-agents.mjs';
 import { openStore } from './store.mjs';
 import { createWorkerClient } from './worker-client.mjs';
 
@@ -72,7 +73,7 @@ export async function startShop({ port = 0, workerUrl, stripeUrl, persist, opera
 
   const { routes, onError } = createRoutes({
     store, client, registration, connectivity, orders, checkout, ledger, notices, manifest,
-    selling, stock, agentOrders, wallet, shopping, events,
+    selling, stripeAgents: createStripeAgents({ client }), stock, agentOrders, wallet, shopping, events,
     exchanges: createExchangeLog(), siteUrl, name: NAME, now, log: write,
   });
   handle = createHandler({

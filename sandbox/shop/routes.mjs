@@ -18,6 +18,7 @@ import { problemPage } from './pages/message.mjs';
 import { canceledPage, orderPage, ordersPage, refusedReturn } from './pages/order.mjs';
 import { icon, picture } from './pages/pictures.mjs';
 import { storefront } from './pages/storefront.mjs';
+import { stripeAgentsPage } from './pages/stripe-agents.mjs';
 import { style } from './pages/style.mjs';
 import { MOST_OF_ONE, priceAgentLines, priceCart, Unpriceable } from './pricing.mjs';
 import { explain } from './problems.mjs';
@@ -28,7 +29,7 @@ import { WorkerError } from './worker-client.mjs';
 const AGENT_CALLS_A_MINUTE = 60;
 
 export function createRoutes(shop) {
-  const { store, registration, connectivity, checkout, orders, ledger, notices, manifest, selling, stock, agentOrders, events, exchanges, siteUrl, now, log } = shop;
+  const { store, registration, connectivity, checkout, orders, ledger, notices, manifest, selling, stripeAgents, stock, agentOrders, events, exchanges, siteUrl, now, log } = shop;
   const { state } = store;
 
   // --- what every page needs ---
@@ -316,6 +317,7 @@ export function createRoutes(shop) {
     const mode = modeOf(context);
     const url = await connectivity.start(session(context), {
       mode, replace: context.form.get('replace') === 'yes',
+      ...(context.form.get('method') === 'onboarding' && { method: 'onboarding' }),
       prefill: { email: 'owner@harbour-lane.example', business_name: shop.name, country: 'US' },
     }, recorder(context));
     return redirect(safeCheckoutUrl(url));
@@ -404,6 +406,34 @@ export function createRoutes(shop) {
     return mode;
   }
 
+  // --- agents at Stripe ---
+
+  async function stripeAgentsHome(context) {
+    const { mode } = state.settings;
+    const ready = registration.current()?.status === 'active';
+    let agreements;
+    let down;
+    try {
+      if (ready) agreements = await stripeAgents.list(mode, recorder(context));
+    } catch (error) {
+      if (!(error instanceof WorkerError)) throw error;
+      down = explain(error);
+    }
+    return page(stripeAgentsPage(view(context), { ready, mode, agreements, down }));
+  }
+
+  async function stripeAgentsSettings(context) {
+    return redirect(safeCheckoutUrl(await stripeAgents.settings(state.settings.mode, recorder(context))));
+  }
+
+  const stripeAgentsAct = (what, words) => async (context) => {
+    const id = context.form.get('id') ?? '';
+    if (!/^[A-Za-z0-9_-]{1,200}$/.test(id)) throw new Refused(422, 'Which agreement?', 'Go back and choose one.');
+    const { orchestrator_details: agent } = await stripeAgents[what](id, state.settings.mode, recorder(context));
+    say(context, 'good', `${words} ${agent?.name ?? 'the agent'}.`);
+    return redirect('/admin/stripe-agents');
+  };
+
   // --- orders and ledger ---
 
   async function ordersHome(context) {
@@ -463,7 +493,7 @@ export function createRoutes(shop) {
   }
 
   /** Where the button "Back" of a problem leads. */
-  const BACK = [['/admin/orders', '/admin/orders'], ['/admin/selling', '/admin/selling'], ['/admin', '/admin/connectivity'], ['/agent', '/agent'], ['/', '/cart']];
+  const BACK = [['/admin/orders', '/admin/orders'], ['/admin/selling', '/admin/selling'], ['/admin/stripe-agents', '/admin/stripe-agents'], ['/admin', '/admin/connectivity'], ['/agent', '/agent'], ['/', '/cart']];
 
   function wordsFor(error) {
     if (error instanceof Refused) return { status: error.status, title: error.title, advice: error.message };
@@ -496,6 +526,10 @@ export function createRoutes(shop) {
     ['POST', '/admin/mode', chooseMode],
     ['POST', '/admin/kill-switch', killSwitch],
     ['POST', '/admin/keys', rollKey],
+    ['GET', '/admin/stripe-agents', stripeAgentsHome],
+    ['POST', '/admin/stripe-agents/settings', stripeAgentsSettings],
+    ['POST', '/admin/stripe-agents/confirm', stripeAgentsAct('confirm', 'Confirmed:')],
+    ['POST', '/admin/stripe-agents/terminate', stripeAgentsAct('terminate', 'Ended: the agreement with')],
     ['GET', '/admin/orders', ordersHome],
     ['GET', '/admin/ledger', ledgerHome],
     ['GET', '/admin/ledger.csv', ledgerCsv],

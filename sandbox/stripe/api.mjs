@@ -1,9 +1,11 @@
 // The way of an API call: route → key → version → account → parameters → idempotency → work → answer.
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as accounts from './accounts.mjs';
+import * as agreements from './agreements.mjs';
 import { check } from './check.mjs';
 import * as confirm from './confirm.mjs';
 import * as disputes from './disputes.mjs';
+import * as embedded from './embedded.mjs';
 import { OAuthError, StripeError, invalid, maskKey, noAccess } from './errors.mjs';
 import * as events from './events.mjs';
 import { expand } from './expand.mjs';
@@ -13,15 +15,20 @@ import { claim } from './idempotency.mjs';
 import { newId } from './ids.mjs';
 import * as intents from './intents.mjs';
 import * as oauth from './oauth.mjs';
+import * as onboarding from './onboarding.mjs';
 import { parameters } from './parameters.mjs';
 import * as refunds from './refunds.mjs';
 import * as search from './search.mjs';
+import { checkJson, readJson } from './second.mjs';
 import * as sessions from './sessions.mjs';
 import * as tokens from './tokens.mjs';
 import { readVersion } from './versions.mjs';
 
 /** Every operation that is served: a new family of objects is a new file here. */
-const operations = Object.assign({}, ...[accounts, confirm, disputes, events, search, intents, oauth, refunds, sessions, tokens].map((file) => file.operations));
+const operations = Object.assign({}, ...[accounts, agreements, confirm, disputes, embedded, events, search, intents, oauth, onboarding, refunds, sessions, tokens].map((file) => file.operations));
+
+/** Served under previews alone. */
+export const previewRoutes = [...tokens.previewRoutes, ...agreements.previewRoutes];
 
 const KEEP_REQUESTS = 5_000;
 
@@ -29,7 +36,7 @@ const routes = Object.entries(operations).map(([route, run]) => {
   const [method, pattern] = route.split(' ');
   const names = [...pattern.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
   const matcher = new RegExp(`^${pattern.replace(/\{\w+\}/g, '([^/]+)')}$`);
-  return { route, method, matcher, names, run, fields: parameters[route], preview: tokens.previewRoutes.includes(route) };
+  return { route, method, matcher, names, run, fields: parameters[route], preview: previewRoutes.includes(route), second: pattern.startsWith('/v2/') };
 });
 
 function match(method, pathname) {
@@ -96,10 +103,19 @@ function readParams(request, url, body) {
   if (body === null) throw new StripeError(413, { message: 'The request body is too large.' });
   if (body.length === 0) return params;
   const { type, charset } = mediaType(request.headers['content-type']);
+  if (url.pathname.startsWith('/v2/')) return readJson(body, type);
   if (type !== 'application/x-www-form-urlencoded') {
     throw invalid(`Send application/x-www-form-urlencoded; this was ${type || 'without a Content-Type'}.`);
   }
   return Object.assign(params, decodeForm(body.toString('latin1'), charset));
+}
+
+/** v2: a POST is JSON, and where a list goes on is told by an address whose `page` means nothing to others. */
+function checked({ second, fields }, method, raw, version) {
+  if (!second) return check(raw, fields, version);
+  if (method === 'POST') return checkJson(raw, fields);
+  const { page, ...params } = raw;
+  return { ...check(params, fields, version), ...(page && { page: String(page) }) };
 }
 
 export class Api {
@@ -153,7 +169,7 @@ export class Api {
       const version = isOAuth ? {} : readVersion(request.headers['stripe-version']);
       if (found.preview && !version.preview) throw unrecognized(request, url);
       const scope = isOAuth ? platform : actAs(this.world, platform, entry.account, secret);
-      const params = isOAuth ? oauth.checked(raw, found.fields) : check(raw, found.fields, version);
+      const params = isOAuth ? oauth.checked(raw, found.fields) : checked(found, request.method, raw, version);
 
       if (request.method === 'POST' && key && !isOAuth) {
         lock = claim(this.world, { key, method: request.method, path: url.pathname, params: raw, scope });
@@ -166,12 +182,14 @@ export class Api {
       }
       if (rule?.how === 'slow') await sleep(rule.ms);
       if (rule?.how === 'hold_before') await this.misbehaviour.hold();
-      let answer = this.work({ found, params, scope, entry, key, secret });
+      let answer = this.work({ found, params, scope, entry, key, secret, version });
       if (rule?.how === 'bend' && answer.status === 200) answer.value = this.bend(answer.value, rule.fields);
+      // v2 does not replay a failure: the same key gets what was done.
+      const kept = found.second ? answer : undefined;
       if (rule?.how === '500_after') {
         answer = { status: 500, value: { error: { type: 'api_error', message: 'Something went wrong after the work was done (asked for in the sandbox).' } } };
       }
-      lock?.keep({ ...answer, original: entry.id });
+      lock?.keep({ ...(kept ?? answer), original: entry.id });
       if (rule?.how === 'hold_after') await this.misbehaviour.hold();
       if (rule?.how === 'drop_after') return { drop: true };
       return json(answer.status, answer.value, headers);
@@ -198,11 +216,11 @@ export class Api {
   }
 
   /** The work itself is one synchronous step: nothing can come between a check and its change. */
-  run({ found, params, scope, entry, key, secret }) {
+  run({ found, params, scope, entry, key, secret, version }) {
     const { world } = this;
     world.cause = { id: entry.id, idempotency_key: key ?? null };
     try {
-      const value = found.run({ world, params, path: found.path, scope, key: secret });
+      const value = found.run({ world, params, path: found.path, scope, key: secret, version });
       world.changed();
       return expand(world, value, params.expand);
     } finally {

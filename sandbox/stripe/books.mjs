@@ -14,6 +14,7 @@ export function books(world) {
     application_fees: all('application_fee', (record) => ({ account: record.object.account })),
     transfers: all('transfer'),
     granted_tokens: all('shared_payment.granted_token', (record) => ({ card: record.card, payments: [...record.payments] })),
+    agreements: all('agreement'),
     payments: payments(world),
     events: [...world.table('event').values()].map((record) => clone(record.object)),
     accounts: [...world.table('account').values()].map((record) => showAccount(record.object)),

@@ -32,6 +32,9 @@ const make = {
   'shared_payment.granted_token': () => `spt_1${random(23)}`,
   transfer: () => `tr_3${random(23)}`,
   transfer_reversal: () => `trr_1${random(23)}`,
+  agreement: () => `agmt_test_61${random(24)}`,
+  account_session: () => `acses_1${random(24)}`,
+  account_link: () => `aclnk_1${random(24)}`,
   request: () => `req_${random(14)}`,
 };
 
@@ -40,7 +43,7 @@ export const newId = (kind, livemode = false) => make[kind](livemode);
 const kinds = {
   acct: 'account', cs: 'checkout.session', pi: 'payment_intent', ch: 'charge', py: 'charge', re: 'refund', pyr: 'refund',
   fee: 'application_fee', fr: 'fee_refund', du: 'dispute', dp: 'dispute', evt: 'event', prod: 'product', shr: 'shipping_rate', tr: 'transfer',
-  pm: 'payment_method', spt: 'shared_payment.granted_token',
+  agmt: 'agreement', pm: 'payment_method', spt: 'shared_payment.granted_token',
 };
 
 /** Which kind of object an id names, by its prefix; undefined when it is none of ours. */

@@ -1,6 +1,7 @@
 // The local Stripe: `startStripe()` for npm start and for the tests. See README.md.
 import { Api } from './api.mjs';
 import { showAccount, updateAccount } from './accounts.mjs';
+import { confirm as confirmAgreement, enable, terminate } from './agreements.mjs';
 import { books, payments } from './books.mjs';
 import { answerBank, attempt, defaultBuyer, settle } from './checkout.mjs';
 import { startClock, tick } from './clock.mjs';
@@ -14,6 +15,7 @@ import { methodOf } from './methods.mjs';
 import { Misbehaviour } from './misbehave.mjs';
 import { isCurrency } from './money.mjs';
 import { approve, deny, newMerchant, readAuthorize } from './oauth.mjs';
+import { close, formOf, leave, visit } from './onboarding.mjs';
 import { pages } from './pages/index.mjs';
 import { keepState, readState } from './persist.mjs';
 import { refundCharge, settleRefund } from './refunds.mjs';
@@ -138,6 +140,35 @@ export class LocalStripe {
       : account?.id ?? account;
     if (!this.world.record('account', chosen)) throw new Error(`authorize: there is no account ${chosen}`);
     return { location: approve(this.world, read.ask, chosen), account: chosen };
+  }
+
+  /** Stripe's form, by the link to it. → { form } to leave it by, or { refresh } where the link is old or was opened before. */
+  async openForm(url) {
+    const [, account, token] = /\/setup\/e\/(\w+)\/(\w+)$/.exec(url) ?? [];
+    return visit(this.world, account, token);
+  }
+
+  /** The form's end: { finish } or not, and { name, country }. → { location } back to the platform */
+  async leaveForm(form, fields) {
+    const found = formOf(this.world, form);
+    if (!found) throw new Error('there is no such form');
+    return { location: leave(this.world, found, fields) };
+  }
+
+  /** The owner of an account that a platform made closes it. */
+  async closeAccount(id) {
+    close(this.world, id);
+  }
+
+  /** As the merchant in the embedded component: switches an agent on, by its name. */
+  async enableAgent(account, { agent = 'Errand', livemode = false } = {}) {
+    return clone(enable(this.world, { owner: account?.id ?? account, livemode, agent }).object);
+  }
+
+  /** As the agent: 'confirm' or 'terminate'. */
+  async agentAnswers(id, answer) {
+    const record = this.found('agreement', id);
+    return clone((answer === 'terminate' ? terminate : confirmAgreement)(this.world, record, 'orchestrator').object);
   }
 
   session(id) {

@@ -151,7 +151,8 @@ export const operations = {
     if (client !== world.clientId(scope.livemode)) {
       throw new OAuthError(401, 'invalid_client', 'No application of this key has that client_id.');
     }
-    if (!world.disconnect(account, scope.livemode)) {
+    // One that the platform made was connected by no OAuth.
+    if (world.connection(account, scope.livemode)?.made || !world.disconnect(account, scope.livemode)) {
       throw new OAuthError(401, 'invalid_client', `The application is not connected to the account ${account}, or there is no such account.`);
     }
     return { stripe_user_id: account };

@@ -30,6 +30,15 @@ const expand = list(text(5000));
 const switchable = hash({ enabled: must(flag) });
 const taxBehavior = oneOf('exclusive inclusive unspecified');
 
+// Of v2.
+const requested = hash({ requested: must(flag) });
+const INCLUDES = 'configuration.customer configuration.merchant configuration.recipient defaults future_requirements identity requirements';
+const accountForm = hash({
+  collection_options: hash({ fields: oneOf('currently_due eventually_due', { open: true }), future_requirements: oneOf('include omit', { open: true }) }),
+  refresh_url: must(text()),
+  return_url: text(),
+});
+
 const COUNTRIES =
   'AC AD AE AF AG AI AL AM AO AQ AR AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CD CF CG ' +
   'CH CI CK CL CM CN CO CR CV CW CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FO FR GA GB GD GE GF GG GH GI GL GM GN ' +
@@ -323,6 +332,77 @@ export const parameters = {
     })),
   },
   'POST /v1/test_helpers/shared_payment/granted_tokens/{shared_payment_granted_token}/revoke': { expand: list(text()) },
+
+  // Embedded components.
+  'POST /v1/account_sessions': {
+    account: must(text()),
+    components: must(hash({
+      agentic_commerce_settings: preview(hash({ enabled: must(flag), features: hash({}) })),
+      ...without('account_management account_onboarding balance_report balances disputes_list documents financial_account ' +
+      'financial_account_transactions instant_payouts_promotion issuing_card issuing_cards_list notification_banner ' +
+      'payment_details payment_disputes payment_method_settings payments payout_details payout_reconciliation_report payouts ' +
+      'payouts_list reporting_chart tax_registrations tax_settings terminal_hardware_orders terminal_hardware_shop'),
+      ...without('app_install app_viewport capital_financing capital_financing_application capital_financing_manual_payment ' +
+      'capital_financing_promotion capital_overview check_scanning export_tax_transactions product_tax_code_selector ' +
+      'recipients tax_threshold_monitoring', preview(unplayed)),
+    })),
+    expand,
+  },
+
+  // Accounts v2: bodies are JSON (second.mjs).
+  'POST /v2/core/accounts': {
+    account_token: unplayed,
+    configuration: hash({
+      customer: unplayed,
+      merchant: hash({
+        ...without('bacs_debit_payments branding card_payments konbini_payments mcc script_statement_descriptor sepa_debit_payments statement_descriptor support'),
+        capabilities: hash({
+          card_payments: requested,
+          ...without('ach_debit_payments acss_debit_payments affirm_payments afterpay_clearpay_payments alma_payments amazon_pay_payments ' +
+        'au_becs_debit_payments bacs_debit_payments bancontact_payments blik_payments blik_recurring_payments boleto_payments ' +
+        'cartes_bancaires_payments cashapp_payments eps_payments fpx_payments gb_bank_transfer_payments grabpay_payments ' +
+        'ideal_payments jcb_payments jp_bank_transfer_payments kakao_pay_payments klarna_payments konbini_payments ' +
+        'kr_card_payments link_payments mobilepay_payments multibanco_payments mx_bank_transfer_payments naver_pay_payments ' +
+        'oxxo_payments p24_payments pay_by_bank_payments payco_payments paynow_payments promptpay_payments revolut_pay_payments ' +
+        'samsung_pay_payments satispay_payments sepa_bank_transfer_payments sepa_debit_payments sequra_payments sunbit_payments ' +
+        'swish_payments twint_payments us_bank_transfer_payments zip_payments'),
+        }),
+      }),
+      recipient: hash({ capabilities: hash({ ...without('bank_accounts cards'), stripe_balance: hash({ stripe_transfers: requested }) }) }),
+    }),
+    contact_email: text(),
+    contact_phone: unplayed,
+    dashboard: oneOf('express full none'),
+    defaults: hash({
+      currency: text(),
+      locales: unplayed,
+      profile: hash({ business_url: text(), doing_business_as: text(), product_description: text() }),
+      responsibilities: hash({
+        fees_collector: must(oneOf('application application_custom application_express stripe')),
+        losses_collector: must(oneOf('application stripe')),
+      }),
+    }),
+    display_name: text(),
+    identity: hash({
+      ...without('attestations business_details individual'),
+      country: text(),
+      entity_type: oneOf('company government_entity individual non_profit', { open: true }),
+    }),
+    include: list(oneOf(INCLUDES)),
+    metadata,
+  },
+  'GET /v2/core/accounts/{id}': { include: list(oneOf(INCLUDES)) },
+  'POST /v2/core/account_links': {
+    account: must(text()),
+    use_case: must(hash({ account_onboarding: accountForm, account_update: unplayed, type: must(oneOf('account_onboarding account_update', { open: true })) })),
+  },
+
+  // Agreements with agents, under previews only.
+  'GET /v2/orchestrated_commerce/agreements': { limit: integer, network_business_profile: text() },
+  'POST /v2/orchestrated_commerce/agreements': { orchestrator: must(text()) },
+  'GET /v2/orchestrated_commerce/agreements/{id}': {},
+  'POST /v2/orchestrated_commerce/agreements/{id}/confirm': {},
+  'POST /v2/orchestrated_commerce/agreements/{id}/terminate': {},
 
   // connect.stripe.com answers in another error shape, but refuses unknown members all the same.
   'POST /oauth/token': {

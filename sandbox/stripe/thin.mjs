@@ -10,6 +10,7 @@ function related({ id, object }) {
 
 /** A snapshot's thin twin: the same id, its type with `v1.` before it, the account as `context`. */
 export function thin(event) {
+  if (event.object !== 'event') return event; // of v2: it is thin
   const { request } = event;
   const object = related(event.data.object);
   return {

@@ -53,20 +53,22 @@ export class Webhooks {
     this.endpoints.push(endpointOf(endpoint));
   }
 
-  /** Who gets it: connected accounts' events go to Connect endpoints, the platform's own to the others. */
+  /** Who gets it: connected accounts' events go to Connect endpoints, the platform's own to the others; those of v2 to thin ones alone. */
   recipients({ owner, livemode, object: event }) {
     const connect = owner !== this.world.keys.platform;
     if (connect && !this.world.connection(owner, livemode)) return [];
+    const fits = (wanted) => wanted === event.type || wanted === `v1.${event.type}` || (wanted.endsWith('*') && event.type.startsWith(wanted.slice(0, -1)));
     return this.endpoints.filter((endpoint) => endpoint.connect === connect
+      && (endpoint.thin || event.object === 'event')
       && (endpoint.livemode === undefined || endpoint.livemode === livemode)
-      && (!endpoint.events || endpoint.events.some((type) => type === event.type || type === `v1.${event.type}`)));
+      && (!endpoint.events || endpoint.events.some(fits)));
   }
 
   enqueue(record) {
     const endpoints = this.recipients(record);
     const fault = endpoints.length > 0 ? this.misdelivery.take(record.object.type) : undefined;
     for (const endpoint of endpoints) {
-      record.object.pending_webhooks += 1;
+      if (record.object.object === 'event') record.object.pending_webhooks += 1;
       if (fault?.how === 'lose') continue; // pending_webhooks keeps telling
       this.start({ record, event: record.object, endpoint, attempt: 0, counted: true, unheard: fault?.how === 'unheard' }, fault);
       if (fault?.how === 'twice') this.start({ record, event: record.object, endpoint, attempt: 0, counted: false });
@@ -108,7 +110,7 @@ export class Webhooks {
     this.followUp(job.endpoint, job);
     if (!this.jobs.has(job)) return result.status; // dropped meanwhile
     if (ok) {
-      if (job.counted) job.event.pending_webhooks = Math.max(0, job.event.pending_webhooks - 1);
+      if (job.counted && job.event.object === 'event') job.event.pending_webhooks = Math.max(0, job.event.pending_webhooks - 1);
       this.end(job);
     } else if (job.attempt > this.pauses.length) {
       this.end(job); // given up: pending_webhooks keeps telling

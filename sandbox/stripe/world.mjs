@@ -148,6 +148,24 @@ export class World {
     return record;
   }
 
+  /** An event of v2: it only names what it is about. */
+  emitThin(type, related, { owner, livemode }) {
+    const { id, idempotency_key: key } = this.cause;
+    const event = {
+      id: newId('event'),
+      object: 'v2.core.event',
+      ...(owner !== this.keys.platform && { context: owner }),
+      created: new Date(this.now() * 1000).toISOString(),
+      livemode,
+      ...(id && { reason: { type: 'request', request: { id, idempotency_key: key ?? '' } } }),
+      related_object: related,
+      type,
+    };
+    const record = this.add('event', event, { owner, livemode });
+    for (const listener of this.listeners.event) listener(record);
+    return record;
+  }
+
   // -- to disk and back ------------------------------------------------------------------------------------------
 
   save() {

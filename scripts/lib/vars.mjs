@@ -63,6 +63,8 @@ export function effectiveVars({ own, secrets, workerUrl, stripeUrl }) {
     ...own,
     STRIPE_SECRET_KEY: secrets.stripe.live.secret, STRIPE_CLIENT_ID: secrets.stripe.live.clientId,
     STRIPE_TEST_SECRET_KEY: secrets.stripe.test.secret, STRIPE_TEST_CLIENT_ID: secrets.stripe.test.clientId,
+    // Nothing but their form is looked at: in the sandbox a browser needs no key of its own.
+    STRIPE_PUBLISHABLE_KEY: 'pk_live_sandbox', STRIPE_TEST_PUBLISHABLE_KEY: 'pk_test_sandbox',
     STRIPE_API_BASE: stripeUrl, STRIPE_CONNECT_BASE: stripeUrl, STRIPE_FILES_BASE: stripeUrl,
     STRIPE_WEBHOOK_SECRETS: `${secrets.connectWebhook},${secrets.platformWebhook}`,
   };

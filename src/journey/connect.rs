@@ -1,10 +1,11 @@
-//! A merchant connects a Stripe account by OAuth, and ends the connection (contract, *Connect*).
+//! A merchant connects a Stripe account by OAuth, and ends the connection (contract, *Connect*). The other way to one, for a merchant who
+//! has no account yet, goes by the same ticket, page, claim and confirmation: see [`super::onboarding`].
 //!
 //! What an attacker would want is a stranger's shop paying into his account. He needs all of: the one-time state
 //! (bound to the ticket), the cookie of the browser that pressed the button, and the verifier that only the
 //! admin's session in the shop holds.
 
-use super::access;
+use super::{access, onboarding};
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, js, log, outside};
 use crate::error::{Problem, Result};
@@ -13,7 +14,7 @@ use crate::id::{self, Mode};
 use crate::ledger::{Row, Status};
 use crate::page;
 use crate::record::{Json, Member};
-use crate::store::connect::{ClaimRow, ConnectionRow, TicketRow, in_mode, token_key};
+use crate::store::connect::{ClaimRow, ConnectionRow, NewTicket, TicketRow, in_mode, token_key};
 use crate::stripe::account::{self, Account};
 use crate::stripe::call::{Call, Outcome};
 use crate::stripe::oauth::{self, Grant};
@@ -41,7 +42,7 @@ pub async fn start(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
             "verifier_challenge must be base64url(SHA-256(verifier)) without padding: 43 characters.",
         ));
     }
-    fields.choice("method", &[("oauth", ())])?;
+    let method = fields.choice("method", &[("oauth", "oauth"), ("onboarding", "onboarding")])?.unwrap_or("oauth");
     let replace = fields.boolean("replace")?.unwrap_or(false);
     let asked = fields.choice("mode", &[("live", Mode::Live), ("test", Mode::Test)])?;
     let mut prefill = Map::new();
@@ -56,26 +57,29 @@ pub async fn start(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let connections = edge.db.connections(&shop.id).await?;
     let mode = access::mode(edge, asked, &connections);
     edge.pair(mode)?;
-    if !replace && in_mode(&connections, mode.live()).is_some_and(ConnectionRow::active) {
+    let active = in_mode(&connections, mode.live()).filter(|c| c.active() && !replace);
+    // A merchant who left Stripe's form half-way goes on with his account. It is this shop's own: none is ever taken from a request.
+    let begun = active.filter(|c| method == "onboarding" && c.onboarded() && c.details_submitted != Some(1));
+    if active.is_some() && begun.is_none() {
         return Err(already_connected(mode));
     }
     let now = clock::now();
     let expires_at = now.saturating_add(TICKET_LIFE);
     let ticket = clock::fresh_secret("")?;
     let hash = sign::sha256_hex(ticket.as_bytes());
-    edge.db
-        .insert_ticket(
-            &hash,
-            &shop.id,
-            mode.live(),
-            &return_url.to_string(),
-            replace,
-            challenge,
-            &prefill.json().to_string(),
-            now,
-            expires_at,
-        )
-        .await?;
+    let new = NewTicket {
+        hash: &hash,
+        shop_id: &shop.id,
+        live: mode.live(),
+        return_url: &return_url.to_string(),
+        replace,
+        verifier_challenge: challenge,
+        prefill: &prefill.json().to_string(),
+        method,
+        account: begun.map(|c| c.account.as_str()),
+        expires_at,
+    };
+    edge.db.insert_ticket(&new, now).await?;
     let url = format!("{}/connect/{ticket}", edge.public_url);
     Ok(Reply::json(201, &object! { "object": "connect.ticket", "url": url, "livemode": mode.live(), "expires_at": expires_at }))
 }
@@ -88,12 +92,12 @@ fn already_connected(mode: Mode) -> Problem {
     )
 }
 
-fn error_page(edge: &Edge, status: u16, title: &str, what_happened: &str, what_next: &str) -> Reply {
+pub(super) fn error_page(edge: &Edge, status: u16, title: &str, what_happened: &str, what_next: &str) -> Reply {
     let html = page::problem(&page::ErrorPage { title, what_happened, what_next, reference: Some(&edge.request_id) });
     Reply::page(status, html, page::csp(edge.config.allow_local))
 }
 
-fn dead_ticket(edge: &Edge) -> Reply {
+pub(super) fn dead_ticket(edge: &Edge) -> Reply {
     error_page(
         edge,
         404,
@@ -112,26 +116,48 @@ async fn live_ticket(edge: &Edge, ticket: &str) -> Result<Option<Box<TicketRow>>
 /// led to connect an account to a stranger's shop.
 pub async fn consent_page(edge: &Edge, ticket: &str) -> Result<Reply> {
     let Some(row) = live_ticket(edge, ticket).await? else { return Ok(dead_ticket(edge)) };
-    let action = format!("/connect/{ticket}");
-    let html =
-        page::consent(&page::Consent { site_url: &row.site_url, shop_name: &row.shop_name, live: row.livemode != 0, action: &action });
-    Ok(Reply::page(200, html, page::csp(edge.config.allow_local)))
+    Ok(asking(edge, &row, ticket, 200, None, &prefill_of(&row)))
+}
+
+/// That page. `refused` is why the button did not lead on, `known` what is filled in.
+pub(super) fn asking(edge: &Edge, row: &TicketRow, ticket: &str, status: u16, refused: Option<&str>, known: &Map<String, Value>) -> Reply {
+    let text = |name: &str| known.get(name).and_then(Value::as_str).unwrap_or_default();
+    // One that is there already is only gone on with.
+    let fresh = row.method == "onboarding" && row.account.is_none();
+    let html = page::consent(&page::Consent {
+        site_url: &row.site_url,
+        shop_name: &row.shop_name,
+        live: row.livemode != 0,
+        action: &format!("/connect/{ticket}"),
+        onboarding: row.method == "onboarding",
+        fields: fresh.then(|| page::AccountFields { email: text("email"), country: text("country") }),
+        refused,
+    });
+    Reply::page(status, html, page::csp(edge.config.allow_local))
+}
+
+/// What the shop knows of the merchant.
+pub(super) fn prefill_of(row: &TicketRow) -> Map<String, Value> {
+    serde_json::from_str(&row.prefill).ok().and_then(|value| Map::read(Some(value))).unwrap_or_default()
 }
 
 /// The cookie of one state. One each, so that two tabs or a double click do not take each other's.
-fn cookie_name(state_hash: &str) -> String {
+pub(super) fn cookie_name(state_hash: &str) -> String {
     let short: String = state_hash.chars().take(16).collect();
     format!("__Host-cc_{short}")
 }
 
 /// `POST /connect/{ticket}`: the button. Guarded by the ticket, not by Origin: with `no-referrer` forms say `Origin: null`.
-pub async fn consent(edge: &Edge, incoming: &Incoming, ticket: &str) -> Result<Reply> {
+pub async fn consent(edge: &Edge, incoming: &mut Incoming, ticket: &str) -> Result<Reply> {
     // Attack: a stranger's page sends the form with the ticket of his own shop, and the merchant, who never saw whose shop it is, lands
     // at Stripe with the right cookie. Browsers say where a request comes from; our own button is `same-origin`.
     if incoming.header("Sec-Fetch-Site").is_some_and(|site| site != "same-origin") {
         return consent_page(edge, ticket).await;
     }
     let Some(row) = live_ticket(edge, ticket).await? else { return Ok(dead_ticket(edge)) };
+    if row.method == "onboarding" {
+        return onboarding::begin(edge, incoming, ticket, &row).await;
+    }
     let mode = Mode::from_live(row.livemode != 0);
     let pair = edge.pair(mode)?;
     let state = clock::fresh_secret("")?;
@@ -139,20 +165,24 @@ pub async fn consent(edge: &Edge, incoming: &Incoming, ticket: &str) -> Result<R
     let state_hash = sign::sha256_hex(state.as_bytes());
     let expires_at = clock::now().saturating_add(STATE_LIFE);
     edge.db.insert_state(&state_hash, &row.hash, &sign::sha256_hex(browser.as_bytes()), expires_at).await?;
-    let prefill = serde_json::from_str(&row.prefill).ok().and_then(|value| Map::read(Some(value))).unwrap_or_default();
+    let prefill = prefill_of(&row);
     let redirect_uri = format!("{}/connect/callback", edge.public_url);
     let url = oauth::authorize_url(&edge.config.connect_base, &pair.client_id, &redirect_uri, &state, &prefill);
-    let cookie = format!("{}={browser}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={STATE_LIFE}", cookie_name(&state_hash));
-    Ok(Reply::see_other(url).with("Set-Cookie", cookie))
+    Ok(Reply::see_other(url).with("Set-Cookie", cookie(&state_hash, &browser, STATE_LIFE)))
+}
+
+/// It travels with whoever is sent back by Stripe (`Lax`), is never shown to a script, and goes with its state; empty, it goes at once.
+pub(super) fn cookie(state_hash: &str, browser: &str, life: i64) -> String {
+    format!("{}={browser}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={life}", cookie_name(state_hash))
 }
 
 /// Back to the shop, to the address that it registered when it started.
-fn back(edge: &Edge, ticket: &TicketRow, params: &[(&str, &str)]) -> Result<Reply> {
+pub(super) fn back(edge: &Edge, ticket: &TicketRow, params: &[(&str, &str)]) -> Result<Reply> {
     let url = weburl::parse_with_placeholder(&ticket.return_url, edge.config.allow_local).map_err(Problem::fault)?;
     Ok(Reply::see_other(url.with_params(params)))
 }
 
-fn failed(edge: &Edge, ticket: &TicketRow, code: &str) -> Result<Reply> {
+pub(super) fn failed(edge: &Edge, ticket: &TicketRow, code: &str) -> Result<Reply> {
     log::line(
         object! { "level": "info", "event": "connect_failed", "request_id": &*edge.request_id, "shop": ticket.shop_id, "code": code },
     );
@@ -162,32 +192,45 @@ fn failed(edge: &Edge, ticket: &TicketRow, code: &str) -> Result<Reply> {
 /// `GET /connect/callback`
 pub async fn callback(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let now = clock::now();
+    match returned(edge, incoming, "oauth", now).await? {
+        Ok((ticket, clear)) => Ok(exchange(edge, incoming, &ticket, now).await?.with("Set-Cookie", clear)),
+        Err(page) => Ok(page),
+    }
+}
+
+/// What a browser gets that is not the one which began: a page, and no redirect.
+pub(super) fn other_browser(edge: &Edge) -> Reply {
+    error_page(
+        edge,
+        400,
+        "Please use the same browser",
+        "Connecting was started in another browser or window than this one, or cookies are switched off. Nothing was connected.",
+        "Go back to your shop's admin, press Connect again, and stay in one browser until you are back.",
+    )
+}
+
+/// Somebody comes back from Stripe. The ticket that he set out with, and what takes his cookie away; or the page that ends it here.
+pub(super) async fn returned(
+    edge: &Edge, incoming: &Incoming, method: &str, now: i64,
+) -> Result<std::result::Result<(Box<TicketRow>, String), Reply>> {
     // 1. The state first, atomically: reloaded or stolen, it works once, and a code can not be sent twice.
     let state_hash = sign::sha256_hex(incoming.param("state").unwrap_or_default().as_bytes());
-    let Some((state, ticket)) = edge.db.consume_state(&state_hash, now).await? else {
-        return Ok(error_page(
+    let Some((state, ticket)) = edge.db.consume_state(&state_hash, now).await?.filter(|(_, ticket)| ticket.method == method) else {
+        return Ok(Err(error_page(
             edge,
             400,
             "This step was done already, or took too long",
-            "Stripe sent you back with a request that is unknown, used or older than ten minutes. Nothing was connected by it.",
+            "Stripe sent you back with a request that is unknown, used or too old. Nothing was connected by it.",
             "Go back to your shop's admin: if it does not show the account as connected, press Connect again.",
-        ));
+        )));
     };
-    let name = cookie_name(&state_hash);
-    let clear = format!("{name}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
+    let clear = cookie(&state_hash, "", 0);
     // 2. The browser that pressed the button. Another one gets a page and no redirect: it may be the victim's.
-    let cookie = incoming.cookie(&name).unwrap_or_default();
-    if !sign::equal(sign::sha256_hex(cookie.as_bytes()).as_bytes(), state.browser_hash.as_bytes()) {
-        return Ok(error_page(
-            edge,
-            400,
-            "Please use the same browser",
-            "Connecting was started in another browser or window than this one, or cookies are switched off. Nothing was connected.",
-            "Go back to your shop's admin, press Connect again, and stay in one browser until you are back.",
-        )
-        .with("Set-Cookie", clear));
+    let given = incoming.cookie(&cookie_name(&state_hash)).unwrap_or_default();
+    if !sign::equal(sign::sha256_hex(given.as_bytes()).as_bytes(), state.browser_hash.as_bytes()) {
+        return Ok(Err(other_browser(edge).with("Set-Cookie", clear)));
     }
-    Ok(exchange(edge, incoming, &ticket, now).await?.with("Set-Cookie", clear))
+    Ok(Ok((ticket, clear)))
 }
 
 async fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64) -> Result<Reply> {
@@ -234,31 +277,43 @@ async fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64
         return failed(edge, ticket, "mode_mismatch");
     }
     // 5. Another account came first, and nobody asked to replace it.
-    if ticket.replace_existing == 0
-        && let Some(existing) = edge.db.active_connection(&ticket.shop_id, mode.live()).await?
-        && existing.account != grant.stripe_user_id
-    {
+    if another_came_first(edge, ticket, &grant.stripe_user_id).await? {
         give_back_later(edge, &grant.stripe_user_id, mode, "already connected", now).await?;
         return failed(edge, ticket, "already_connected");
     }
     // 6. Kept until the admin's session confirms with its verifier. The tokens wait sealed in the claim's row.
-    let claim_secret = clock::fresh_secret("ccc_")?;
-    let connection_id = clock::fresh_id("conn_")?;
     let tokens = object! { "access_token": grant.access_token, "refresh_token": grant.refresh_token, "scope": grant.scope,
     "stripe_publishable_key": grant.stripe_publishable_key };
     let context = token_context(&ticket.shop_id, &grant.stripe_user_id, mode);
     let sealed = edge.config.seal_keys.seal(clock::random::<12>()?, &context, tokens.to_string().as_bytes())?;
+    claim(edge, ticket, &grant.stripe_user_id, grant.scope.as_deref(), Some(sealed), now).await
+}
+
+/// Whether the shop has another account by now, and nobody asked to replace it.
+pub(super) async fn another_came_first(edge: &Edge, ticket: &TicketRow, account: &str) -> Result<bool> {
+    if ticket.replace_existing != 0 {
+        return Ok(false);
+    }
+    let existing = edge.db.active_connection(&ticket.shop_id, ticket.livemode != 0).await?;
+    Ok(existing.is_some_and(|existing| existing.account != account))
+}
+
+/// Keeps an account for the admin to confirm, and leads home.
+pub(super) async fn claim(
+    edge: &Edge, ticket: &TicketRow, account: &str, scope: Option<&str>, sealed_token: Option<String>, now: i64,
+) -> Result<Reply> {
+    let claim_secret = clock::fresh_secret("ccc_")?;
     let claim = ClaimRow {
         hash: sign::sha256_hex(claim_secret.as_bytes()),
         shop_id: ticket.shop_id.clone(),
         livemode: ticket.livemode,
-        account: grant.stripe_user_id.clone(),
-        scope: grant.scope.clone().unwrap_or_else(|| "read_write".to_owned()),
+        account: account.to_owned(),
+        scope: scope.unwrap_or("read_write").to_owned(),
         verifier_challenge: ticket.verifier_challenge.clone(),
         replace_existing: ticket.replace_existing,
         status: "waiting".to_owned(),
-        connection_id,
-        sealed_token: Some(sealed),
+        connection_id: clock::fresh_id("conn_")?,
+        sealed_token,
         expires_at: now.saturating_add(CLAIM_LIFE),
     };
     edge.db.insert_claim(&claim, &ticket.hash, now).await?;
@@ -376,7 +431,12 @@ async fn checked(edge: &Edge, mode: Mode, connection: Option<ConnectionRow>, now
     if !worth || row.checked_at.is_some_and(|at| at.saturating_add(ACCOUNT_FRESH) > now) {
         return Ok(Some(row));
     }
-    match outside::stripe::<Account>(edge, mode, &account::retrieve(&row.account), outside::STRIPE_DEADLINE).await? {
+    let found = if row.onboarded() {
+        onboarding::account(edge, mode, &row.account).await?
+    } else {
+        outside::stripe::<Account>(edge, mode, &account::retrieve(&row.account), outside::STRIPE_DEADLINE).await?
+    };
+    match found {
         Outcome::Ok(account) => {
             let platform = if row.platform.is_none() { platform_account(edge, mode).await } else { None };
             edge.db.account_checked(&row.id, account.charges_enabled, account.details_submitted, platform.as_deref(), now).await?;
@@ -495,7 +555,8 @@ pub async fn delete(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
 /// Gives back the account of a connection that ends, if nobody needs it; `true` when that is left for later.
 async fn give_back(edge: &Edge, connection: &ConnectionRow, mode: Mode, shared: bool, now: i64) -> Result<bool> {
     let later = shared || edge.db.under_way_on(&connection.account, mode.live(), now).await?;
-    if !later {
+    // An account that the platform made was connected by no OAuth, so none ends it: it stays the merchant's, and is not used any more.
+    if !later && !connection.onboarded() {
         deauthorize(edge, &connection.account, mode).await?;
     }
     Ok(later)
@@ -578,6 +639,7 @@ pub async fn settle_deauthorizations(edge: &Edge, limit: i64) -> Result<u32> {
                 Ok(()) if edge.db.under_way_on(&due.account, mode.live(), now).await? => {
                     Err(Problem::stripe_unavailable("A payment on the account is still under way at a bank."))
                 }
+                Ok(()) if due.onboarded != 0 => Ok(()),
                 Ok(()) => deauthorize(edge, &due.account, mode).await,
                 Err(problem) => Err(problem),
             }

@@ -1,7 +1,7 @@
 //! Stripe tells us something (contract, *From Stripe*): signature, then what it is about, then one effect, kept with the
 //! event's id in the same batch. 200 only once that is durable. Refunds and disputes: see [`super::aftermath`].
 
-use super::{aftermath, agentic, settle};
+use super::{aftermath, agentic, onboarding, settle};
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, log, outside};
 use crate::error::{Kind, Problem, Result};
@@ -47,6 +47,7 @@ async fn take(edge: &Edge, event: &mut Event) -> Result<&'static str> {
     let call = match event.thin() {
         Thin::No | Thin::Bare => return apply(edge, event).await,
         Thin::V2 if event.kind.starts_with(event::IMPORTS) => return agentic::imports::told(edge, event).await,
+        Thin::V2 if event.is_of_account() => return onboarding::told(edge, event).await,
         Thin::V2 => return agentic::agreements::told(edge, event).await,
         Thin::Foreign => return Ok("not_handled"),
         Thin::Fetch(call) => call,

@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod lists;
 pub mod mcp;
 pub mod notify;
+pub mod onboarding;
 pub mod order_page;
 pub mod orders;
 pub mod refund;

@@ -15,7 +15,7 @@ const STYLE: &str = "\
 --accent:#a9a3ff;--on-accent:#15123f;--warn-page:#33270b;--warn-line:#d69a24;--warn-ink:#ffe3a8;--good:#6fd79b}}\
 *{box-sizing:border-box}\
 body{margin:0;background:var(--page);color:var(--ink);font:1.0625rem/1.55 system-ui,sans-serif;overflow-wrap:anywhere}\
-.frame{max-width:40rem;margin:0 auto;padding:2rem 1rem}\
+.frame{max-width:40rem;margin:0 auto;padding:2rem 1rem}.wide{max-width:64rem}\
 .brand{margin:0 0 1rem;color:var(--soft);font-size:.9375rem;font-weight:600}\
 main{background:var(--card);border:1px solid var(--line);border-radius:.75rem;padding:clamp(1.25rem,5vw,2.25rem)}\
 h1{margin:0 0 1rem;font-size:1.625rem;line-height:1.25;text-wrap:balance}\
@@ -34,7 +34,7 @@ dt{flex:0 0 9rem;color:var(--soft)}dd{flex:1 1 12rem;margin:0}\
 border-radius:.375rem;background:var(--warn-page);color:var(--warn-ink)}\
 .warn p:last-child{margin:0}\
 label{display:block;margin:0 0 .375rem;font-weight:600}\
-input{display:block;width:100%;min-height:2.75rem;margin:0 0 1rem;padding:.5rem .75rem;border:1px solid var(--soft);border-radius:.5rem;\
+input,select{display:block;width:100%;min-height:2.75rem;margin:0 0 1rem;padding:.5rem .75rem;border:1px solid var(--soft);border-radius:.5rem;\
 background:var(--page);color:var(--ink);font:inherit}\
 table{width:100%;margin:0 0 1.25rem;border-collapse:collapse;border-top:1px solid var(--line)}\
 th,td{padding:.625rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}\
@@ -50,6 +50,11 @@ text-align:center;text-decoration:none;cursor:pointer}\
 /// Lays the frame around `content`. `title` is what the tab, the history and a screen reader say first;
 /// `brand` is whose page this is to the reader: the Worker's for merchants, the shop's for buyers.
 pub(super) fn page(title: &str, brand: &str, content: Markup) -> String {
+    page_with(title, brand, "", content, html! {})
+}
+
+/// The same in a frame of a class of its own, with `tail` behind it.
+pub(super) fn page_with(title: &str, brand: &str, class: &str, content: Markup, tail: Markup) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -62,10 +67,11 @@ pub(super) fn page(title: &str, brand: &str, content: Markup) -> String {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                div.frame {
+                div class=[Some(["frame ", class].concat().trim_end())] {
                     p.brand { bdi { (brand) } }
                     main { (content) }
                 }
+                (tail)
             }
         }
     }
@@ -100,6 +106,11 @@ pub fn csp_own() -> String {
 }
 
 fn policy(forms: &str) -> String {
-    let hash = Base64::encode_string(&Sha256::digest(STYLE.as_bytes()));
-    format!("default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'{forms}; frame-ancestors 'none'; base-uri 'none'")
+    let style = style_source();
+    format!("default-src 'none'; style-src {style}; form-action 'self'{forms}; frame-ancestors 'none'; base-uri 'none'")
+}
+
+/// The one style sheet, as a policy names it.
+pub(super) fn style_source() -> String {
+    format!("'sha256-{}'", Base64::encode_string(&Sha256::digest(STYLE.as_bytes())))
 }

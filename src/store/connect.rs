@@ -22,12 +22,19 @@ record! {
         pub connected_at: i64,
         /// Since when it is being disconnected.
         pub closing_at: Option<i64>,
+        /// `oauth` or `onboarding`.
+        pub method: String,
     }
 }
 
 impl ConnectionRow {
     pub fn active(&self) -> bool {
         self.status == "active"
+    }
+
+    /// Whether the platform made the account (Accounts v2): OAuth knows nothing of it.
+    pub fn onboarded(&self) -> bool {
+        self.method == "onboarding"
     }
 
     /// Stripe once said that the account is not ours to use; unlike an end that somebody wanted, a later success ends it.
@@ -49,6 +56,12 @@ record! {
         pub prefill: String,
         pub expires_at: i64,
         pub used_at: Option<i64>,
+        /// `oauth` or `onboarding`; of an onboarding the rest is kept here until it is done.
+        pub method: String,
+        /// The account that was made, or that is to be completed.
+        pub account: Option<String>,
+        /// The browser that pressed the button first.
+        pub browser_hash: Option<String>,
         pub site_url: String,
         pub shop_name: String,
         pub shop_status: String,
@@ -92,6 +105,21 @@ pub fn in_mode(connections: &[ConnectionRow], live: bool) -> Option<&ConnectionR
     of_mode().find(|c| c.active()).or_else(|| of_mode().max_by_key(|c| c.connected_at))
 }
 
+/// A ticket to be.
+pub struct NewTicket<'a> {
+    pub hash: &'a str,
+    pub shop_id: &'a str,
+    pub live: bool,
+    pub return_url: &'a str,
+    pub replace: bool,
+    pub verifier_challenge: &'a str,
+    pub prefill: &'a str,
+    pub method: &'a str,
+    /// The account to go on with.
+    pub account: Option<&'a str>,
+    pub expires_at: i64,
+}
+
 impl Db {
     pub fn connections_of(&self, shop_id: &str) -> Statement {
         let text = format!("SELECT * FROM connections WHERE shop_id = ?1 {CONNECTIONS_ORDER}");
@@ -102,24 +130,22 @@ impl Db {
         self.list(self.connections_of(shop_id))
     }
 
-    #[allow(clippy::too_many_arguments)]
-    pub fn insert_ticket(
-        &self, hash: &str, shop_id: &str, live: bool, return_url: &str, replace: bool, verifier_challenge: &str, prefill: &str, now: i64,
-        expires_at: i64,
-    ) -> Pending<()> {
+    pub fn insert_ticket(&self, ticket: &NewTicket<'_>, now: i64) -> Pending<()> {
         self.run(vec![sql!(
             self,
-            "INSERT INTO connect_tickets (hash, shop_id, livemode, return_url, replace_existing, verifier_challenge, prefill, created, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            hash,
-            shop_id,
-            live,
-            return_url,
-            replace,
-            verifier_challenge,
-            prefill,
+            "INSERT INTO connect_tickets (hash, shop_id, livemode, return_url, replace_existing, verifier_challenge, prefill, method, account,
+               created, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            ticket.hash,
+            ticket.shop_id,
+            ticket.live,
+            ticket.return_url,
+            ticket.replace,
+            ticket.verifier_challenge,
+            ticket.prefill,
+            ticket.method,
+            ticket.account,
             now,
-            expires_at
+            ticket.expires_at
         )])
     }
 
@@ -256,8 +282,10 @@ impl Db {
                 // The unique index on active connections lets one of two racing claims through.
                 sql!(
                     self,
-                    "INSERT INTO connections (id, shop_id, livemode, account, scope, status, platform, connected_at)
-                     SELECT connection_id, shop_id, livemode, account, scope, 'active', ?2, ?3 FROM connect_claims
+                    "INSERT INTO connections (id, shop_id, livemode, account, scope, status, platform, connected_at, method)
+                     SELECT connection_id, shop_id, livemode, account, scope, 'active', ?2, ?3,
+                       CASE WHEN sealed_token IS NULL AND EXISTS (SELECT 1 FROM onboarded o WHERE o.account = connect_claims.account
+                         AND o.livemode = connect_claims.livemode) THEN 'onboarding' ELSE 'oauth' END FROM connect_claims
                      WHERE hash = ?1 AND status = 'waiting' AND expires_at > ?3
                      ON CONFLICT DO NOTHING",
                     &claim.hash,
@@ -382,6 +410,12 @@ impl Db {
             ))
             .await?;
         Ok(rows.any())
+    }
+
+    /// Whether anybody here is connected to an account in a mode.
+    pub async fn is_connected(&self, account: &str, live: bool) -> Result<bool> {
+        let text = "SELECT id FROM connections WHERE account = ?1 AND livemode = ?2 AND status = 'active' LIMIT 1";
+        Ok(self.one(sql!(self, text, account, live)).await?.any())
     }
 
     pub fn owe_deauthorization(&self, account: &str, live: bool, reason: &str, now: i64) -> Statement {

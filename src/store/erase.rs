@@ -59,6 +59,8 @@ impl Db {
             sql!(self, "UPDATE catalogue_uploads SET status = 'failed', finished = ?2 WHERE shop_id = ?1 AND status = 'running'", id, now),
             sql!(self, "UPDATE catalogues SET state = 'old' WHERE shop_id = ?1", id),
             sql!(self, "DELETE FROM fulfillment WHERE shop_id = ?1", id),
+            sql!(self, "DELETE FROM agentic_settings WHERE shop_id = ?1", id),
+            sql!(self, "DELETE FROM agreements WHERE shop_id = ?1", id),
             sql!(self, "DELETE FROM coupon_redemptions WHERE shop_id = ?1", id),
             sql!(self, "DELETE FROM stock_holds WHERE shop_id = ?1", id),
             // What is open is due for the sweep, which ends it: checkout_enabled is 0.

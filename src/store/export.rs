@@ -10,7 +10,7 @@ pub struct List {
     sql: &'static str,
 }
 
-pub const LISTS: [List; 5] = [
+pub const LISTS: [List; 6] = [
     // Without what would let anybody look for the key.
     List {
         name: "api_keys",
@@ -36,6 +36,11 @@ pub const LISTS: [List; 5] = [
                 'livemode', json(iif(livemode, 'true', 'false')), 'scope', scope, 'connected_at', connected_at,
                 'gone_at', gone_at, 'gone_reason', gone_reason) AS object
               FROM connections WHERE shop_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT 200",
+    },
+    // With agents, as Stripe told them last.
+    List {
+        name: "agreements",
+        sql: "SELECT id, object FROM agreements WHERE shop_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT 200",
     },
     List {
         name: "notices",

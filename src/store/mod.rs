@@ -11,8 +11,9 @@
 //! | `agent_keys` | until the agent is deleted; rolled ones 24 h | SHA-256 of 256 random bits, never the key |
 //! | `acp_sessions` | checkouts and carts of agents: completed ones for good, others until 30 days after their end | buyer's data in clear, as in `transactions`; never a payment token |
 //! | `orders` | for good; of a deleted shop none | buyer's data in clear, as in `transactions`; shown to whoever knows id and e-mail |
-//! | `connect_tickets` | 30 min | SHA-256; opens nothing without the browser's cookie and the verifier |
-//! | `connect_states` | 10 min, used once | SHA-256; consumed in one conditional statement |
+//! | `connect_tickets` | 30 min | SHA-256; opens nothing without the browser's cookie and the verifier; of an onboarding also e-mail and country, in clear, for a day |
+//! | `connect_states` | 10 min (onboarding 2 h), used once | SHA-256; consumed in one conditional statement |
+//! | `onboarded` | for good | ids only |
 //! | `connect_claims` | 10 min, confirmed ones 24 h | SHA-256; token sealed until it moves to KV |
 //! | `connections` | for good, gone ones too | nothing secret |
 //! | `deauthorizations` | until Stripe was told | nothing secret |
@@ -28,6 +29,8 @@
 //! | `catalogue_uploads`, `catalogue_errors` | 30 days | nothing secret |
 //! | `feed_products`, `feed_changes` | as long as the agent has a feed; changes until all feeds have told them | public anyway |
 //! | `agentic` | as long as the shop | nothing secret |
+//! | `agentic_settings` | 10 min until opened, then 1 h for one browser | SHA-256 of ticket and cookie; account sessions are stored nowhere |
+//! | `agreements` | as long as the shop | names of agents |
 //! | `agentic_hooks` | 40 days | what Stripe was answered: amounts and texts of shipping and tax |
 //! | `stock_holds` | until paid or given back, else a day past their end | ids only |
 //! | `fulfillment`, `coupon_redemptions` | for good | coupon codes in clear: restrict who may read D1 |
@@ -38,6 +41,7 @@ pub mod admin;
 pub mod aftermath;
 pub mod agentic;
 pub mod agents;
+pub mod agreements;
 pub mod catalogue;
 pub mod checkout;
 pub mod connect;
@@ -46,8 +50,10 @@ pub mod export;
 pub mod feeds;
 pub mod idempotency;
 pub mod notices;
+pub mod onboarding;
 pub mod orders;
 pub mod reseal;
+pub mod settings;
 pub mod shops;
 pub mod transactions;
 pub mod uploads;

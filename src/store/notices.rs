@@ -158,6 +158,13 @@ impl Db {
         sql!(self, &(text + RETURNING), &id_at(now), site_url, by)
     }
 
+    /// Owes shops (a JSON list of ids) a notice about an agreement with an agent, behind the statement that remembers the event of it.
+    pub fn owe_agreement(&self, shops: &str, kind: &str, agreement: &str, object: &str, now: i64) -> Statement {
+        let columns = format!("{FRESH_ID}, s.id, ?3, s.id || '/' || ?4 || '/' || ?3, ?5, NULL");
+        let text = owing(&columns, "shops s WHERE s.id IN (SELECT value FROM json_each(?2)) AND s.status <> 'superseded'", now, now);
+        sql!(self, &(text + RETURNING), &id_at(now), shops, kind, agreement, object)
+    }
+
     /// A batch with statements that answer the ids of what they owe: those are sent when the request has been answered.
     pub fn batch_owing(&self, statements: Vec<Statement>) -> Pending<Answers> {
         let (counters, batch) = (self.counters.clone(), self.batch(statements));

@@ -80,6 +80,8 @@ record! {
         pub account: String,
         pub livemode: i64,
         pub attempts: i64,
+        /// Whether the platform made the account.
+        pub onboarded: i64,
     }
 }
 
@@ -395,7 +397,8 @@ impl Db {
     }
 
     pub fn due_deauthorizations(&self, now: i64, limit: i64) -> Pending<Vec<DueDeauthorization>> {
-        let text = format!("SELECT account, livemode, attempts FROM deauthorizations WHERE due_at <= ?1 ORDER BY due_at LIMIT {limit}");
+        let text = format!("SELECT d.account, d.livemode, d.attempts, EXISTS (SELECT 1 FROM onboarded o WHERE o.account = d.account AND o.livemode = d.livemode)
+               AS onboarded FROM deauthorizations d WHERE due_at <= ?1 ORDER BY due_at LIMIT {limit}");
         self.list(sql!(self, &text, now))
     }
 
@@ -446,6 +449,8 @@ impl Db {
                 sql!(self, "DELETE FROM agent_keys WHERE hash IN (SELECT hash FROM agent_keys WHERE expires_at <= ?1 LIMIT 500)", now),
                 sql!(self, "UPDATE agents SET previous_signing_secret = NULL, previous_signing_secret_expires_at = NULL
                        WHERE previous_signing_secret IS NOT NULL AND previous_signing_secret_expires_at <= ?1", now),
+                sql!(self, "DELETE FROM agentic_settings WHERE hash IN (SELECT hash FROM agentic_settings WHERE expires_at <= ?1 LIMIT 500)",
+                    now.saturating_sub(DAY)),
                 sql!(self, "DELETE FROM stock_holds WHERE rowid IN (SELECT rowid FROM stock_holds WHERE expires_at <= ?1 LIMIT 500)",
                     now.saturating_sub(super::catalogue::HOLD_KEPT)),
             ];

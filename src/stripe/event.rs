@@ -4,8 +4,8 @@ use super::call::Call;
 use super::payment_intent::Reference;
 use super::{account, charge, dispute, payment_intent, refund, session};
 use crate::error::{Problem, Result};
-use crate::id;
 use crate::record::{Member, Record};
+use crate::{id, route};
 use serde_json::Value;
 
 record! {
@@ -36,6 +36,8 @@ const TWIN: &str = "v1.";
 /// Types of v2 that are listened to begin with one of these.
 pub const IMPORTS: &str = "v2.commerce.product_catalog.imports.";
 pub const AGREEMENT: &str = "v2.orchestrated_commerce.agreement.";
+/// Of Accounts v2; what follows is `.` or the part of the account in brackets.
+pub const ACCOUNT: &str = "v2.core.account";
 
 /// The objects that events are about: how the type of a snapshot begins, how its ids begin, and what fetches it. A thin event is
 /// fetched by this table alone: its `related_object.url` is an address that a stranger could have chosen.
@@ -67,13 +69,23 @@ impl Event {
         self.object == "v2.core.event"
     }
 
+    /// Whether it is about an account of v2 itself (`v2.core.account_link.…` is not).
+    pub fn is_of_account(&self) -> bool {
+        self.kind.strip_prefix(ACCOUNT).is_some_and(|rest| rest.starts_with(['.', '[']))
+    }
+
+    /// The id of the object of v2 that it is about. Which collection that is in, its type says.
+    pub fn related_id(&self) -> Option<&str> {
+        self.related_object.as_ref().map(|related| related.id.as_str()).filter(|id| route::is_plain(id))
+    }
+
     /// Takes a thin event for the snapshot that it stands for: its type and account are those, its object is to be fetched.
     pub fn thin(&mut self) -> Thin {
         if !self.is_thin() {
             return Thin::No;
         }
         let twin = self.kind.strip_prefix(TWIN).map(str::to_owned);
-        let second = self.kind.starts_with(IMPORTS) || self.kind.starts_with(AGREEMENT);
+        let second = self.kind.starts_with(IMPORTS) || self.kind.starts_with(AGREEMENT) || self.is_of_account();
         if twin.is_none() && !second {
             return Thin::Foreign;
         }

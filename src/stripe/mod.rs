@@ -5,6 +5,7 @@
 //! Amounts are minor units as Stripe means them, times Unix seconds.
 
 pub mod account;
+pub mod agreement;
 pub mod call;
 pub mod charge;
 pub mod dispute;

@@ -18,6 +18,7 @@ mod limit;
 mod mcp;
 mod money;
 mod notice;
+mod onboarding;
 mod order;
 mod pages;
 mod route;

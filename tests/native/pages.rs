@@ -61,7 +61,9 @@ fn order(text: &str) -> String {
 /// Every page, with `text` wherever someone else may write.
 fn every_page(text: &str) -> Vec<(&'static str, String)> {
     let bad = Misconfigured { problems: vec![(text.into(), text.into()), ("B".into(), "is not set.".into())], allow_local: true };
-    let consent = |live| page::consent(&Consent { site_url: text, shop_name: text, live, action: text });
+    let consent = |live| {
+        page::consent(&Consent { site_url: text, shop_name: text, live, action: text, onboarding: false, fields: None, refused: None })
+    };
     let mut pages = vec![
         ("front", page::front(text, &Ok(&config(&[])), text)),
         ("front-local", page::front(text, &Ok(&config(&[("ALLOW_LOCAL", "true"), ("RATE_LIMITS", "off")])), text)),
@@ -217,8 +219,17 @@ fn only_web_addresses_become_links() {
 
 #[test]
 fn consent_names_origin_and_mode_and_has_one_button() {
-    let page =
-        |live| page::consent(&Consent { site_url: "https://shop.example", shop_name: "Ada's Mugs", live, action: "/connect/tk_A-1" });
+    let page = |live| {
+        page::consent(&Consent {
+            site_url: "https://shop.example",
+            shop_name: "Ada's Mugs",
+            live,
+            action: "/connect/tk_A-1",
+            onboarding: false,
+            fields: None,
+            refused: None,
+        })
+    };
     let (live, test) = (page(true), page(false));
     for html in [&live, &test] {
         assert!(text_of(html, "title").contains("https://shop.example"));
@@ -240,7 +251,15 @@ fn consent_names_origin_and_mode_and_has_one_button() {
 
 #[test]
 fn consent_without_a_name_shows_no_empty_row() {
-    let html = page::consent(&Consent { site_url: "https://shop.example", shop_name: "  ", live: true, action: "/connect/t" });
+    let html = page::consent(&Consent {
+        site_url: "https://shop.example",
+        shop_name: "  ",
+        live: true,
+        action: "/connect/t",
+        onboarding: false,
+        fields: None,
+        refused: None,
+    });
     assert!(!html.contains("Calls itself"));
 }
 

@@ -98,6 +98,15 @@ fn head_does_not_reach_what_a_get_uses_up() {
     assert_eq!(find("HEAD", "/connect/callback"), Found::NotAllowed("GET"));
     assert_eq!(find("POST", "/connect/callback"), Found::NotAllowed("GET"));
     assert_eq!(find("GET", "/connect/callback"), Found::Route(Route::ConnectCallback));
+    assert_eq!(find("GET", "/connect/return"), Found::Route(Route::ConnectReturn));
+    assert_eq!(find("GET", "/connect/refresh"), Found::Route(Route::ConnectRefresh));
+    // These use something up: a scanner's HEAD must not, and the button is no such thing.
+    for method in ["HEAD", "POST"] {
+        assert_eq!(find(method, "/connect/return"), Found::NotAllowed("GET"));
+    }
+    // This does too, but looks first: see the journey.
+    assert_eq!(find("HEAD", "/agentic/settings/t1"), Found::Route(Route::AgenticSettings("t1".into())));
+    assert_eq!(find("DELETE", "/agentic/settings/t1"), Found::NotAllowed("GET, HEAD, POST"));
 }
 
 #[test]

@@ -538,7 +538,15 @@ pub fn pages(data: &[u8]) -> bool {
     }
     let rendered = |words: &str| {
         [
-            page::consent(&page::Consent { site_url: words, shop_name: words, live: false, action: words }),
+            page::consent(&page::Consent {
+                site_url: words,
+                shop_name: words,
+                live: false,
+                action: words,
+                onboarding: false,
+                fields: None,
+                refused: None,
+            }),
             page::problem(&page::ErrorPage { title: words, what_happened: words, what_next: words, reference: Some(words) }),
             page::cart_kept(&page::CartKept { shop_name: words, shop_url: words }),
             page::thanks(&page::Thanks {

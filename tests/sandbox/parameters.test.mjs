@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { check } from '../../sandbox/stripe/check.mjs';
 import { decodeForm } from '../../sandbox/stripe/form.mjs';
 import { parameters } from '../../sandbox/stripe/parameters.mjs';
-import { previewRoutes } from '../../sandbox/stripe/tokens.mjs';
+import { previewRoutes } from '../../sandbox/stripe/api.mjs';
 
 const contracts = new URL('../../../shared/contracts/stripe/', import.meta.url);
 const description = new URL('stripe-openapi.2026-10-28.endive.strict.json', contracts);
@@ -23,7 +23,8 @@ function inputOf(spec, route) {
   const query = (operation.parameters ?? []).filter((parameter) => parameter.in === 'query');
   if (method === 'GET') return { type: 'object', properties: Object.fromEntries(query.map(({ name, schema }) => [name, schema])), required: query.filter(({ required }) => required).map(({ name }) => name) };
   // A description without a `type` is of a body without members.
-  return { type: 'object', properties: {}, ...operation.requestBody.content['application/x-www-form-urlencoded'].schema };
+  const { content } = operation.requestBody;
+  return { type: 'object', properties: {}, ...(content['application/json'] ?? content['application/x-www-form-urlencoded']).schema };
 }
 
 function compare(rule, schema, at, optionalHere = []) {

@@ -46,6 +46,10 @@ export async function startStubWorker() {
       return [201, { ...made, api_key: `cca_${randomBytes(16).toString('hex')}`, signing_secret: `whsec_${randomBytes(32).toString('base64')}` }];
     },
     'DELETE /v1/agents/:id': (_, query, headers, id) => { stub.agents = stub.agents.filter((one) => one.id !== id); return [200, { object: 'agent', id, deleted: true }]; },
+    'POST /v1/agentic/settings_link': () => [201, { object: 'agentic.settings_link', url: `${stub.url}/agentic/settings/ticket_secret`, livemode: false }],
+    'GET /v1/agentic/agreements': () => [200, { object: 'list', data: stub.agreements ?? [], has_more: false }],
+    'POST /v1/agentic/agreements/:id/confirm': (_, query, headers, id) => [200, stub.agreements.find((one) => one.id === id)],
+    'POST /v1/agentic/agreements/:id/terminate': (_, query, headers, id) => [200, Object.assign(stub.agreements.find((one) => one.id === id), { status: 'terminated' })],
     'GET /v1/orders': () => [200, { object: 'list', data: stub.orders, has_more: false }],
     'GET /v1/orders/:id': (_, query, headers, id) => { const found = stub.orders.find((one) => one.id === id); return found && [200, found]; },
     'PATCH /v1/orders/:id': (body, query, headers, id) => { const found = stub.orders.find((one) => one.id === id); return found && [200, Object.assign(found, body)]; },
@@ -74,8 +78,8 @@ export async function startStubWorker() {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const url = new URL(request.url, 'http://stub');
-    // What an agent, an order or a transaction is named by stands in the path.
-    const id = /\/((?:agt|ord|cct)_\w+)/.exec(url.pathname)?.[1];
+    // What an agent, an agreement, an order or a transaction is named by stands in the path.
+    const id = /\/((?:agt|agmt|ord|cct)_\w+)/.exec(url.pathname)?.[1];
     const route = `${request.method} ${url.pathname}`;
     const pattern = id ? route.replace(id, ':id') : route;
     const sent = Buffer.concat(chunks).toString('utf8');

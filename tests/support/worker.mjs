@@ -93,6 +93,8 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
     await stripe.setWebhooks([
       { url: `${url}/stripe/webhooks`, secret: planted.webhook.connect, connect: true },
       { url: `${url}/stripe/webhooks`, secret: planted.webhook.platform, connect: false },
+      // What v2 tells, there is as thin events alone.
+      { url: `${url}/stripe/webhooks`, secret: planted.webhook.connect, connect: true, event_payload: 'thin', events: ['v2.*'] },
     ]);
   }
 

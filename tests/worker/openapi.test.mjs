@@ -305,6 +305,46 @@ describe('the running Worker', () => {
     assert.equal(again.error.code, 'already_connected');
   });
 
+  test('connecting a merchant who has no account: form, another link, back, confirm', async () => {
+    const verifier = randomBytes(32).toString('base64url');
+    const { json: ticket } = await call('POST', '/v1/connect/start', { body: { return_url: `${shop.origin}/back`, mode: 'live', method: 'onboarding', verifier_challenge: s256(verifier) }, expect: 201 });
+    const path = new URL(ticket.url).pathname;
+    await call('GET', path, { as: null, expect: 200 });
+    const press = (body, expect, cookie) => call('POST', path, { as: null, headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...(cookie && { Cookie: cookie }) }, body, expect });
+    const cookieOf = (answer) => answer.headers.getSetCookie().map((one) => one.split(';')[0]).filter((one) => !one.endsWith('=')).join('; ');
+    const first = await press('email=nobody', 422);
+    await press('email=ada%40shop.example', 400);
+    const consent = await press('email=ada%40shop.example&country=US', 303, cookieOf(first));
+    const onward = (address, cookie) => { const { pathname, search } = new URL(address); return call('GET', pathname + search, { as: null, headers: { Cookie: cookie }, expect: 303 }); };
+    await stripe.openForm(consent.location);
+    const again = await onward((await stripe.openForm(consent.location)).refresh, cookieOf(consent));
+    const { location } = await stripe.leaveForm((await stripe.openForm(again.location)).form, { finish: true });
+    const home = new URL((await onward(location, cookieOf(again))).location);
+    const { json } = await call('POST', '/v1/connect/confirm', { body: { claim: home.searchParams.get('cc_claim'), verifier }, expect: 200 });
+    assert.deepEqual([json.livemode, json.charges_enabled], [true, true]);
+    assert.equal((await call('DELETE', '/v1/connection?mode=live', { expect: 200 })).json.connected, false);
+  });
+
+  test('agents at Stripe: the merchant switches them on, and agreements', async () => {
+    const { json: given } = await call('POST', '/v1/agentic/account_sessions', { body: { mode: 'test' }, expect: 200 });
+    assert.ok(given.client_secret);
+    const { json: link } = await call('POST', '/v1/agentic/settings_link', { body: {}, expect: 201 });
+    const path = new URL(link.url).pathname;
+    const page = await call('GET', path, { as: null, expect: 200 });
+    await call('GET', path, { as: null, expect: 404 });
+    const cookie = page.headers.getSetCookie()[0].split(';')[0];
+    await call('POST', path, { as: null, headers: { Cookie: cookie }, expect: 200 });
+    assert.equal((await call('POST', path, { as: null, expect: 404 })).error.code, 'resource_missing');
+    assert.equal((await call('POST', '/v1/agentic/settings_link', { body: { mode: 'live' }, expect: 409 })).error.code, 'not_connected');
+    const { id } = await stripe.enableAgent(account);
+    assert.deepEqual((await call('GET', '/v1/agentic/agreements', { expect: 200 })).json.data.map((one) => one.id), [id]);
+    await call('GET', `/v1/agentic/agreements/${id}`, { expect: 200 });
+    await call('GET', '/v1/agentic/agreements/agmt_none', { expect: 404 });
+    assert.equal((await call('POST', `/v1/agentic/agreements/${id}/confirm`, { body: {}, expect: 200 })).json.status, 'partially_confirmed');
+    assert.equal((await call('POST', `/v1/agentic/agreements/${id}/terminate`, { body: {}, expect: 200 })).json.status, 'terminated');
+    assert.equal((await call('POST', `/v1/agentic/agreements/${id}/confirm`, { body: {}, expect: 422 })).error.code, 'stripe_refused');
+  });
+
   test('a sale of each body: open, pay, home, ledger', async () => {
     for (const name of ['chat', 'agent']) {
       const body = { ...atHome(example('createCheckoutSession', name)), mode: 'test' };

@@ -66,6 +66,9 @@ async function fill() {
     await stripe.pay(session.id, buyer);
     return session;
   };
+  // Agents at Stripe: of the shops on one account one has that side of it.
+  await w.d1("INSERT INTO agentic (shop_id, livemode, account, enabled, rules, created, updated) VALUES (?1, 0, ?2, 1, '{}', 1, 1)", victim.id, victim.account);
+  victim.agreement = (await stripe.enableAgent(victim.account)).id;
   await createSession(w, victim, marked('open'));
   await sold('paid');
   const refunded = await sold('refunded');
@@ -169,6 +172,7 @@ function victimsFor({ name, schema }, path) {
   if (name === 'ticket') return [ticket];
   // Products have no ids of ours: they are the shop's own.
   if (path.startsWith('/v1/catalogue/products')) return [`${MARK}-mug`];
+  if (path.startsWith('/v1/agentic/agreements')) return [victim.agreement];
   const prefix = prefixOf(schema);
   if (prefix === 'shop_') return [victim.id];
   const fit = ids.filter((id) => prefix && id.startsWith(prefix));
@@ -239,6 +243,7 @@ describe('the matrix', () => {
           else if (caller.pending && one.operation['x-error-codes']?.['403']?.includes('shop_not_verified')) refused(answer, 403, 'shop_not_verified');
           // Two shops may call their products the same: each has its own.
           else if (['putProduct', 'deleteProduct'].includes(one.operation.operationId)) continue;
+          else if (caller.account && one.path.startsWith('/v1/agentic/agreements')) refused(answer, 409, 'account_shared');
           // As if it did not exist: 404, never 403.
           else if (inPath.length) refused(answer, 404, 'resource_missing');
         }

@@ -33,16 +33,20 @@ function connectionCard(view, mode, { connection, problem: wrong } = {}) {
   return html`<section class="card" aria-labelledby="stripe-${mode}"><div class="between"><h2 id="stripe-${mode}">Stripe, ${MODES[mode].toLowerCase()}</h2>${state}</div>
 ${wrong && problem(wrong, 3)}
 ${connected && html`<dl class="facts"><dt>Account</dt><dd><code>${connection.account}</code></dd><dt>Can take payments</dt><dd>${yesNo(connection.charges_enabled)}</dd><dt>Details submitted</dt><dd>${yesNo(connection.details_submitted)}</dd><dt>Connected</dt><dd>${moment(connection.connected_at)}</dd><dt>Last looked at</dt><dd>${moment(connection.checked_at)}</dd></dl>
-${connection.charges_enabled === false && note('warn', 'Stripe does not let this account take payments yet. Its owner finishes the set-up in Stripe\'s Dashboard.')}
+${connection.charges_enabled === false && note('warn', 'Stripe does not let this account take payments yet. Its owner finishes the set-up in Stripe\'s Dashboard; if the account was opened from here, in Stripe\'s form.')}
+${connection.details_submitted === false && onboardForm(view, mode, 'Go on with the form')}
 <details><summary>Disconnect…</summary><p class="small">Buyers cannot pay in ${MODES[mode].toLowerCase()} until an account is connected again. Paid orders stay as they are.</p>${button(view, '/admin/disconnect', html`Disconnect <span class="hidden">${mode} </span>account`, { className: 'danger', fields: { mode } })}</details>
 <details><summary>Connect another account…</summary>${connectForm(view, mode, true)}</details>`}
 ${!connected && connection?.gone_at && html`<p class="small">The connection ended ${moment(connection.gone_at)}${connection.gone_reason && html` (${connection.gone_reason})`}.</p>`}
-${!connected && !wrong && connectForm(view, mode, false)}</section>`;
+${!connected && !wrong && html`${connectForm(view, mode, false)}
+<details><summary>I have no Stripe account yet…</summary><p class="small">One is opened for this shop, and Stripe asks for the rest. It is the owner's, with a Dashboard of its own.</p>${onboardForm(view, mode, 'Open a Stripe account')}</details>`}</section>`;
 }
 
 const connectForm = (view, mode, replace) => html`<form method="post" action="/admin/connect">${token(view)}<input type="hidden" name="mode" value="${mode}">
 ${replace && html`<label class="choice"><input type="checkbox" name="replace" value="yes" required><span>Replace the connected account</span></label>`}
 <button>Connect with Stripe<span class="hidden">, ${MODES[mode].toLowerCase()}</span></button></form>`;
+
+const onboardForm = (view, mode, label) => button(view, '/admin/connect', html`${label}<span class="hidden">, ${MODES[mode].toLowerCase()}</span>`, { className: 'second', fields: { mode, method: 'onboarding' } });
 
 function sellingCard(view, { shop, settings }) {
   return html`<section class="card" aria-labelledby="sell-title"><h2 id="sell-title">Mode</h2>

@@ -28,8 +28,8 @@ const STYLE = readFileSync(new URL('./style.css', import.meta.url));
 
 export const style = () => ({ headers: { 'Content-Type': 'text/css; charset=utf-8', 'Cache-Control': 'max-age=60' }, body: STYLE });
 
-/** One page. `form-action` names every http(s) place, because it follows the whole chain of redirects home to the shop. */
-export function document({ title, body, kind = '', status = 200 }) {
+/** One page; `framed`: it stands in a platform's page. `form-action` names every http(s) place, because it follows the whole chain of redirects home to the shop. */
+export function document({ title, body, kind = '', status = 200, framed = false }) {
   const markup = html`<!doctype html>
 <html lang="en">
 <head>
@@ -48,7 +48,7 @@ ${body}
     status,
     headers: {
       'Content-Type': 'text/html; charset=utf-8',
-      'Content-Security-Policy': "default-src 'none'; style-src 'self'; img-src http: https: data:; form-action 'self' http: https:; frame-ancestors 'none'; base-uri 'none'",
+      'Content-Security-Policy': `default-src 'none'; style-src 'self'; img-src http: https: data:; form-action 'self' http: https:; frame-ancestors ${framed ? 'http: https:' : "'none'"}; base-uri 'none'`,
       'Referrer-Policy': 'same-origin',
     },
     body: markup.text,

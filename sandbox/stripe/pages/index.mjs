@@ -5,12 +5,16 @@ import { authenticate } from './authenticate.mjs';
 import { authorize } from './authorize.mjs';
 import { checkout } from './checkout.mjs';
 import { dashboard } from './dashboard.mjs';
+import { connectJs, embedded } from './embedded.mjs';
 import { message, redirect, style } from './html.mjs';
+import { setup } from './setup.mjs';
 
 const TABLE = [
   ['/checkout/c/pay/', checkout],
   ['/authenticate/', authenticate],
   ['/oauth/authorize', authorize],
+  ['/setup/', setup],
+  ['/embedded/', embedded],
   ['/dashboard', dashboard],
 ];
 
@@ -19,6 +23,7 @@ export async function pages(stripe, request, url, body) {
   const method = request.method === 'HEAD' ? 'GET' : request.method;
   if (pathname === '/') return redirect('/dashboard');
   if (pathname === '/assets/local-stripe.css') return style();
+  if (pathname === '/v1.0/connect.js') return connectJs();
   const [prefix, page] = TABLE.find(([start]) => pathname.startsWith(start)) ?? [];
   if (!page) return message({ status: 404, title: 'Nothing is here', text: 'The local Stripe has no such page.' });
   if (method !== 'GET' && method !== 'POST') return json(405, { error: { message: 'GET or POST.' } }, { Allow: 'GET, HEAD, POST' });

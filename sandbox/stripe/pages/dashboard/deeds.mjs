@@ -63,6 +63,14 @@ const deeds = {
     await stripe.revokeToken(form.id);
     return 'Revoked; shared_payment.granted_token.deactivated is on its way.';
   },
+  agentConfirms: async (stripe, form) => {
+    const { status } = await stripe.agentAnswers(form.id, 'confirm');
+    return `The agreement is ${status.replaceAll('_', ' ')}.`;
+  },
+  agentEnds: async (stripe, form) => {
+    await stripe.agentAnswers(form.id, 'terminate');
+    return 'The agent has ended the agreement.';
+  },
   resend: async (stripe, form) => {
     const statuses = await stripe.send(form.id, form.thin ? { thin: true } : {});
     return statuses.length > 0 ? `Sent again: ${statuses.map((answer) => answer || 'no answer').join(', ')}.` : 'Nobody listens for this event.';

@@ -1,14 +1,15 @@
 // What all Dashboard pages share: the frame, tables, pills, and forms that do one thing.
 import { document, html } from '../html.mjs';
 
-export const when = (seconds) => html`<time>${new Date(seconds * 1000).toISOString().replace('T', ' ').slice(0, 19)}</time>`;
+/** Seconds, or a date as v2 prints it. */
+export const when = (moment) => html`<time>${new Date(typeof moment === 'string' ? moment : moment * 1000).toISOString().replace('T', ' ').slice(0, 19)}</time>`;
 export const pill = (status) => html`<span class="pill ${String(status).replace(/\W/g, '_')}">${String(status).replaceAll('_', ' ')}</span>`;
 export const mode = (livemode) => (livemode ? 'live' : 'test');
 
 export function frame(title, note, body, crumbs = []) {
   return document({
     title: `${title} – local Stripe`, kind: 'dashboard',
-    body: html`<header class="top"><a href="/dashboard">Local Stripe</a><nav aria-label="Dashboard"><a href="/dashboard/tokens">Tokens</a><a href="/dashboard/events">Events</a><a href="/dashboard/requests">Requests</a><a href="/dashboard/trouble">Trouble</a></nav></header>
+    body: html`<header class="top"><a href="/dashboard">Local Stripe</a><nav aria-label="Dashboard"><a href="/dashboard/tokens">Tokens</a><a href="/dashboard/agreements">Agreements</a><a href="/dashboard/events">Events</a><a href="/dashboard/requests">Requests</a><a href="/dashboard/trouble">Trouble</a></nav></header>
 <main>
 ${crumbs.length > 0 && html`<p class="crumbs">${crumbs.map(([href, name]) => html`<a href="${href}">${name}</a> / `)}</p>`}
 <h1>${title}</h1>
