@@ -55,6 +55,9 @@ pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> 
     if row.by_api() && news.to == Some(Status::Paid) {
         return super::acp::sale::moving(edge, row, news, by, now).await;
     }
+    if row.at_stripe() && news.to == Some(Status::Paid) {
+        return super::agentic::orders::moving(edge, row, news, by, now).await;
+    }
     moving_alone(edge, row, news, by, now)
 }
 

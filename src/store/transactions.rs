@@ -219,6 +219,11 @@ impl Db {
         )])
     }
 
+    /// Something is to be asked of Stripe about a row with the next sweep.
+    pub fn look_at(&self, id: &str, now: i64) -> Statement {
+        sql!(self, "UPDATE transactions SET check_at = ?2 WHERE id = ?1", id, now)
+    }
+
     /// The buyer has come back, and Stripe could not be asked: the row is asked about before all others.
     pub fn check_first(&self, id: &str) -> Pending<()> {
         self.run(vec![sql!(
