@@ -108,6 +108,7 @@ await main(import.meta.url, async () => {
       const stripe = await startStripe({
         port: ports['local Stripe'], redirectUris: [`${workerUrl}/connect/callback`], keys: secrets.stripe, persist: join(STATE, 'stripe.json'), settleAfterMs: 60_000,
         webhooks: [{ url: hook, secret: secrets.connectWebhook, connect: true }, { url: hook, secret: secrets.platformWebhook, connect: false }],
+        hooks: [{ url: `${workerUrl}/stripe/agentic-hooks`, secret: secrets.hooks }],
       });
       running.push(() => stripe.close());
     }

@@ -18,6 +18,7 @@ import * as refunds from './refunds.mjs';
 import * as search from './search.mjs';
 import * as sessions from './sessions.mjs';
 import * as tokens from './tokens.mjs';
+import { withoutPreviews } from './previews.mjs';
 import { readVersion } from './versions.mjs';
 
 /** Every operation that is served: a new family of objects is a new file here. */
@@ -166,7 +167,7 @@ export class Api {
       }
       if (rule?.how === 'slow') await sleep(rule.ms);
       if (rule?.how === 'hold_before') await this.misbehaviour.hold();
-      let answer = this.work({ found, params, scope, entry, key, secret });
+      let answer = this.work({ found, params, scope, entry, key, secret, version });
       if (rule?.how === 'bend' && answer.status === 200) answer.value = this.bend(answer.value, rule.fields);
       if (rule?.how === '500_after') {
         answer = { status: 500, value: { error: { type: 'api_error', message: 'Something went wrong after the work was done (asked for in the sandbox).' } } };
@@ -198,13 +199,14 @@ export class Api {
   }
 
   /** The work itself is one synchronous step: nothing can come between a check and its change. */
-  run({ found, params, scope, entry, key, secret }) {
+  run({ found, params, scope, entry, key, secret, version }) {
     const { world } = this;
     world.cause = { id: entry.id, idempotency_key: key ?? null };
     try {
       const value = found.run({ world, params, path: found.path, scope, key: secret });
       world.changed();
-      return expand(world, value, params.expand);
+      const whole = expand(world, value, params.expand);
+      return version.preview ? whole : withoutPreviews(whole);
     } finally {
       world.cause = { id: null, idempotency_key: null };
     }

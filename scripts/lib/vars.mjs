@@ -39,7 +39,8 @@ const hex = (bytes) => randomBytes(bytes).toString('hex');
 export function keptSecrets(path) {
   const kept = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {};
   const all = {
-    seal: `k1:${hex(32)}`, admin: `admin_${hex(16)}`, connectWebhook: `whsec_${hex(20)}`, platformWebhook: `whsec_${hex(20)}`,
+    seal: `k1:${hex(32)}`, admin: `admin_${hex(16)}`, connectWebhook: `whsec_${hex(20)}`, platformWebhook: `whsec_${hex(20)}`, hooks: `whsec_${hex(20)}`,
+    publishable: { test: `pk_test_sandbox${hex(12)}`, live: `pk_live_sandbox${hex(12)}` },
     stripe: {
       test: { secret: `sk_test_sandbox${hex(12)}`, clientId: `ca_sandboxtest${hex(10)}` },
       live: { secret: `sk_live_sandbox${hex(12)}`, clientId: `ca_sandboxlive${hex(10)}` },
@@ -64,6 +65,7 @@ export function effectiveVars({ own, secrets, workerUrl, stripeUrl }) {
     STRIPE_SECRET_KEY: secrets.stripe.live.secret, STRIPE_CLIENT_ID: secrets.stripe.live.clientId,
     STRIPE_TEST_SECRET_KEY: secrets.stripe.test.secret, STRIPE_TEST_CLIENT_ID: secrets.stripe.test.clientId,
     STRIPE_API_BASE: stripeUrl, STRIPE_CONNECT_BASE: stripeUrl, STRIPE_FILES_BASE: stripeUrl,
-    STRIPE_WEBHOOK_SECRETS: `${secrets.connectWebhook},${secrets.platformWebhook}`,
+    STRIPE_WEBHOOK_SECRETS: `${secrets.connectWebhook},${secrets.platformWebhook}`, STRIPE_HOOK_SECRETS: secrets.hooks,
+    STRIPE_PUBLISHABLE_KEY: secrets.publishable.live, STRIPE_TEST_PUBLISHABLE_KEY: secrets.publishable.test,
   };
 }

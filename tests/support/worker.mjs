@@ -94,6 +94,7 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
       { url: `${url}/stripe/webhooks`, secret: planted.webhook.connect, connect: true },
       { url: `${url}/stripe/webhooks`, secret: planted.webhook.platform, connect: false },
     ]);
+    await stripe.setHooks([{ url: `${url}/stripe/agentic-hooks`, secret: planted.hook }]);
   }
 
   const w = {
