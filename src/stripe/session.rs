@@ -177,6 +177,11 @@ record! {
     }
 }
 
+/// Fetches a Session with its items, of which only a preview tells by which name the catalogue has them (`price.external_reference`).
+pub fn items(id: &str, account: Option<&str>) -> Call {
+    Call { version: Version::Preview, ..Call::get("checkout/sessions", id, account, &["line_items.data.price"]) }
+}
+
 /// Ends an open Session. It carries no key on purpose: Stripe refuses to end a Session twice, which is harmless and
 /// says more than a stored answer would. After a refusal, look at the Session: it may be paid.
 pub fn expire(id: &str, account: Option<&str>) -> Call {

@@ -187,15 +187,13 @@ async fn take_in(edge: &Edge, place: &Place<'_>, known: Known, event: Option<&Ev
         },
     };
     let intent = session.payment_intent.as_ref().map(Expandable::id);
-    let known = if place.account.is_some() {
-        known
-    } else {
-        let heard = Heard { event: "", account: Some(account), live: place.live, session: Some(&session.id), intent };
-        edge.db.agentic_heard(&heard).await?
-    };
+    let side = if place.account.is_some() { known.side } else { edge.db.agentic_of_account(account, place.live).await? };
     // Decide.
-    let Some((side, shop)) = &known.side else { return Ok(NOT_OURS) };
+    let Some((side, shop)) = &side else { return Ok(NOT_OURS) };
     let approved = known.approved_for.as_ref() == Some(&side.shop_id);
+    if side.account != account || (side.livemode != 0) != place.live {
+        return Ok(NOT_OURS);
+    }
     if !approved && (side.enabled == 0 || order::agent_details(&whole).is_none()) || ledger::reference(&session.metadata).is_some() {
         return Ok(NOT_OURS);
     }
