@@ -13,7 +13,8 @@ export const expandable = {
   dispute: ['charge', 'payment_intent'],
   refund: ['charge', 'payment_intent', 'balance_transaction', 'transfer_reversal', 'source_transfer_reversal'],
   application_fee: ['account', 'application', 'charge', 'balance_transaction', 'originating_transaction'],
-  item: ['price', 'price.product', 'taxes'],
+  item: ['price', 'taxes'],
+  price: ['product'],
 };
 
 /** Members that are left out altogether until asked for. Record (of an item: the item itself) → value. */
