@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { connectShop, registerShop } from '../support/shop.mjs';
+import { FULFILLMENT } from '../support/agent.mjs';
 import { noticesOf, ordersOf, purchaser, rowsOf, sellingShop, stockOf } from '../support/purchases.mjs';
 import { startWorker } from '../support/worker.mjs';
 
@@ -38,6 +39,8 @@ async function apart(t, vars, fields) {
 
 const transaction = async (id, shop = s.shop) => (await w.api('GET', `/v1/transactions/${id}`, { key: shop.key })).body;
 const rowOf = async (session, of = w) => (await of.d1('SELECT * FROM transactions WHERE checkout_session = ?', session))[0];
+/** What the shop is owed, but for its connection. */
+const told = async (o) => (await noticesOf(w, o.shop)).filter((type) => type !== 'connection.active').sort();
 const refund = (id, body, shop = s.shop, of = w, key = randomUUID()) => of.api('POST', `/v1/transactions/${id}/refunds`, { key: shop.key, body, idempotencyKey: key });
 const callsTo = (route, since = 0) => stripe.requests.slice(since).filter((request) => request.route === route);
 const SESSION = 'GET /v1/checkout/sessions/{session}';
@@ -177,7 +180,7 @@ describe('events', () => {
       await o.buy({ events: { order, copies: 2, seed: 5 } });
       const rows = await rowsOf(w, o.shop);
       assert.deepEqual(rows.map(({ status }) => status), ['paid']);
-      assert.deepEqual((await noticesOf(w, o.shop)).filter((type) => type !== 'connection.active').sort(), ['order.created', 'transaction.paid']);
+      assert.deepEqual(await told(o), ['order.created', 'transaction.paid']);
       assert.equal((await ordersOf(w, o.shop)).length, 1);
     });
   }
@@ -192,13 +195,13 @@ describe('events', () => {
     stripe.webhooks.drop();
     stripe.webhooks.resume();
     stripe.misbehave({ on: SESSION, how: 'hold_after', times: 4 });
-    const told = Promise.all(events.flatMap((event) => [stripe.send(event), stripe.send(event)]));
+    const sent = Promise.all(events.flatMap((event) => [stripe.send(event), stripe.send(event)]));
     await stripe.holding(4);
     stripe.release();
-    assert.deepEqual((await told).flat(), [200, 200, 200, 200]);
+    assert.deepEqual((await sent).flat(), [200, 200, 200, 200]);
     stripe.clearMisbehaviour();
     assert.deepEqual((await rowsOf(w, o.shop)).map(({ status }) => status), ['paid']);
-    assert.deepEqual((await noticesOf(w, o.shop)).filter((type) => type !== 'connection.active').sort(), ['order.created', 'transaction.paid']);
+    assert.deepEqual(await told(o), ['order.created', 'transaction.paid']);
     assert.equal(await stockOf(w, o.shop, 'mug'), before - 2);
   });
 
@@ -243,12 +246,12 @@ describe('events', () => {
     const bought = await o.buy({ card: 'bank_debit_succeeds' });
     assert.deepEqual((await rowsOf(w, o.shop)).map(({ status }) => status), ['processing']);
     assert.deepEqual([await ordersOf(w, o.shop), await stockOf(w, o.shop, 'mug')], [[], before]);
-    assert.deepEqual((await noticesOf(w, o.shop)).filter((type) => type !== 'connection.active'), ['transaction.processing']);
+    assert.deepEqual(await told(o), ['transaction.processing']);
     await stripe.settle(bought.session, 'succeed');
     await stripe.webhooks.drained();
     const [row] = await rowsOf(w, o.shop);
     assert.deepEqual([row.status, row.amount_captured], ['paid', bought.amount_total]);
-    assert.deepEqual((await noticesOf(w, o.shop)).filter((type) => type !== 'connection.active'), ['transaction.processing', 'transaction.paid', 'order.created']);
+    assert.deepEqual(await told(o), ['order.created', 'transaction.paid', 'transaction.processing']);
     assert.equal((await ordersOf(w, o.shop))[0].transaction, row.id);
     assert.equal(await stockOf(w, o.shop, 'mug'), before - 1);
   });
@@ -260,7 +263,7 @@ describe('events', () => {
     await stripe.webhooks.drained();
     assert.deepEqual((await rowsOf(w, o.shop)).map(({ status }) => status), ['failed']);
     assert.deepEqual(await ordersOf(w, o.shop), []);
-    assert.deepEqual((await noticesOf(w, o.shop)).filter((type) => type !== 'connection.active'), ['transaction.processing', 'transaction.failed']);
+    assert.deepEqual(await told(o), ['transaction.failed', 'transaction.processing']);
   });
 
   test('a declined card leaves no trace', async (t) => {
@@ -530,12 +533,13 @@ describe('money', () => {
     const dispute = await stripe.dispute(bought.session);
     await stripe.webhooks.drained();
     let [order] = await ordersOf(w, o.shop);
-    assert.deepEqual(order.adjustments.map(({ type, status }) => [type, status]), [['refund', 'completed'], ['dispute', 'pending']]);
+    const adjusted = () => Object.fromEntries(order.adjustments.map(({ type, status }) => [type, status]));
+    assert.deepEqual(adjusted(), { refund: 'completed', dispute: 'pending' });
     assert.equal((await rowOf(bought.session)).status, 'disputed');
     await stripe.moveDispute(dispute.id, 'won');
     await stripe.webhooks.drained();
     [order] = await ordersOf(w, o.shop);
-    assert.deepEqual([order.adjustments[1].status, (await rowOf(bought.session)).status], ['failed', 'partially_refunded']);
+    assert.deepEqual([adjusted(), (await rowOf(bought.session)).status], [{ refund: 'completed', dispute: 'failed' }, 'partially_refunded']);
   });
 
   test('a dispute that is the first thing to be heard of finds its order', async (t) => {
@@ -556,7 +560,7 @@ describe('money', () => {
     const bought = await o.buy({ skus: [{ sku: 'mug', quantity: 2 }], capture: 'manual' });
     const [row] = await rowsOf(w, o.shop);
     assert.deepEqual([row.status, row.capture, row.amount_capturable], ['authorized', 'manual', bought.amount_total]);
-    assert.deepEqual([await ordersOf(w, o.shop), (await noticesOf(w, o.shop)).filter((type) => type !== 'connection.active')], [[], ['transaction.authorized']]);
+    assert.deepEqual([await ordersOf(w, o.shop), await told(o)], [[], ['transaction.authorized']]);
     stripe.webhooks.pause();
     const answer = await w.api('POST', `/v1/transactions/${row.id}/capture`, { key: o.shop.key, body: { amount: 2000 }, idempotencyKey: randomUUID() });
     assert.equal(answer.status, 200, answer.text);
@@ -565,7 +569,7 @@ describe('money', () => {
     assert.deepEqual([order.transaction, order.amount_total], [row.id, bought.amount_total]);
     stripe.webhooks.resume();
     await stripe.webhooks.drained();
-    assert.deepEqual((await noticesOf(w, o.shop)).filter((type) => type !== 'connection.active'), ['transaction.authorized', 'transaction.paid', 'order.created']);
+    assert.deepEqual(await told(o), ['order.created', 'transaction.authorized', 'transaction.paid']);
     assert.equal((await ordersOf(w, o.shop)).length, 1);
   });
 
@@ -575,13 +579,13 @@ describe('money', () => {
       await o.buy({ capture: 'manual' });
       const [row] = await rowsOf(w, o.shop);
       stripe.webhooks.pause();
-      stripe.misbehave({ on: SESSION, how, times: 1 });
+      stripe.misbehave({ on: SESSION, how, times: 5 });
       const key = randomUUID();
       const ask = () => w.api('POST', `/v1/transactions/${row.id}/capture`, { key: o.shop.key, body: {}, idempotencyKey: key });
       assert.equal((await ask()).status, 503);
+      stripe.clearMisbehaviour();
       const answer = await ask();
       assert.deepEqual([answer.status, answer.body.status], [200, 'paid'], answer.text);
-      stripe.clearMisbehaviour();
       stripe.webhooks.resume();
       await stripe.webhooks.drained();
       assert.equal((await ordersOf(w, o.shop)).length, 1);
@@ -600,6 +604,55 @@ describe('money', () => {
     await stripe.webhooks.drained();
     assert.equal((await rowOf(other.session)).status, 'canceled');
     assert.equal((await ordersOf(w, o.shop)).length, 1);
+  });
+
+  test('through the hooks: delivery and taxes of the shop, the platform\'s fee, an order that Stripe names no agent of; half of it goes back', async (t) => {
+    const { own, its, o } = await apart(t, { FEE_BPS: '250', FEE_FIXED: 'usd=30' }, { fulfillment: FULFILLMENT });
+    const before = await stockOf(own, o.shop, 'mug');
+    const bought = await o.buy({ skus: [{ sku: 'mug', quantity: 2 }], agent: null, hooks: undefined, shippingOption: 'Express' });
+    assert.equal(bought.ok, true, JSON.stringify(bought, null, 1));
+    assert.deepEqual(bought.hooks.map(({ type, status }) => [type, status]), [['v1.delegated_checkout.customize_checkout', 200], ['v1.delegated_checkout.finalize_checkout', 200]]);
+    // 24.60, Express 15.00, 8.75 % on the goods.
+    const tax = Math.round(2460 * 0.0875);
+    const row = await rowOf(bought.session, own);
+    assert.deepEqual([row.status, row.agent, row.amount, row.amount_subtotal, row.amount_shipping, row.amount_tax], ['paid', null, 2460 + 1500 + tax, 2460, 1500, tax]);
+    const fee = Math.floor((row.amount * 250) / 10_000) + 30;
+    assert.deepEqual([row.application_fee_amount, its.payments()[0].application_fee_amount], [fee, fee]);
+    const [order] = await ordersOf(own, o.shop);
+    assert.deepEqual(order.line_items[0].taxes, [{ amount: tax, type: 'sales_tax', rate: 8.75, inclusive: false }]);
+    assert.equal(order.shipping_options[0].title, 'Express');
+    assert.equal(await stockOf(own, o.shop, 'mug'), before - 2);
+    assert.deepEqual(await own.d1('SELECT holder FROM stock_holds'), []);
+    assert.deepEqual(await own.d1('SELECT ask_at FROM agentic_hooks WHERE approved = 1'), [{ ask_at: null }]);
+    const half = Math.floor(row.amount / 2);
+    const answer = await refund(row.id, { amount: half }, o.shop, own);
+    assert.equal(answer.status, 201, answer.text);
+    await its.webhooks.drained();
+    const [payment] = its.payments();
+    const after = (await own.d1('SELECT application_fee_refunded AS n FROM transactions'))[0].n;
+    assert.deepEqual([payment.amount_refunded, payment.application_fee_refunded], [half, after]);
+    assert.ok(Math.abs(after - (fee * half) / row.amount) < 1, `${after} of ${fee}`);
+  });
+
+  test('through the hooks: what the shop does not sell is declined, and nothing is charged', async (t) => {
+    const { own, its, o } = await apart(t, {}, { fulfillment: FULFILLMENT, rules: { approve: { blocked_skus: ['tea'] } } });
+    for (const [more, reason] of [[{ sku: 'tea' }, 'sku_blocked'], [{ sku: 'last', quantity: 2, checkStock: false }, 'out_of_stock']]) {
+      const bought = await o.buy({ hooks: undefined, ...more });
+      assert.deepEqual([bought.ok, bought.code], [false, 'order_declined'], JSON.stringify(bought));
+      assert.equal(typeof bought.message, 'string', reason);
+    }
+    assert.deepEqual([its.payments(), await rowsOf(own, o.shop)], [[], []]);
+  });
+
+  test('through the hooks, as destination charges are made, and every spelling of the question', async (t) => {
+    const { own, o } = await apart(t, { FEE_BPS: '100', CHARGE_TYPE: 'destination' }, { fulfillment: FULFILLMENT });
+    for (const [spelling, envelope, skuIds] of [['line_items_details', 'data', true], ['line_item_details', 'object', true], ['both', 'data', false], ['line_items_details', 'object', false]]) {
+      const bought = await o.buy({ hooks: undefined, chargeType: 'destination', spelling, envelope, skuIds });
+      assert.equal(bought.ok, true, `${spelling} ${envelope} ${skuIds}: ${JSON.stringify(bought.hooks.at(-1))}`);
+      const row = await rowOf(bought.session, own);
+      assert.deepEqual([row.status, row.charge_type, row.application_fee_amount], ['paid', 'destination', Math.floor(row.amount / 100)]);
+    }
+    assert.equal((await ordersOf(own, o.shop)).length, 4);
   });
 
   test('the export has it all', async (t) => {

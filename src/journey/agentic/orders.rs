@@ -284,7 +284,17 @@ pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> 
     let (Some(shop), Some((whole, items))) = (shop.filter(|shop| shop.status != "deleted"), fetch(edge, &place).await?) else {
         return settle::moving_alone(edge, row, news, by, now);
     };
-    let (mut statements, after) = settle::moving_alone(edge, row, &with_buyer(news.clone(), &whole), by, now)?;
+    // An event shows the half of it: now that the payment is seen too, it is compared.
+    let told = Session::from_value(whole.clone()).map_err(Problem::fault)?;
+    let seen = match ledger::news_of_session(row, row.stripe_account(), &told) {
+        Ok(seen) => seen,
+        Err(mismatch) => {
+            settle::stray(edge, "session", session, &row.id, row.stripe_account(), told.livemode, mismatch, now).await?;
+            return Ok((Vec::new(), Box::new(row.clone())));
+        }
+    };
+    let news = News { application_fee: news.application_fee.or(seen.application_fee), ..with_buyer(news.clone(), &whole) };
+    let (mut statements, after) = settle::moving_alone(edge, row, &news, by, now)?;
     let id = clock::fresh_id("ord_")?;
     let born = Born { id: &id, transaction: &row.id, permalink_url: permalink(edge, &shop, &id), now };
     let doc = order::order(&whole, &items, &born);
