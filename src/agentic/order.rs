@@ -18,6 +18,7 @@
 
 use crate::acp::order::{Card, OrderDoc};
 use crate::acp::session::{Address, Contact, DeliveryOption, Line, LineTax, TaxPart, Totals};
+use crate::fields::MAX_SAFE_INTEGER;
 use crate::ledger::{News, Row};
 use crate::record::Json;
 use crate::stripe::session::{Expandable, PaymentIntent, Session};
@@ -38,9 +39,9 @@ fn number_or_text(value: &Value, pointer: &str) -> Option<String> {
     }
 }
 
-/// Minor units; nobody is paid less than nothing.
+/// A count, a time, or minor units: nobody is paid less than nothing, and D1 keeps no more than that.
 fn amount(value: &Value, pointer: &str) -> Option<i64> {
-    value.pointer(pointer).and_then(Value::as_i64).filter(|amount| *amount >= 0)
+    value.pointer(pointer).and_then(Value::as_i64).filter(|amount| (0..=MAX_SAFE_INTEGER).contains(amount))
 }
 
 fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
@@ -272,7 +273,7 @@ pub fn order(session: &Value, items: &[Value], born: &Born<'_>) -> OrderDoc {
         receipt_number: text(charge(session), "/receipt_number"),
         receipt_url: text(charge(session), "/receipt_url"),
         metadata: session.get("metadata").cloned().unwrap_or_default(),
-        created: charge(session).get("created").and_then(Value::as_i64).unwrap_or(born.now),
+        created: amount(charge(session), "/created").unwrap_or(born.now),
         updated: born.now,
         ..OrderDoc::default()
     }
@@ -329,7 +330,7 @@ pub fn row(session: &Session, whole: &Value, order: &OrderDoc, owner: &Owner<'_>
         shipping_choices: "[]".to_owned(),
         automatic_tax: i64::from(whole.pointer("/automatic_tax/enabled").and_then(Value::as_bool).unwrap_or(false)),
         amount: total,
-        amount_subtotal: session.amount_subtotal.unwrap_or(order.totals.items_base_amount),
+        amount_subtotal: amount(whole, "/amount_subtotal").unwrap_or_else(|| order.totals.items_base_amount.min(total)),
         amount_tax: amount(whole, "/total_details/amount_tax").unwrap_or_default(),
         amount_shipping: order.totals.fulfillment,
         application_fee_amount: fee.clamp(0, total),
