@@ -20,6 +20,7 @@ import { createRoutes } from './routes.mjs';
 import { createSelling } from './selling.mjs';
 import { createHandler, listen } from './server.mjs';
 import { createStock } from './stock.mjs';
+import { createStripeAgents } from './stripe-agents.mjs';
 import { openStore } from './store.mjs';
 import { createWorkerClient } from './worker-client.mjs';
 
@@ -61,6 +62,8 @@ export async function startShop({ port = 0, workerUrl, stripeUrl, persist, opera
 
   selling = createSelling({ store, client, registration, connectivity, stock, siteUrl, log: write, now });
 
+  const stripeAgents = createStripeAgents({ store, client, stock, log: write });
+
   // The agent. Nothing of it reaches into the shop but its key, its secret and what the shop has uploaded.
   const wallet = createWallet({ stripeUrl, now });
   const shopping = createShopping({
@@ -72,7 +75,7 @@ export async function startShop({ port = 0, workerUrl, stripeUrl, persist, opera
 
   const { routes, onError } = createRoutes({
     store, client, registration, connectivity, orders, checkout, ledger, notices, manifest,
-    selling, stock, agentOrders, wallet, shopping, events,
+    selling, stock, agentOrders, stripeAgents, stripeUrl, wallet, shopping, events,
     exchanges: createExchangeLog(), siteUrl, name: NAME, now, log: write,
   });
   handle = createHandler({

@@ -23,12 +23,13 @@ import { MOST_OF_ONE, priceAgentLines, priceCart, Unpriceable } from './pricing.
 import { explain } from './problems.mjs';
 import { CHALLENGE_PATH } from './registration.mjs';
 import { asset, json, page, redirect, Refused, text } from './server.mjs';
+import { APPROVAL } from './stripe-agents.mjs';
 import { WorkerError } from './worker-client.mjs';
 
 const AGENT_CALLS_A_MINUTE = 60;
 
 export function createRoutes(shop) {
-  const { store, registration, connectivity, checkout, orders, ledger, notices, manifest, selling, stock, agentOrders, events, exchanges, siteUrl, now, log } = shop;
+  const { store, registration, connectivity, checkout, orders, ledger, notices, manifest, selling, stock, agentOrders, stripeAgents, events, exchanges, siteUrl, now, log } = shop;
   const { state } = store;
 
   // --- what every page needs ---
@@ -269,6 +270,8 @@ export function createRoutes(shop) {
       log(`a notice was refused: ${result.reason}`);
       return json({ error: { code: result.reason } }, 401);
     }
+    // Stripe waits for this one: it is answered and not kept.
+    if (result.notice.type === APPROVAL) return json(stripeAgents.approve(result.notice));
     const answer = notices.take(result.notice);
     return answer ? json(answer) : { status: 204, headers: {}, body: '' };
   }
@@ -463,7 +466,7 @@ export function createRoutes(shop) {
   }
 
   /** Where the button "Back" of a problem leads. */
-  const BACK = [['/admin/orders', '/admin/orders'], ['/admin/selling', '/admin/selling'], ['/admin', '/admin/connectivity'], ['/agent', '/agent'], ['/', '/cart']];
+  const BACK = [['/admin/orders', '/admin/orders'], ['/admin/selling', '/admin/selling'], ['/admin/stripe-agents', '/admin/stripe-agents'], ['/admin', '/admin/connectivity'], ['/agent', '/agent'], ['/', '/cart']];
 
   function wordsFor(error) {
     if (error instanceof Refused) return { status: error.status, title: error.title, advice: error.message };
