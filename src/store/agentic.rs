@@ -379,10 +379,8 @@ impl Db {
             generation_of("?1")
         );
         let release = format!("DELETE FROM stock_holds WHERE holder = ?1 AND {JUST_SOLD}");
-        let mut statements = vec![
-            sql!(self, &hold, &row.shop_id, &row.id, items_json, now),
-            sql!(self, &release, &row.checkout_session, &row.id),
-        ];
+        let mut statements =
+            vec![sql!(self, &hold, &row.shop_id, &row.id, items_json, now), sql!(self, &release, &row.checkout_session, &row.id)];
         statements.extend(self.take_stock(&row.id, now));
         statements
     }

@@ -27,7 +27,7 @@
 //! | `catalogue_uploads`, `catalogue_errors` | 30 days | nothing secret |
 //! | `feed_products`, `feed_changes` | as long as the agent has a feed; changes until all feeds have told them | public anyway |
 //! | `agentic` | as long as the shop | nothing secret |
-//! | `agentic_hooks` | 40 days | what Stripe was answered: amounts and texts of shipping and tax |
+//! | `agentic_hooks` | 40 days | what Stripe was answered: amounts and texts of shipping and tax; of an approved session when Stripe is asked what became of it |
 //! | `stock_holds` | until paid or given back, else a day past their end | ids only |
 //! | `fulfillment`, `coupon_redemptions` | for good | coupon codes in clear: restrict who may read D1 |
 //! | KV `oauth/{connection}` | as long as the connection | sealed, bound to shop, account and mode |

@@ -144,8 +144,7 @@ pub fn retrieve(id: &str, account: Option<&str>) -> Call {
 /// Fetches a Session that an agent made, with all that an order is made of, in one call (seed: *retrieve all required fields with a
 /// single API call*). Some of it is told in previews only.
 pub fn expanded(id: &str, account: Option<&str>) -> Call {
-    let expand =
-        ["line_items.data.price.product", "line_items.data.taxes", "payment_intent.latest_charge", "shipping_cost.shipping_rate"];
+    let expand = ["line_items.data.price.product", "line_items.data.taxes", "payment_intent.latest_charge", "shipping_cost.shipping_rate"];
     Call { version: Version::Preview, ..Call::get("checkout/sessions", id, account, &expand) }
 }
 

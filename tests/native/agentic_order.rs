@@ -49,7 +49,10 @@ fn every_row_of_the_field_table() {
         ("/line_items/0/taxes", json!([{ "amount": 270, "type": "sales_tax", "rate": 10.0, "inclusive": false }])),
         ("/line_items/0/gtin", json!("0012345678905")),
         ("/line_items/0/mpn", json!("T-1")),
-        ("/shipping_details", json!({ "name": "C D", "phone": "+1", "address": { "line1": "1 Main", "line2": null, "city": "SF", "state": "CA", "postal_code": "94105", "country": "US", "company": null } })),
+        (
+            "/shipping_details",
+            json!({ "name": "C D", "phone": "+1", "address": { "line1": "1 Main", "line2": null, "city": "SF", "state": "CA", "postal_code": "94105", "country": "US", "company": null } }),
+        ),
         ("/billing_details/name", json!("E F")),
         ("/billing_details/address/line1", json!("2 Bank")),
         ("/card", json!({ "brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2030 })),
@@ -79,7 +82,10 @@ fn what_the_previews_do_not_tell_is_not_known() {
     let line = json!({ "id": "li_1", "quantity": 2, "description": "Mug", "amount_subtotal": 500, "amount_total": 500, "price": { "unit_amount": null, "product": "prod_1" } });
     let order = shown(&bare, &[line, json!({}), json!("nonsense"), Value::Null]);
     let first = &order["line_items"][0];
-    assert_eq!((&first["sku"], &first["description"], &first["unit_amount"], &first["gtin"]), (&Value::Null, &json!("Mug"), &json!(250), &Value::Null));
+    assert_eq!(
+        (&first["sku"], &first["description"], &first["unit_amount"], &first["gtin"]),
+        (&Value::Null, &json!("Mug"), &json!(250), &Value::Null)
+    );
     assert_eq!(first["taxes"], json!([]));
     assert_eq!(order["line_items"].as_array().map(Vec::len), Some(4));
     for member in ["agent", "agent_details", "card", "receipt_number", "shipping_details", "billing_details"] {
@@ -104,7 +110,9 @@ fn whatever_stripe_sends_instead() {
     let mut all = Vec::new();
     places(&whole, "", &mut all);
     for place in all.iter().filter(|place| !place.is_empty()) {
-        for odd in [Value::Null, json!(-5), json!(9.5), json!(i64::MAX), json!(""), json!("x"), json!([]), json!([1]), json!({}), json!(true)] {
+        for odd in
+            [Value::Null, json!(-5), json!(9.5), json!(i64::MAX), json!(""), json!("x"), json!([]), json!([1]), json!({}), json!(true)]
+        {
             let mut bent = whole.clone();
             *bent.pointer_mut(place).expect("a place of its own") = odd;
             let order = order::order(&bent["session"], &[bent["item"].clone()], &born());
@@ -162,8 +170,14 @@ fn row_of(session: &Value, destination: bool) -> Option<(Box<ledger::Row>, Sessi
 #[test]
 fn the_row_and_what_the_session_says_of_it() {
     let (row, read) = row_of(&session(), false).expect("a row");
-    assert_eq!((row.amount, row.amount_subtotal, row.amount_tax, row.amount_shipping, row.application_fee_amount), (3470, 3000, 270, 500, 104));
-    assert_eq!((row.source.as_str(), row.agent.as_deref(), row.protocol.as_str(), row.automatic_tax), ("agent", Some("ChatGPT"), "stripe", 1));
+    assert_eq!(
+        (row.amount, row.amount_subtotal, row.amount_tax, row.amount_shipping, row.application_fee_amount),
+        (3470, 3000, 270, 500, 104)
+    );
+    assert_eq!(
+        (row.source.as_str(), row.agent.as_deref(), row.protocol.as_str(), row.automatic_tax),
+        ("agent", Some("ChatGPT"), "stripe", 1)
+    );
     let news = ledger::news_of_session(&row, Some("acct_1"), &read).expect("its own session");
     assert_eq!((news.to, news.amount_captured), (Some(Status::Paid), Some(3470)));
     assert_eq!(ledger::news_of_session(&row, Some("acct_2"), &read), Err(Mismatch::Account));
@@ -210,7 +224,13 @@ fn a_destination_charge_goes_to_the_rows_account() {
 
 #[test]
 fn what_decides_must_be_said() {
-    for (member, odd) in [("amount_total", Value::Null), ("amount_total", json!(-1)), ("amount_total", json!(1_000_000_000_000_i64)), ("currency", json!("zzz")), ("currency", Value::Null)] {
+    for (member, odd) in [
+        ("amount_total", Value::Null),
+        ("amount_total", json!(-1)),
+        ("amount_total", json!(1_000_000_000_000_i64)),
+        ("currency", json!("zzz")),
+        ("currency", Value::Null),
+    ] {
         let mut bent = session();
         bent[member] = odd;
         assert!(row_of(&bent, false).is_none(), "{member}");

@@ -1,12 +1,12 @@
 //! Everything that decides, tested on the host in milliseconds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-mod agentic_order;
 mod acp_feed;
 mod acp_price;
 mod acp_read;
 mod acp_write;
 mod aftermath;
 mod agent;
+mod agentic_order;
 mod cart;
 mod catalogue;
 mod config;

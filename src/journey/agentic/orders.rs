@@ -59,8 +59,7 @@ pub async fn of_session(edge: &Edge, event: &Event, session: &Session) -> Result
         return Ok(Found::Done("not_ours"));
     }
     let intent = session.payment_intent.as_ref().map(Expandable::id);
-    let heard =
-        Heard { event: &event.id, account: event.account.as_deref(), live: event.livemode, session: Some(&session.id), intent };
+    let heard = Heard { event: &event.id, account: event.account.as_deref(), live: event.livemode, session: Some(&session.id), intent };
     let mut known = edge.db.agentic_heard(&heard).await?;
     if let Some(found) = known_already(edge, &mut known) {
         return Ok(found);
@@ -256,14 +255,7 @@ fn sale(edge: &Edge, row: &Row, doc: &crate::acp::order::OrderDoc, whole: &Value
     let mut statements = edge.db.sell_stock(row, &order::stock(doc), now);
     let email = order::buyer_email(whole);
     statements.extend(edge.db.create_order(
-        &NewOrder {
-            order: doc,
-            shop_id: &row.shop_id,
-            agent_id: None,
-            dialect: None,
-            origin: "stripe",
-            buyer_email: email.as_deref(),
-        },
+        &NewOrder { order: doc, shop_id: &row.shop_id, agent_id: None, dialect: None, origin: "stripe", buyer_email: email.as_deref() },
         &clock::fresh_id("ccevt_")?,
         &clock::fresh_id("ccevt_")?,
         now,

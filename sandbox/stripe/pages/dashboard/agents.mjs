@@ -54,7 +54,7 @@ function asked(one) {
   return html`<details class="box" open><summary><code>${one.type}</code> → ${word ? pill(word) : pill(said)} <span class="muted">${one.ms} ms</span></summary>
 ${one.invalid && html`<p class="note">Not taken: ${one.invalid}.</p>`}
 <h3>Answer</h3>${one.answer === undefined ? html`<p class="muted">${one.error ? `None: ${one.error}.` : one.body ?? 'Not JSON.'}</p>` : json(one.answer)}
-<h3>Question</h3>${json(one.question)}</details>`;
+<details><summary>Question</summary>${json(one.question)}</details></details>`;
 }
 
 export function purchase(stripe, id, note) {
