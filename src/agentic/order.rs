@@ -257,7 +257,7 @@ pub fn order(session: &Value, items: &[Value], born: &Born<'_>) -> OrderDoc {
         checkout_session_id: text(session, "/id").unwrap_or_default(),
         livemode: session.get("livemode").and_then(Value::as_bool).unwrap_or(false),
         agent: agent_name(details),
-        agent_details: details.cloned().unwrap_or_default(),
+        agent_details: details.filter(|details| details.is_object()).cloned().unwrap_or_default(),
         permalink_url: born.permalink_url.clone(),
         status: "created".to_owned(),
         currency: text(session, "/currency").unwrap_or_default(),

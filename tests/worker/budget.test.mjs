@@ -110,10 +110,12 @@ describe('round trips to D1, calls to Stripe', () => {
     assert.deepEqual(await send({ id: 'evt_acct', object: 'event', type: 'account.updated', created: 1, livemode, account, data: { object: { id: account } } }), { d1: 1, stripe: 0 });
   });
 
-  test('webhooks of no business of ours, and forged ones: 0 + 0', async () => {
+  test('webhooks of no business of ours 1 + 0, since an agent might have bought; another Worker\'s and forged ones 0 + 0', async () => {
     const send = (body, header) => w.api('POST', '/stripe/webhooks', { body, headers: { 'stripe-signature': header } });
     const foreign = JSON.stringify({ id: 'evt_1', type: 'checkout.session.completed', livemode: false, data: { object: { id: 'cs_1', livemode: false, metadata: {} } } });
-    assert.deepEqual(await cost(await send(foreign, stripe.signature(foreign, w.webhookSecrets.connect)), 200), { d1: 0, stripe: 0 });
+    assert.deepEqual(await cost(await send(foreign, stripe.signature(foreign, w.webhookSecrets.connect)), 200), { d1: 1, stripe: 0 });
+    const another = JSON.stringify({ id: 'evt_2', type: 'checkout.session.completed', livemode: false, data: { object: { id: 'cs_test_2', livemode: false, metadata: { cc_transaction: 'no id of ours' } } } });
+    assert.deepEqual(await cost(await send(another, stripe.signature(another, w.webhookSecrets.connect)), 200), { d1: 0, stripe: 0 });
     assert.deepEqual(await cost(await send(foreign, 't=1,v1=00'), 400), { d1: 0, stripe: 0 });
   });
 
