@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { addAgent, ADDRESS, payBody, sellToAgents, speaker } from '../support/agent.mjs';
 import { chatBody, connectShop, createSession, registerShop, sendCatalogue } from '../support/shop.mjs';
+import { sellingShop } from '../support/purchases.mjs';
 import { startWorker } from '../support/worker.mjs';
 
 let stripe, w, shop, account;
@@ -119,6 +120,23 @@ describe('round trips to D1, calls to Stripe', () => {
     assert.deepEqual(await cost(await send(foreign, 't=1,v1=00'), 400), { d1: 0, stripe: 0 });
   });
 
+  test('an agent\'s order at Stripe: by its session 2 + 1, by its payment 3 + 2; what comes then 2 + 0', async (t) => {
+    const s = await sellingShop(w, stripe);
+    t.after(() => s.shop.close());
+    const send = async (event) => {
+      const body = JSON.stringify(event);
+      return cost(await w.api('POST', '/stripe/webhooks', { body, headers: { 'stripe-signature': stripe.signature(body, w.webhookSecrets.connect) } }), 200);
+    };
+    for (const order of [['checkout.session.completed', 'payment_intent.succeeded'], ['payment_intent.succeeded', 'checkout.session.completed']]) {
+      const from = stripe.books().events.length;
+      await s.buy({ events: 'lost' });
+      const told = stripe.books().events.slice(from);
+      const [first, second] = order.map((type) => told.find((event) => event.type === type));
+      assert.deepEqual(await send(first), order[0].startsWith('checkout') ? { d1: 2, stripe: 1 } : { d1: 3, stripe: 2 });
+      assert.deepEqual(await send(second), { d1: 2, stripe: 0 });
+    }
+  });
+
   test('an agent: create 2 + 0, read 1 + 0, update 2 + 0, complete 3 + 1, the same key again 1 + 0, cancel 2 + 0', async () => {
     await sellToAgents(w, shop.key);
     const { call } = speaker(w, (await addAgent(w, shop, {})).api_key);
@@ -169,5 +187,19 @@ test('a page costs the same at row 10 and at row 1,000,000: an index finds it, n
     const told = plan.map(({ detail }) => detail).join('; ');
     assert.match(told, /^SEARCH transactions USING INDEX/, filter);
     assert.doesNotMatch(told, /TEMP B-TREE/, filter);
+  }
+});
+
+test('what an agent bought is found by indices, and so is what the sweep asks about', async () => {
+  for (const [query, wanted] of [
+    ["SELECT * FROM (SELECT * FROM transactions WHERE payment_intent = 'pi_1' UNION ALL SELECT * FROM transactions WHERE checkout_session = 'cs_1') WHERE protocol = 'stripe' LIMIT 1", /transactions_(by_payment_intent|one_at_stripe).*transactions_by_session/],
+    ["SELECT shop_id FROM agentic_hooks WHERE checkout_session = 'cs_1' AND livemode = 0 AND approved = 1 LIMIT 1", /agentic_hooks_approved/],
+    ["SELECT shop_id FROM agentic WHERE livemode = 0 AND enabled = 1 LIMIT 1", /agentic_enabled/],
+    ["UPDATE agentic_hooks SET ask_at = NULL WHERE checkout_session = 'cs_1' AND approved = 1", /agentic_hooks_approved/],
+    ['SELECT h.id FROM agentic_hooks h JOIN agentic a ON a.shop_id = h.shop_id AND a.livemode = h.livemode WHERE h.approved = 1 AND h.ask_at <= 5 AND h.checkout_session IS NOT NULL AND h.created <= 5 ORDER BY h.ask_at LIMIT 30', /agentic_hooks_to_ask/],
+  ]) {
+    const told = (await w.d1(`EXPLAIN QUERY PLAN ${query}`)).map(({ detail }) => detail).join('; ');
+    assert.match(told, wanted, query);
+    assert.doesNotMatch(told, /SCAN (transactions|agentic)\b|TEMP B-TREE/, told);
   }
 });
