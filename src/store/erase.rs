@@ -157,11 +157,7 @@ impl Db {
                        AND NOT EXISTS (SELECT 1 FROM idempotency i WHERE i.shop_id = a.id) LIMIT 500)",
                     shop_id
                 ),
-                sql!(
-                    self,
-                    "DELETE FROM agentic_hooks WHERE id IN (SELECT id FROM agentic_hooks WHERE shop_id = ?1 LIMIT 1000)",
-                    shop_id
-                ),
+                sql!(self, "DELETE FROM agentic_hooks WHERE id IN (SELECT id FROM agentic_hooks WHERE shop_id = ?1 LIMIT 1000)", shop_id),
                 sql!(self, &step, shop_id),
             ])
             .await?;
