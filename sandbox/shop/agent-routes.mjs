@@ -12,7 +12,7 @@ import { policyPage } from './pages/policy.mjs';
 import { productPage } from './pages/product.mjs';
 import { sellingPage } from './pages/selling.mjs';
 import { policies } from './policies.mjs';
-import { quote, QUOTE_PATH, QUOTE_WAYS, SLOW_MS } from './quote.mjs';
+import { approval, quote, QUOTE_PATH, QUOTE_WAYS, SLOW_MS } from './quote.mjs';
 import { json, page, redirect, Refused, text } from './server.mjs';
 
 /** tools: what routes.mjs has for all its handlers. */
@@ -60,7 +60,7 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
     return backToSelling(context, 'good', QUOTE_WAYS[way]);
   }
 
-  /** The Worker asks what a checkout costs (quote.mjs). The signature is looked at before anything else. */
+  /** The Worker asks what a checkout costs, or whether an order may be paid (quote.mjs). The signature is looked at before anything else. */
   async function answerQuote(context) {
     const body = await context.text();
     const signed = standardWebhook(context.request.headers, body, { secrets: registration.signingSecrets(), now: now() });
@@ -70,7 +70,8 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
     if (way === 'slow') await new Promise((resolve) => { setTimeout(resolve, SLOW_MS); });
     let answer;
     try {
-      answer = quote(JSON.parse(body), stock.left);
+      const asked = JSON.parse(body);
+      answer = asked?.type === 'order.approval' ? approval(asked, stock) : quote(asked, stock.left);
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
     }

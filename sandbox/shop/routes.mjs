@@ -10,6 +10,7 @@ import { failures } from './connectivity.mjs';
 import { CREATE_SESSION_PATH, PRODUCTS_PATH, productList } from './manifest.mjs';
 import { toMinor } from './money.mjs';
 import { checkNotice, NOTICES_PATH } from './notices.mjs';
+import { approval } from './quote.mjs';
 import { agentPage, agentResult, AGENT_ROWS } from './pages/agent-checkout.mjs';
 import { cartPage } from './pages/cart.mjs';
 import { connectivityPage } from './pages/connectivity.mjs';
@@ -269,6 +270,8 @@ export function createRoutes(shop) {
       log(`a notice was refused: ${result.reason}`);
       return json({ error: { code: result.reason } }, 401);
     }
+    // A question, and no notice: nothing of it is kept.
+    if (result.notice.type === 'order.approval') return json(approval(result.notice, stock));
     const answer = notices.take(result.notice);
     return answer ? json(answer) : { status: 204, headers: {}, body: '' };
   }
