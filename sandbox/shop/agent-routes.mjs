@@ -13,10 +13,9 @@ import { productPage } from './pages/product.mjs';
 import { sellingPage } from './pages/selling.mjs';
 import { stripeAgentsPage } from './pages/stripe-agents.mjs';
 import { policies } from './policies.mjs';
-import { quote, QUOTE_PATH, QUOTE_WAYS, SLOW_MS } from './quote.mjs';
 import { explain } from './problems.mjs';
+import { approval, quote, QUOTE_PATH, QUOTE_WAYS, SLOW_MS } from './quote.mjs';
 import { json, page, redirect, Refused, text } from './server.mjs';
-import { APPROVAL } from './stripe-agents.mjs';
 import { WorkerError } from './worker-client.mjs';
 
 /** tools: what routes.mjs has for all its handlers. */
@@ -64,7 +63,7 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
     return backToSelling(context, 'good', QUOTE_WAYS[way]);
   }
 
-  /** The Worker asks what a checkout costs (quote.mjs). The signature is looked at before anything else. */
+  /** The Worker asks what a checkout costs, or whether an order may be paid (quote.mjs). The signature is looked at before anything else. */
   async function answerQuote(context) {
     const body = await context.text();
     const signed = standardWebhook(context.request.headers, body, { secrets: registration.signingSecrets(), now: now() });
@@ -75,7 +74,7 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
     let answer;
     try {
       const asked = JSON.parse(body);
-      answer = asked.type === APPROVAL ? stripeAgents.approve(asked) : quote(asked, stock.left);
+      answer = asked?.type === 'order.approval' ? approval(asked, stock) : quote(asked, stock.left);
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
     }

@@ -62,7 +62,7 @@ export async function startShop({ port = 0, workerUrl, stripeUrl, persist, opera
 
   selling = createSelling({ store, client, registration, connectivity, stock, siteUrl, log: write, now });
 
-  const stripeAgents = createStripeAgents({ store, client, stock, log: write });
+  const stripeAgents = createStripeAgents({ store, client });
 
   // The agent. Nothing of it reaches into the shop but its key, its secret and what the shop has uploaded.
   const wallet = createWallet({ stripeUrl, now });

@@ -10,6 +10,7 @@ import { failures } from './connectivity.mjs';
 import { CREATE_SESSION_PATH, PRODUCTS_PATH, productList } from './manifest.mjs';
 import { toMinor } from './money.mjs';
 import { checkNotice, NOTICES_PATH } from './notices.mjs';
+import { approval } from './quote.mjs';
 import { agentPage, agentResult, AGENT_ROWS } from './pages/agent-checkout.mjs';
 import { cartPage } from './pages/cart.mjs';
 import { connectivityPage } from './pages/connectivity.mjs';
@@ -23,13 +24,12 @@ import { MOST_OF_ONE, priceAgentLines, priceCart, Unpriceable } from './pricing.
 import { explain } from './problems.mjs';
 import { CHALLENGE_PATH } from './registration.mjs';
 import { asset, json, page, redirect, Refused, text } from './server.mjs';
-import { APPROVAL } from './stripe-agents.mjs';
 import { WorkerError } from './worker-client.mjs';
 
 const AGENT_CALLS_A_MINUTE = 60;
 
 export function createRoutes(shop) {
-  const { store, registration, connectivity, checkout, orders, ledger, notices, manifest, selling, stock, agentOrders, stripeAgents, events, exchanges, siteUrl, now, log } = shop;
+  const { store, registration, connectivity, checkout, orders, ledger, notices, manifest, selling, stock, agentOrders, events, exchanges, siteUrl, now, log } = shop;
   const { state } = store;
 
   // --- what every page needs ---
@@ -270,8 +270,8 @@ export function createRoutes(shop) {
       log(`a notice was refused: ${result.reason}`);
       return json({ error: { code: result.reason } }, 401);
     }
-    // Stripe waits for this one: it is answered and not kept.
-    if (result.notice.type === APPROVAL) return json(stripeAgents.approve(result.notice));
+    // A question, and no notice: nothing of it is kept.
+    if (result.notice.type === 'order.approval') return json(approval(result.notice, stock));
     const answer = notices.take(result.notice);
     return answer ? json(answer) : { status: 204, headers: {}, body: '' };
   }

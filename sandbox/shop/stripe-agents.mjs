@@ -2,16 +2,13 @@
 // Worker before each sale; the Worker decides by rules that the shop has set. A plugin sets them, and may answer for itself:
 //
 //   rules      PUT /v1/agentic/rules    what is sold to agents; the first one switches it on, enabled:false off
-//   question   POST order.approval      only where the rules say ask_shop: 2.5 seconds to say yes or no, signed like a notice
+//   question   POST order.approval      only where the rules say ask_shop: 2.5 seconds to say yes or no, signed like a notice (quote.mjs)
 //
 // What was bought comes like any order of an agent's, by the notice `order.created` (agent-orders.mjs).
 
-import { findProduct } from './catalogue.mjs';
 import { toMinor } from './money.mjs';
 
-export const APPROVAL = 'order.approval';
-
-export function createStripeAgents({ store, client, stock, log }) {
+export function createStripeAgents({ store, client }) {
   const { state } = store;
   const mode = () => state.settings.mode;
 
@@ -36,13 +33,5 @@ export function createStripeAgents({ store, client, stock, log }) {
     });
   }
 
-  /** The shop's own word on an order: what it has sold on its own site meanwhile the Worker may not know yet. */
-  function approve({ data }) {
-    const lines = (data?.line_items_details ?? []).map(({ sku_id: id, quantity }) => ({ product: findProduct(id), quantity }));
-    const short = lines.find(({ product, quantity }) => !product || stock.left(product) < quantity);
-    log(short ? 'an order of an agent\'s was declined' : 'an order of an agent\'s was approved');
-    return short ? { approved: false, reason: short.product ? 'out_of_stock' : 'product_unknown' } : { approved: true };
-  }
-
-  return { rules, setRules, approve };
+  return { rules, setRules };
 }

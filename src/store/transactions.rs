@@ -410,6 +410,8 @@ impl Db {
                        WHERE previous_signing_secret IS NOT NULL AND previous_signing_secret_expires_at <= ?1", now),
                 sql!(self, "DELETE FROM stock_holds WHERE rowid IN (SELECT rowid FROM stock_holds WHERE expires_at <= ?1 LIMIT 500)",
                     now.saturating_sub(super::catalogue::HOLD_KEPT)),
+                sql!(self, "DELETE FROM agentic_hooks WHERE id IN (SELECT id FROM agentic_hooks WHERE created <= ?1 LIMIT 500)",
+                    now.saturating_sub(DAY.saturating_mul(40))),
             ];
         statements.extend(self.expire_documents(now));
         // The last step of a run: whoever watches sees by it that the sweep runs.

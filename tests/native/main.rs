@@ -14,6 +14,7 @@ mod dice;
 mod fulfillment;
 mod fuzz;
 mod histories;
+mod hook;
 mod ledger;
 mod limit;
 mod mcp;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { addAgent, ADDRESS, payBody, sellToAgents, speaker } from '../support/agent.mjs';
+import { cartData, hookOf, orderData, sendHook } from '../support/hooks.mjs';
 import { chatBody, connectShop, createSession, registerShop, sendCatalogue } from '../support/shop.mjs';
 import { sellingShop } from '../support/purchases.mjs';
 import { startWorker } from '../support/worker.mjs';
@@ -153,6 +154,24 @@ describe('round trips to D1, calls to Stripe', () => {
     const other = await call('POST', '/checkouts', { items: [{ id: 'book', quantity: 1 }] });
     assert.deepEqual(await cost(await call('POST', `/checkouts/${other.body.id}/cancel`, {}), 200), { d1: 2, stripe: 0 });
     assert.deepEqual(await cost(await call('POST', '/checkouts', { items: [] }), 400), { d1: 1, stripe: 0 });
+  });
+
+  test('Stripe’s hooks: an order 2 + 0, where the session has to be asked for its items 2 + 1, the same again 1 + 0; a customization 2 + 0; a price 1 + 0; for nobody 1 + 0, forged 0 + 0', async () => {
+    await sellToAgents(w, shop.key);
+    const put = await w.api('PUT', '/v1/agentic/rules', { key: shop.key, body: { enabled: true, mode: 'test' } });
+    assert.deepEqual(await cost(put, 200), { d1: 3, stripe: 0 });
+    assert.deepEqual(await cost(await w.api('GET', '/v1/agentic/rules?mode=test', { key: shop.key }), 200), { d1: 2, stripe: 0 });
+    const send = async (kind, data, context = account, id = undefined, status = 200) => cost(await sendHook(w, hookOf(kind, context, data, id && { id })), status);
+    const order = orderData();
+    assert.deepEqual(await send('finalize_checkout', order, account, 'evt_hook_budget'), { d1: 2, stripe: 0 });
+    assert.deepEqual(await send('finalize_checkout', order, account, 'evt_hook_budget'), { d1: 1, stripe: 0 });
+    assert.deepEqual(await send('finalize_checkout', orderData({ address: null, currency: 'eur' })), { d1: 2, stripe: 0 }, 'declined');
+    assert.deepEqual(await send('finalize_checkout', orderData({ lines: [{ id: 'li_1', quantity: 1, unit_amount: 5 }] })), { d1: 2, stripe: 1 });
+    assert.deepEqual(await send('customize_checkout', cartData()), { d1: 2, stripe: 0 });
+    assert.deepEqual(await send('product_price_availability', { sku_id: 'mug' }), { d1: 1, stripe: 0 });
+    assert.deepEqual(await send('finalize_checkout', order, 'acct_1Nobody'), { d1: 1, stripe: 0 });
+    assert.deepEqual(await send('finalize_checkout', order, null), { d1: 0, stripe: 0 });
+    assert.deepEqual(await cost(await sendHook(w, hookOf('finalize_checkout', account, order), { header: 't=1,v1=00' }), 400), { d1: 0, stripe: 0 });
   });
 
   test('reading the ledger: 2 + 0, however the page begins', async () => {

@@ -46,6 +46,20 @@ describe('who asks', () => {
     assert.deepEqual(await holds(), []);
   });
 
+  test('while a secret is rolled, both are good; without one the route is closed, and no other', async (t) => {
+    const more = await startWorker({ stripe, vars: { STRIPE_HOOK_SECRETS: 'whsec_new,whsec_old' } });
+    t.after(() => more.close());
+    const hook = hookOf('finalize_checkout', undefined, data);
+    for (const secret of ['whsec_new', 'whsec_old']) assert.equal((await sendHook(more, hook, { secret })).status, 200);
+    assert.equal((await sendHook(more, hook, { secret: 'whsec_older' })).status, 400);
+    await more.restart({ STRIPE_HOOK_SECRETS: undefined });
+    for (const secret of ['whsec_new', '', 'whsec_']) {
+      const answer = await sendHook(more, hook, { secret });
+      assert.deepEqual([answer.status, answer.body.error.type, answer.body.error.code], [503, 'not_configured', 'not_configured']);
+    }
+    assert.equal((await more.api('GET', '/healthz')).status, 200);
+  });
+
   test('a hook’s signature opens no webhook', async () => {
     const body = JSON.stringify({ id: 'evt_1', type: 'account.updated', livemode: false, data: { object: {} } });
     const answer = await w.api('POST', '/stripe/webhooks', { body, headers: { 'stripe-signature': signature(body, w.hookSecret) } });
@@ -232,6 +246,23 @@ describe('the fee', () => {
     // 1230 at 5 % and 400 at 20 % of 2130, the larger fixed part once.
     const mixed = orderData({ lines: [line('mug', 1230), line('tea', 400)] });
     assert.equal((await approve(w, account, mixed)).fee, Math.floor((2130 * (1230 * 500 + 400 * 2000)) / 1630 / 10_000 + 7));
+  });
+});
+
+describe('stock that an approved order took', () => {
+  test('is held no longer than a quarter of an hour', async () => {
+    const data = orderData({ lines: [line('last', 9900)] });
+    assert.ok((await approve(w, account, data)).approved);
+    const [{ left }] = await w.d1("SELECT expires_at - unixepoch() AS left FROM stock_holds");
+    assert.ok(left > 880 && left <= 900, left);
+    await w.d1('UPDATE stock_holds SET expires_at = unixepoch() - 1');
+    assert.ok((await approve(w, account, orderData({ lines: [line('last', 9900)] }))).approved);
+  });
+
+  test('is not held where the shop does not count it', async () => {
+    fine(await rules({ approve: { require_stock: false } }));
+    assert.ok((await approve(w, account, orderData({ lines: [line('last', 9900, 5)] }))).approved);
+    assert.deepEqual(await holds(), []);
   });
 });
 

@@ -153,7 +153,7 @@ async fn decide(asked: &Asked<'_>, mut question: Question, known: &RefCell<Known
     let fee = question.fee(&loaded.products, &checkout::fee_terms(edge, &seller.shop));
     let verdict = hook::decide(&question, &seller.rules, &loaded.products, now);
     if let Verdict::Trouble(why) = verdict {
-        asked.say(seller.rules.on_trouble.name(), Some(why));
+        asked.say("trouble", Some(why));
     }
     let mut declined = verdict.settled(seller.rules.on_trouble).err().map(str::to_owned);
     known.replace(Known { shop_id: seller.shop.id.clone(), on_trouble: seller.rules.on_trouble, declined: declined.clone(), fee });
@@ -161,7 +161,7 @@ async fn decide(asked: &Asked<'_>, mut question: Question, known: &RefCell<Known
         declined = match ask_shop(asked, &seller.shop, &question).await {
             Ok(word) => word.err(),
             Err(why) => {
-                asked.say(seller.rules.on_trouble.name(), Some(&why));
+                asked.say("trouble", Some(&why));
                 (seller.rules.on_trouble == OnTrouble::Decline).then(|| "shop_unavailable".to_owned())
             }
         };
