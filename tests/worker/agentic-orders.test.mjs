@@ -124,6 +124,13 @@ describe('an order', () => {
     assert.deepEqual(await w.d1('SELECT holder FROM stock_holds WHERE shop_id = ?', o.shop.id), []);
   });
 
+  test('more than there is leaves nothing, and no debt', async (t) => {
+    const o = await another(t);
+    await o.buy({ skus: [{ sku: 'last', quantity: 4 }], checkStock: false });
+    assert.equal(await stockOf(w, o.shop, 'last'), 0);
+    assert.equal((await ordersOf(w, o.shop)).length, 1);
+  });
+
   test('more lines than come with the session are fetched too', async (t) => {
     const o = await another(t);
     await stripe.setCatalogue(o.account, Object.fromEntries(Array.from({ length: 23 }, (_, n) => [`sku-${n}`, { title: `No ${n}`, price: { unit_amount: 100 + n, currency: 'usd' } }])));
@@ -259,11 +266,13 @@ describe('events', () => {
   test('a debit that comes back is a failed transaction and no order', async (t) => {
     const o = await another(t);
     const bought = await o.buy({ card: 'bank_debit_fails' });
+    await w.d1('INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at) VALUES (?, ?, ?, ?, ?)', bought.session, o.shop.id, 'mug', 1, 4_000_000_000);
     await stripe.settle(bought.session, 'fail');
     await stripe.webhooks.drained();
     assert.deepEqual((await rowsOf(w, o.shop)).map(({ status }) => status), ['failed']);
     assert.deepEqual(await ordersOf(w, o.shop), []);
     assert.deepEqual(await told(o), ['transaction.failed', 'transaction.processing']);
+    assert.deepEqual(await w.d1('SELECT holder FROM stock_holds WHERE shop_id = ?', o.shop.id), [], 'what a hook held is free again');
   });
 
   test('a declined card leaves no trace', async (t) => {
@@ -293,6 +302,7 @@ describe('whose it is', () => {
       const since = stripe.requests.length;
       await o.buy();
       assert.deepEqual(await rowsOf(w, o.shop), []);
+      if (o === off) assert.ok(w.logs().lines.some((line) => line.event === 'agent_order_unfit' && line.account === o.account && line.why === 'disabled'));
       if (o === never) assert.deepEqual(stripe.requests.slice(since).map(({ route }) => route), []);
     }
   });

@@ -193,8 +193,12 @@ async fn take_in(edge: &Edge, place: &Place<'_>, known: Known, event: Option<&Ev
     if side.account != account || (side.livemode != 0) != place.live {
         return Ok(NOT_OURS);
     }
-    if !approved && (side.enabled == 0 || order::agent_details(&whole).is_none()) || ledger::reference(&session.metadata).is_some() {
+    if !approved && order::agent_details(&whole).is_none() || ledger::reference(&session.metadata).is_some() {
         return Ok(NOT_OURS);
+    }
+    // An agent bought where the shop sells to none any more: nobody here approved it, and somebody should look why Stripe did not ask.
+    if !approved && side.enabled == 0 {
+        return Ok(unfit(edge, place, "disabled"));
     }
     *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
     let now = clock::now();
