@@ -61,8 +61,8 @@ export function effectiveVars({ own, secrets, workerUrl, stripeUrl }) {
   if (!stripeUrl) return { ...always, ...own };
   return {
     ...always,
-    // So that the ledger has something to show; who brings terms of their own sees those.
-    FEE_BPS: '250', FEE_FIXED: 'usd=30',
+    // So that the ledger has something to show; who brings terms of their own sees those alone.
+    ...(own.FEE_BPS === undefined && own.FEE_FIXED === undefined && { FEE_BPS: '250', FEE_FIXED: 'usd=30' }),
     ...own,
     STRIPE_SECRET_KEY: secrets.stripe.live.secret, STRIPE_CLIENT_ID: secrets.stripe.live.clientId,
     STRIPE_TEST_SECRET_KEY: secrets.stripe.test.secret, STRIPE_TEST_CLIENT_ID: secrets.stripe.test.clientId,
