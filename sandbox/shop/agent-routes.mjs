@@ -11,7 +11,7 @@ import { agentPage } from './pages/agent.mjs';
 import { policyPage } from './pages/policy.mjs';
 import { productPage } from './pages/product.mjs';
 import { sellingPage } from './pages/selling.mjs';
-import { stripeAgentsPage } from './pages/stripe-agents.mjs';
+import { stripeRulesPage } from './pages/stripe-rules.mjs';
 import { policies } from './policies.mjs';
 import { explain } from './problems.mjs';
 import { approval, quote, QUOTE_PATH, QUOTE_WAYS, SLOW_MS } from './quote.mjs';
@@ -20,7 +20,7 @@ import { WorkerError } from './worker-client.mjs';
 
 /** tools: what routes.mjs has for all its handlers. */
 export function createAgentRoutes(shop, { view, say, session, recorder, orderOf }) {
-  const { store, registration, selling, stock, agentOrders, stripeAgents, shopping, wallet, events, siteUrl, stripeUrl, now, log } = shop;
+  const { store, registration, selling, stock, agentOrders, stripeRules, shopping, wallet, events, siteUrl, stripeUrl, now, log } = shop;
   const { state } = store;
   const ready = () => registration.current()?.status === 'active';
 
@@ -81,18 +81,18 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
     return answer ? json(answer) : json({ error: { code: 'unreadable' } }, 400);
   }
 
-  // --- the shop: agents at Stripe ---
+  // --- the shop: selling at Stripe ---
 
-  async function stripeAgentsHome(context) {
+  async function stripeRulesHome(context) {
     const shown = { ready: ready(), mode: state.settings.mode, quoteWay: selling.quoteWay() };
-    if (!shown.ready) return page(stripeAgentsPage(view(context), shown));
+    if (!shown.ready) return page(stripeRulesPage(view(context), shown));
     try {
-      const rules = await stripeAgents.rules(recorder(context));
+      const rules = await stripeRules.rules(recorder(context));
       const simulateUrl = stripeUrl && `${stripeUrl}/dashboard/agents${rules.account ? `/${rules.account}` : ''}`;
-      return page(stripeAgentsPage(view(context), { ...shown, rules, simulateUrl }));
+      return page(stripeRulesPage(view(context), { ...shown, rules, simulateUrl }));
     } catch (error) {
       if (!(error instanceof WorkerError)) throw error;
-      return page(stripeAgentsPage(view(context), { ...shown, down: explain(error) }), error.status || 503);
+      return page(stripeRulesPage(view(context), { ...shown, down: explain(error) }), error.status || 503);
     }
   }
 
@@ -105,13 +105,13 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
       max: asText('max', 16), countries: asText('countries', 200), blocked: asText('blocked', 2000), onTrouble: chosen(form, 'trouble', ['decline', 'approve']),
     };
     try {
-      await stripeAgents.setRules(wish, recorder(context));
+      await stripeRules.setRules(wish, recorder(context));
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new Refused(422, 'That is no amount', error.message);
     }
     say(context, wish.enabled ? 'good' : 'warn', wish.enabled ? 'Agents may buy here through Stripe.' : 'Agents can buy nothing here through Stripe any more.');
-    return redirect('/admin/stripe-agents');
+    return redirect('/admin/stripe-rules');
   }
 
   // --- the shop: pages that others lead to ---
@@ -254,8 +254,8 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
     ['POST', '/admin/selling/stop', stopSelling],
     ['POST', '/admin/selling/catalogue', uploadCatalogue],
     ['POST', '/admin/selling/quote', setQuote],
-    ['GET', '/admin/stripe-agents', stripeAgentsHome],
-    ['POST', '/admin/stripe-agents', setStripeRules],
+    ['GET', '/admin/stripe-rules', stripeRulesHome],
+    ['POST', '/admin/stripe-rules', setStripeRules],
     ['POST', '/admin/orders/:id/ship', deed(agentOrders.ship, 'It is on its way, and the agent is told.')],
     ['POST', '/admin/orders/:id/cancel', deed(agentOrders.cancel, 'Canceled, and the money goes back.')],
     ['POST', '/admin/orders/:id/refund', deed(agentOrders.refundHalf, 'Half of it goes back.')],

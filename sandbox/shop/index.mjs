@@ -20,7 +20,7 @@ import { createRoutes } from './routes.mjs';
 import { createSelling } from './selling.mjs';
 import { createHandler, listen } from './server.mjs';
 import { createStock } from './stock.mjs';
-import { createStripeAgents } from './stripe-agents.mjs';
+import { createStripeRules } from './stripe-rules.mjs';
 import { openStore } from './store.mjs';
 import { createWorkerClient } from './worker-client.mjs';
 
@@ -62,7 +62,7 @@ export async function startShop({ port = 0, workerUrl, stripeUrl, persist, opera
 
   selling = createSelling({ store, client, registration, connectivity, stock, siteUrl, log: write, now });
 
-  const stripeAgents = createStripeAgents({ store, client });
+  const stripeRules = createStripeRules({ store, client });
 
   // The agent. Nothing of it reaches into the shop but its key, its secret and what the shop has uploaded.
   const wallet = createWallet({ stripeUrl, now });
@@ -75,7 +75,7 @@ export async function startShop({ port = 0, workerUrl, stripeUrl, persist, opera
 
   const { routes, onError } = createRoutes({
     store, client, registration, connectivity, orders, checkout, ledger, notices, manifest,
-    selling, stock, agentOrders, stripeAgents, stripeUrl, wallet, shopping, events,
+    selling, stock, agentOrders, stripeRules, stripeUrl, wallet, shopping, events,
     exchanges: createExchangeLog(), siteUrl, name: NAME, now, log: write,
   });
   handle = createHandler({

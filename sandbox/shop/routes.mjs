@@ -466,7 +466,7 @@ export function createRoutes(shop) {
   }
 
   /** Where the button "Back" of a problem leads. */
-  const BACK = [['/admin/orders', '/admin/orders'], ['/admin/selling', '/admin/selling'], ['/admin/stripe-agents', '/admin/stripe-agents'], ['/admin', '/admin/connectivity'], ['/agent', '/agent'], ['/', '/cart']];
+  const BACK = [['/admin/orders', '/admin/orders'], ['/admin/selling', '/admin/selling'], ['/admin/stripe-rules', '/admin/stripe-rules'], ['/admin', '/admin/connectivity'], ['/agent', '/agent'], ['/', '/cart']];
 
   function wordsFor(error) {
     if (error instanceof Refused) return { status: error.status, title: error.title, advice: error.message };

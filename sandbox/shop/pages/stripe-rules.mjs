@@ -1,12 +1,12 @@
-// Agents at Stripe: what is sold to them, and when not (stripe-agents.mjs).
+// Selling at Stripe: what is sold to them, and when not (stripe-rules.mjs).
 
 import { html } from '../html.mjs';
 import { fromMinor } from '../money.mjs';
 import { layout, moment, note, pill, problem, token } from './layout.mjs';
 
 /** rules: as the Worker has them, or undefined with `down` saying why · simulateUrl: where the local Stripe plays an agent, if there is one */
-export function stripeAgentsPage(view, { ready, mode, rules, down, quoteWay, simulateUrl }) {
-  return layout(view, 'Agents at Stripe', html`<h1>Agents at Stripe</h1>
+export function stripeRulesPage(view, { ready, mode, rules, down, quoteWay, simulateUrl }) {
+  return layout(view, 'Selling at Stripe', html`<h1>Selling at Stripe</h1>
 <p class="lead">Stripe puts this shop's products in front of AI agents and sells in its name. Before each sale it asks the Worker, which decides by the rules here.</p>
 ${down && problem(down)}
 ${!ready && html`${note('plain', 'This shop is not registered at the Worker yet.')}<p><a class="button" href="/admin/connectivity">Connectivity</a></p>`}
@@ -20,7 +20,7 @@ function rulesCard(view, { mode, rules, quoteWay }) {
   const { approve } = rules;
   return html`<section class="card" aria-labelledby="rules-title"><div class="between"><h2 id="rules-title">Rules</h2>${rules.enabled ? pill('good', 'Sells') : pill('', rules.created ? 'Off' : 'Never switched on')}</div>
 <p class="small">For ${mode} mode${rules.updated ? html`, as they were set ${moment(rules.updated)}` : ''}.${rules.account && html` Paid to <code>${rules.account}</code>.`}</p>
-<form method="post" action="/admin/stripe-agents">${token(view)}
+<form method="post" action="/admin/stripe-rules">${token(view)}
 ${tick('enabled', 'Agents may buy here through Stripe', rules.enabled)}
 ${tick('stock', 'Only what is in stock', approve.require_stock)}
 <div class="field"><label for="max">At most, in dollars</label><input id="max" type="text" inputmode="decimal" name="max" maxlength="16" size="10" value="${approve.max_total?.usd === undefined ? '' : fromMinor(approve.max_total.usd, 'usd')}" aria-describedby="max-hint"><span class="hint" id="max-hint">Empty: whatever it costs.</span></div>

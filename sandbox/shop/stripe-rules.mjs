@@ -8,7 +8,7 @@
 
 import { toMinor } from './money.mjs';
 
-export function createStripeAgents({ store, client }) {
+export function createStripeRules({ store, client }) {
   const { state } = store;
   const mode = () => state.settings.mode;
 

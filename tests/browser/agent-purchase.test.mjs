@@ -59,7 +59,7 @@ test('the owner connects, and switches agents at Stripe on', skip, async () => {
   await page.getByRole('status').getByText('Agents may buy here through Stripe').waitFor();
   assert.equal(await page.getByLabel('Countries').inputValue(), 'US, CA');
   assert.equal(await page.getByLabel('At most, in dollars').inputValue(), '200.00');
-  await browser.shot('stripe-agents-rules');
+  await browser.shot('agent-purchase-rules');
 });
 
 test('an agent buys at the local Stripe, and the hooks\' answers are to be seen', skip, async () => {
@@ -70,14 +70,14 @@ test('an agent buys at the local Stripe, and the hooks\' answers are to be seen'
   await page.getByLabel('Product of Harbour Lane').selectOption('mug');
   await page.getByLabel('Quantity').fill('2');
   await page.getByLabel('Agent (empty').fill('Claude');
-  await browser.shot('stripe-agents-buy');
+  await browser.shot('agent-purchase-buy');
   await button('Buy it').click();
   await page.getByRole('heading', { name: 'A purchase' }).waitFor();
   await page.getByRole('status').getByText('Bought.').waitFor();
   await page.getByText('v1.delegated_checkout.customize_checkout').first().waitFor();
   await page.getByRole('group').filter({ hasText: 'finalize_checkout' }).filter({ hasText: '"application_fee_amount"' }).waitFor();
   await page.locator('.pill', { hasText: 'approved' }).waitFor();
-  await browser.shot('stripe-agents-purchase');
+  await browser.shot('agent-purchase-purchase');
   await stripe.webhooks.drained();
 });
 
@@ -89,13 +89,13 @@ test('the order is in the shop, the fee in the ledger; half of it goes back', sk
   await card.getByText('Claude').waitFor();
   const [row] = await worker.d1('SELECT amount, application_fee_amount AS fee, source, agent, status, protocol FROM transactions');
   assert.deepEqual([row.source, row.agent, row.status, row.protocol, row.fee], ['agent', 'Claude', 'paid', 'stripe', Math.floor((row.amount * 250) / 10_000) + 30]);
-  await browser.shot('stripe-agents-order');
+  await browser.shot('agent-purchase-order');
   const dollars = (cents) => `$${(cents / 100).toFixed(2)}`;
   await page.goto(`${shop.url}/admin/ledger`);
   const line = page.getByRole('row').filter({ hasText: 'Agent, Claude' });
   await line.getByText(dollars(row.amount)).waitFor();
   await line.getByText(dollars(row.fee), { exact: true }).waitFor();
-  await browser.shot('stripe-agents-ledger');
+  await browser.shot('agent-purchase-ledger');
   await page.goto(`${shop.url}/admin/orders`);
   await button(/^Refund half/).click();
   await page.getByText(`of which ${dollars(Math.floor(row.amount / 2))} given back`).waitFor();
@@ -107,7 +107,7 @@ test('the order is in the shop, the fee in the ledger; half of it goes back', sk
 });
 
 test('what the shop does not sell to agents is declined, and nothing is charged; its own word counts', skip, async () => {
-  await page.goto(`${shop.url}/admin/stripe-agents`);
+  await page.goto(`${shop.url}/admin/stripe-rules`);
   await page.getByLabel('Not for agents').fill('clock');
   await page.getByLabel(/^Ask the shop before each sale/).check();
   await button('Save').click();
@@ -116,7 +116,7 @@ test('what the shop does not sell to agents is declined, and nothing is charged;
   await button('Buy it').click();
   await page.getByRole('status').getByText(/^Not bought/).waitFor();
   await page.locator('.pill', { hasText: 'declined' }).first().waitFor();
-  await browser.shot('stripe-agents-declined');
+  await browser.shot('agent-purchase-declined');
   await page.getByRole('link', { name: 'Agents', exact: true }).first().click();
   await page.getByLabel('Product of Harbour Lane').selectOption('mug');
   await button('Buy it').click();
@@ -127,7 +127,7 @@ test('what the shop does not sell to agents is declined, and nothing is charged;
 
 test('the pages fit 320 px, have one heading and no trouble', skip, async () => {
   await page.setViewportSize({ width: 320, height: 640 });
-  for (const address of [`${shop.url}/admin/stripe-agents`, `${shop.url}/admin/orders`, `${stripe.url}/dashboard/agents`, `${stripe.url}/dashboard/purchases/${stripe.purchases()[0].id}`]) {
+  for (const address of [`${shop.url}/admin/stripe-rules`, `${shop.url}/admin/orders`, `${stripe.url}/dashboard/agents`, `${stripe.url}/dashboard/purchases/${stripe.purchases()[0].id}`]) {
     await page.goto(address);
     assert.equal(await page.locator('h1').count(), 1, address);
     const [wide, unlabelled] = await page.evaluate(() => [
@@ -137,6 +137,6 @@ test('the pages fit 320 px, have one heading and no trouble', skip, async () => 
     assert.ok(wide <= 0, `${address} is ${wide} px too wide`);
     assert.deepEqual(unlabelled, [], address);
   }
-  await browser.shot('stripe-agents-320');
+  await browser.shot('agent-purchase-320');
   assert.deepEqual(browser.problems, []);
 });
