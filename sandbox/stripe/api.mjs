@@ -151,7 +151,7 @@ export class Api {
       const secret = keyOf(request, raw);
       const platform = authenticate(this.world, secret, isOAuth);
       entry.livemode = platform.livemode;
-      const version = isOAuth ? {} : readVersion(request.headers['stripe-version']);
+      const version = isOAuth ? {} : readVersion(request.headers['stripe-version'], this.world);
       if (found.preview && !version.preview) throw unrecognized(request, url);
       const scope = isOAuth ? platform : actAs(this.world, platform, entry.account, secret);
       const params = isOAuth ? oauth.checked(raw, found.fields) : check(raw, found.fields, version);

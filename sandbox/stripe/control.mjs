@@ -5,7 +5,7 @@ const CALLS = new Set([
   'createAccount', 'updateAccount', 'authorize', 'pay', 'confirm', 'settle', 'expire', 'deauthorize', 'cancelPayment', 'capture', 'refund',
   'grantToken', 'revokeToken', 'lagSearch', 'slowRefunds', 'settleRefund', 'failRefund', 'dispute', 'moveDispute',
   'misbehave', 'clearMisbehaviour', 'holding', 'release', 'misdeliver', 'send', 'thin', 'patch', 'setRedirectUris', 'setWebhooks', 'addWebhook', 'advance', 'signature',
-  'setHooks', 'setCatalogue', 'simulatePurchase', 'askPrice',
+  'setHooks', 'setCatalogue', 'simulatePurchase', 'askPrice', 'closePreviews',
 ]);
 const WEBHOOKS = new Set(['pause', 'resume', 'deliver', 'drop', 'drained']);
 

@@ -309,6 +309,11 @@ export class LocalStripe {
     this.misbehaviour.add(rule);
   }
 
+  /** Whether Stripe refuses this platform's calls in preview versions from now on. */
+  closePreviews(closed = true) {
+    this.world.previewsClosed = closed;
+  }
+
   /** What is held goes on. */
   clearMisbehaviour() {
     this.misbehaviour.clear();

@@ -5,9 +5,9 @@ import { API_VERSION } from './world.mjs';
 /** Tokens became a public preview with the first of these; a general version does not know them at all. */
 const PREVIEWS = new Set(['2026-04-22.preview', '2026-05-27.preview', '2026-07-29.preview', '2026-09-30.preview', '2026-10-14.preview']);
 
-/** @param version the header, undefined = the platform's default. → whether preview parameters and operations exist under it */
-export function readVersion(version) {
+/** @param version the header, undefined = the platform's default. `previewsClosed`: Stripe has not let this platform in. → whether preview parameters and operations exist under it */
+export function readVersion(version, { previewsClosed = false } = {}) {
   if (version === undefined || version === API_VERSION) return { preview: false };
-  if (PREVIEWS.has(version)) return { preview: true };
+  if (PREVIEWS.has(version) && !previewsClosed) return { preview: true };
   throw invalid(`Invalid Stripe API version: ${version.slice(0, 60)}. This stand-in plays ${[API_VERSION, ...PREVIEWS].join(', ')}.`);
 }

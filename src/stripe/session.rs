@@ -165,7 +165,7 @@ pub fn of_payment_intent(intent: &str, account: Option<&str>) -> Call {
     query.push("payment_intent", intent);
     query.push("limit", 1);
     let path = format!("/v1/checkout/sessions?{}", query.encode());
-    Call { path, version: Version::Preview, ..Call::get("checkout/sessions", "", account, &[]) }
+    Call { path, ..Call::get("checkout/sessions", "", account, &[]) }
 }
 
 record! {

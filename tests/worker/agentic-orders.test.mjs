@@ -247,6 +247,20 @@ describe('events', () => {
     });
   }
 
+  test('previews closed to the platform: what was approved is an order all the same, without what only they tell', async (t) => {
+    const o = await another(t);
+    stripe.webhooks.pause();
+    const bought = await o.buy();
+    await approve(o, bought.session);
+    stripe.closePreviews();
+    stripe.webhooks.resume();
+    await stripe.webhooks.drained();
+    stripe.closePreviews(false);
+    const [order] = await ordersOf(w, o.shop);
+    assert.deepEqual([order.amount_total, order.agent, order.line_items[0].sku, order.line_items[0].title], [bought.amount_total, null, null, 'Mug']);
+    assert.ok(w.logs().lines.some((line) => line.event === 'preview_refused'));
+  });
+
   test('a debit that takes its time: processing, then paid, and only then an order', async (t) => {
     const o = await another(t);
     const before = await stockOf(w, o.shop, 'mug');

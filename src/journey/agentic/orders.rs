@@ -21,7 +21,7 @@ use crate::store::Statement;
 use crate::store::agentic::{Approved, Heard, Known};
 use crate::store::orders::NewOrder;
 use crate::store::shops::ShopRow;
-use crate::stripe::call::Outcome;
+use crate::stripe::call::{Call, Outcome, Version};
 use crate::stripe::event::Event;
 use crate::stripe::payment_intent::{PaymentIntent, TransferData};
 use crate::stripe::session::{self, Expandable, Session, Sessions};
@@ -136,16 +136,26 @@ async fn by_payment(edge: &Edge, event: &Event, intent: &str, known: Known, reme
 /// A Session with everything expanded, and all of its lines; `None` where there is none to be seen.
 async fn fetch(edge: &Edge, place: &Place<'_>) -> Result<Option<(Value, Vec<Value>)>> {
     let mode = Mode::from_live(place.live);
-    let call = session::expanded(place.session, place.account);
-    let whole = match outside::stripe::<Value>(edge, mode, &call, outside::STRIPE_DEADLINE).await? {
-        Outcome::Refused(error) if error.account_invalid() || error.status == 404 => return Ok(None),
-        other => aftermath::needed(other)?,
+    let mut call = session::expanded(place.session, place.account);
+    let whole = loop {
+        match outside::stripe::<Value>(edge, mode, &call, outside::STRIPE_DEADLINE).await? {
+            Outcome::Refused(error) if error.account_invalid() || error.status == 404 => return Ok(None),
+            // The preview is closed to this platform, or is over. An order without SKUs is better than none; and an endpoint that never
+            // takes an event is switched off by Stripe, for all shops.
+            Outcome::Refused(error) if error.status == 400 && call.version == Version::Preview => {
+                log::line(object! { "level": "error", "event": "preview_refused", "request_id": &*edge.request_id,
+                "version": call.version.header(), "why": error.message });
+                call.version = Version::Released;
+            }
+            other => break aftermath::needed(other)?,
+        }
     };
+    let version = call.version;
     let mut items = whole.pointer("/line_items/data").and_then(Value::as_array).cloned().unwrap_or_default();
     let mut more = has_more(whole.get("line_items"));
     for _ in 0..PAGES {
         let Some(last) = items.last().and_then(|item| item.get("id")?.as_str()).filter(|_| more) else { break };
-        let call = session::line_items(place.session, last, place.account);
+        let call = Call { version, ..session::line_items(place.session, last, place.account) };
         let page = aftermath::needed(outside::stripe::<Value>(edge, mode, &call, outside::STRIPE_DEADLINE).await?)?;
         more = has_more(Some(&page));
         items.extend(page.get("data").and_then(Value::as_array).cloned().unwrap_or_default());
@@ -328,7 +338,7 @@ pub async fn sweep(edge: &Edge) -> Result<u32> {
 async fn ask(edge: &Edge, due: &Approved) -> Result<bool> {
     let (live, session) = (due.livemode != 0, due.checkout_session.as_str());
     for account in [Some(due.account.as_str()), None] {
-        let call = session::expanded(session, account);
+        let call = session::retrieve(session, account);
         let told = match outside::stripe::<Session>(edge, Mode::from_live(live), &call, outside::STRIPE_DEADLINE).await? {
             Outcome::Ok(session) => session,
             Outcome::Refused(error) if error.account_invalid() || error.status == 404 => continue,
