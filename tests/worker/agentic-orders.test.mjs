@@ -679,6 +679,27 @@ describe('money', () => {
     assert.equal((await ordersOf(own, o.shop)).length, 4);
   });
 
+  test('Stripe Tax: a session of the shop\'s own carries the tax code of each line; of an agent\'s order subtotal, tax and total are Stripe\'s', async (t) => {
+    const o = await another(t);
+    assert.equal((await w.api('PATCH', '/v1/shop', { key: o.shop.key, body: { automatic_tax: true } })).status, 200);
+    const items = [['txcd_99999999', 1000], ['txcd_10000000', 500]].map(([tax_code, amount_total], n) => ({ product_id: `p${n}`, name: `P ${n}`, quantity: 1, amount_total, tax_code }));
+    const made = await w.api('POST', '/v1/checkout/sessions', {
+      key: o.shop.key, idempotencyKey: randomUUID(),
+      body: { source: 'chat', cart: { id: 'c1', currency: 'usd', items, total: 1500 }, success_url: `${o.shop.origin}/ok`, cancel_url: `${o.shop.origin}/no` },
+    });
+    assert.equal(made.status, 201, made.text);
+    const { params } = stripe.requests.findLast(({ route }) => route === 'POST /v1/checkout/sessions');
+    assert.equal(params.automatic_tax.enabled, 'true');
+    assert.deepEqual(params.line_items.map(({ price_data: { tax_behavior, product_data } }) => [tax_behavior, product_data.tax_code]), [['exclusive', 'txcd_99999999'], ['exclusive', 'txcd_10000000']]);
+    await stripe.pay(made.body.id);
+    await stripe.webhooks.drained();
+    const own = await transaction(made.body.transaction, o.shop);
+    assert.deepEqual([own.status, own.amount_subtotal, own.amount_tax, own.amount], ['paid', 1500, 150, 1650]);
+    const bought = await o.buy({ skus: [{ sku: 'mug', quantity: 2 }], automaticTax: true });
+    const agents = await transaction((await rowOf(bought.session)).id, o.shop);
+    assert.deepEqual([agents.status, agents.amount_subtotal, agents.amount_tax, agents.amount], ['paid', 2460, 246, 2706]);
+  });
+
   test('the export has it all', async (t) => {
     const o = await another(t);
     await o.buy();
