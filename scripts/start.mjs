@@ -110,6 +110,7 @@ await main(import.meta.url, async () => {
         webhooks: [{ url: hook, secret: secrets.connectWebhook, connect: true }, { url: hook, secret: secrets.platformWebhook, connect: false },
           // What v2 tells (agreements with agents, accounts that onboarding made), there is as thin events alone.
           { url: hook, secret: secrets.connectWebhook, connect: true, event_payload: 'thin', events: ['v2.*'] }],
+        hooks: [{ url: `${workerUrl}/stripe/agentic-hooks`, secret: secrets.hooks }],
       });
       running.push(() => stripe.close());
     }
@@ -149,6 +150,7 @@ ${stripe}
   1. In the shop open "Connectivity" and connect a Stripe account${stripeUrl ? ' (in the local Stripe any will do)' : ''}.
   2. Put something into the cart, then "Chat checkout"${stripeUrl ? '; pay with card 4242 4242 4242 4242, any date to come, any code' : ''}.
   3. Open "Agent" and buy as an agent, step by step or all at once; then see both sales in the ledger.
+  4. Open "At Stripe", switch it on${stripeUrl ? `, and let an agent buy at ${stripeUrl}/dashboard/agents` : ''}.
 
 Everything is kept between runs (\`npm start -- --fresh\` forgets it). Ctrl-C ends all of it.`;
 }

@@ -56,8 +56,10 @@ pub struct DigitalRule {
 }
 
 /// A tax of a place. All that fit the address are added.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaxRule {
+    /// The shop's own name for it; `txr_…`: the tax rate at Stripe that it is.
+    pub id: Option<String>,
     /// Two capital letters, or `*`: everywhere.
     pub country: String,
     /// None: all of the country.
@@ -214,6 +216,17 @@ fn in_order(fields: &Fields<'_>, earlier: Option<i64>, later: (&str, Option<i64>
 }
 
 impl ShippingRule {
+    /// Whether it goes to a place: a country in capital letters, and its state.
+    pub fn goes_to(&self, country: &str, state: &str) -> bool {
+        self.countries.iter().any(|one| one == "*" || one.eq_ignore_ascii_case(country))
+            && (self.regions.is_empty() || self.regions.iter().any(|region| same_region(region, state)))
+    }
+
+    /// What it costs with goods for `net`, minor units.
+    pub fn cost(&self, net: i64) -> i64 {
+        if self.free_over.is_some_and(|over| net >= over) { 0 } else { self.amount }
+    }
+
     const KNOWN: [&'static str; 11] =
         ["id", "title", "subtitle", "carrier", "amount", "currency", "countries", "regions", "free_over", "min_days", "max_days"];
 
@@ -267,6 +280,10 @@ impl ShippingRule {
     }
 }
 
+fn same_region(one: &str, other: &str) -> bool {
+    one.trim().to_lowercase() == other.trim().to_lowercase()
+}
+
 /// What was not given is not there, here and below.
 impl Json for ShippingRule {
     fn json(&self) -> Value {
@@ -295,13 +312,20 @@ impl Json for DigitalRule {
 }
 
 impl TaxRule {
+    /// Whether it counts in a place.
+    pub fn counts_in(&self, country: &str, state: &str) -> bool {
+        (self.country == "*" || self.country.eq_ignore_ascii_case(country))
+            && self.region.as_deref().is_none_or(|region| same_region(region, state))
+    }
+
     fn read(value: &Value, path: &str) -> Result<Self> {
-        let known = ["country", "region", "rate_bps", "inclusive", "applies_to_shipping", "display_name"];
+        let known = ["id", "country", "region", "rate_bps", "inclusive", "applies_to_shipping", "display_name"];
         let fields = Fields::open(value, path, &known)?;
         for member in ["rate_bps", "inclusive", "applies_to_shipping"] {
             fields.need(member)?;
         }
         Ok(TaxRule {
+            id: fields.string("id", MAX_ID)?.map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned),
             country: country(fields.need_string("country", 10)?, &fields.name("country"))?,
             region: text(&fields, "region")?,
             rate_bps: fields.integer("rate_bps", 0, WHOLE)?.unwrap_or_default(),
@@ -314,8 +338,10 @@ impl TaxRule {
 
 impl Json for TaxRule {
     fn json(&self) -> Value {
-        given(object! { "country": self.country, "region": self.region, "rate_bps": self.rate_bps, "inclusive": self.inclusive,
-        "applies_to_shipping": self.applies_to_shipping, "display_name": self.display_name })
+        given(
+            object! { "id": self.id, "country": self.country, "region": self.region, "rate_bps": self.rate_bps, "inclusive": self.inclusive,
+            "applies_to_shipping": self.applies_to_shipping, "display_name": self.display_name },
+        )
     }
 }
 
@@ -380,13 +406,18 @@ fn percent(value: &Value, param: &str) -> Result<i64> {
 
 impl Json for Coupon {
     fn json(&self) -> Value {
-        #[allow(clippy::cast_precision_loss)]
-        let percent_off = self.percent_off.map(|bps| match bps.checked_rem(100) {
-            Some(0) => Value::from(bps.checked_div(100).unwrap_or_default()),
-            _ => Value::from(bps as f64 / 100.0),
-        });
+        let percent_off = self.percent_off.map(|bps| decimal(bps, 100));
         given(object! { "code": self.code, "percent_off": percent_off, "amount_off": self.amount_off, "currency": self.currency,
         "min_subtotal": self.min_subtotal, "starts": self.starts, "ends": self.ends, "max_redemptions": self.max_redemptions })
+    }
+}
+
+/// `number` ÷ `scale` as JSON, which has no decimals but floats.
+pub fn decimal(number: i64, scale: i64) -> Value {
+    #[allow(clippy::cast_precision_loss)]
+    match number.checked_rem(scale) {
+        Some(0) => Value::from(number.checked_div(scale).unwrap_or_default()),
+        _ => Value::from(number as f64 / scale as f64),
     }
 }
 

@@ -160,7 +160,8 @@ record! {
         pub paid_at: Option<i64>,
         pub check_at: Option<i64>,
         pub checks: i64,
-        /// `checkout`: a Checkout Session at Stripe. `acp`: an agent's checkout, paid by a PaymentIntent of our own.
+        /// `checkout`: a Checkout Session at Stripe. `acp`: an agent's checkout, paid by a PaymentIntent of our own. `stripe`: a Checkout
+        /// Session that an agent made at Stripe, which names no transaction of ours.
         pub protocol: String = lenient,
     }
 }
@@ -201,6 +202,19 @@ impl Row {
     /// Whether an agent's checkout was paid by API: then `checkout_session` is no Session of Stripe's.
     pub fn by_api(&self) -> bool {
         self.protocol == "acp"
+    }
+
+    /// Whether an agent ordered it at Stripe: Session and PaymentIntent do not name the row, it names them.
+    pub fn at_stripe(&self) -> bool {
+        self.protocol == "stripe"
+    }
+
+    /// Whether an object of this metadata may be the row's: it names the row, or, of what an agent ordered at Stripe, none at all.
+    fn named_by(&self, metadata: &Map<String, Value>) -> bool {
+        match reference(metadata) {
+            Some(named) => named == self.id,
+            None => self.at_stripe(),
+        }
     }
 
     /// The `Stripe-Account` of calls about this row: none for destination charges, which live on the platform.
@@ -366,8 +380,11 @@ pub fn news_of_session(row: &Row, account: Option<&str>, session: &Session) -> R
     if account != row.stripe_account() {
         return Err(Mismatch::Account);
     }
-    if reference(&session.metadata) != Some(row.id.as_str()) {
+    if !row.named_by(&session.metadata) {
         return Err(Mismatch::Reference);
+    }
+    if row.at_stripe() && row.checkout_session.is_none() {
+        return Err(Mismatch::Session);
     }
     if row.checkout_session.as_ref().is_some_and(|known| *known != session.id) {
         return Err(Mismatch::Session);
@@ -526,8 +543,11 @@ pub fn news_of_intent(row: &Row, account: Option<&str>, kind: &str, intent: &Pay
     if account != row.stripe_account() {
         return Err(Mismatch::Account);
     }
-    if reference(&intent.metadata) != Some(row.id.as_str()) {
+    if !row.named_by(&intent.metadata) {
         return Err(Mismatch::Reference);
+    }
+    if row.at_stripe() && row.payment_intent.is_none() {
+        return Err(Mismatch::PaymentIntent);
     }
     if intent.livemode != (row.livemode != 0) {
         return Err(Mismatch::Mode);

@@ -4,7 +4,8 @@
 //! 1.230), never ISO 4217's. There is no floating point here and nothing wraps: what does not fit is `None`.
 //! Contract, *Conventions* and *Checkout*.
 
-use crate::fields::MAX_SAFE_INTEGER;
+use crate::error::Problem;
+use crate::fields::{Fields, MAX_SAFE_INTEGER};
 use crate::record::Json;
 use serde_json::Value;
 use std::fmt;
@@ -282,23 +283,109 @@ impl FeeRule {
         fixed.as_object()?.iter().map(|(currency, minor)| Some((currency.clone(), minor.as_i64()?))).collect()
     }
 
+    /// The fixed part, minor units.
+    fn fixed_in(&self, currency: Currency) -> i128 {
+        i128::from(self.fixed.iter().find(|(code, _)| code == currency.code()).map_or(0, |(_, minor)| (*minor).max(0)))
+    }
+
     /// `total × bps / 10,000 + fixed`, in 10,000ths of a minor unit, so that the caller decides how to round.
     fn of(&self, total: Amount, currency: Currency) -> i128 {
-        let fixed = self.fixed.iter().find(|(code, _)| code == currency.code()).map_or(0, |(_, minor)| (*minor).max(0));
-        i128::from(total.0).saturating_mul(i128::from(self.bps.max(0))).saturating_add(i128::from(fixed).saturating_mul(TEN_THOUSAND))
+        let fixed = self.fixed_in(currency).saturating_mul(TEN_THOUSAND);
+        i128::from(total.0).saturating_mul(i128::from(self.bps.max(0))).saturating_add(fixed)
     }
 }
 
 const TEN_THOUSAND: i128 = 10_000;
 
-/// The platform's application fee on `total`: by `fee`, rounded down; never below what Stripe charges the
-/// platform (`cost`, rounded up); never above the total. In the currency's steps, or Stripe would refuse it.
+/// What the platform takes of a shop's sales.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FeeTerms {
+    /// Where no category has a rule of its own.
+    pub rule: FeeRule,
+    /// Categories of the product feed, each with the rule of what is in it.
+    pub categories: Vec<(String, FeeRule)>,
+    /// What Stripe takes of the platform; the fee is never below it.
+    pub cost: FeeRule,
+}
+
+/// A line of an order, as its fee sees it: what it costs and which category of the feed it is in.
+pub type FeeLine<'a> = (Amount, Option<&'a str>);
+
+impl FeeTerms {
+    /// Reads the stored rules of categories: an object of `{bps?, fixed?}` by category. What one does not say is that of `rule`.
+    pub fn read_categories(json: &str, rule: &FeeRule) -> Option<Vec<(String, FeeRule)>> {
+        let stored: Value = serde_json::from_str(json).ok()?;
+        let mut categories = Vec::new();
+        for (category, own) in stored.as_object()? {
+            let named = |name: &str| own.get(name).filter(|value| !value.is_null());
+            let fixed = match named("fixed") {
+                Some(fixed) => FeeRule::read_fixed(&fixed.to_string())?,
+                None => rule.fixed.clone(),
+            };
+            let bps = named("bps").map_or(Some(rule.bps), Value::as_i64)?;
+            categories.push((category.clone(), FeeRule { bps, fixed }));
+        }
+        Some(categories)
+    }
+
+    /// The rule of a category: that of the longest path that it lies below.
+    pub fn rule_of(&self, category: Option<&str>) -> &FeeRule {
+        let fits = |(path, _): &&(String, FeeRule)| category.is_some_and(|category| lies_below(category, path));
+        self.categories.iter().filter(fits).max_by_key(|(path, _)| path.split('>').count()).map_or(&self.rule, |(_, rule)| rule)
+    }
+
+    /// The application fee on `total`, which has tax and shipping in it. Where the lines are of categories with rules of their own, each
+    /// line bears its exact share of the total, by what it costs, and of several fixed parts the largest counts, once for the order.
+    /// Rounded down once, at the end: shares that were rounded each would let the fee of a larger total be the smaller one.
+    /// Never below what Stripe takes of the platform (rounded up), never above the total; in the currency's steps, or Stripe would
+    /// refuse it.
+    pub fn fee(&self, total: Amount, currency: Currency, lines: &[FeeLine<'_>]) -> Amount {
+        let (mut weights, mut weighted, mut fixed) = (0_i128, 0_i128, 0_i128);
+        for (amount, category) in lines.iter().filter(|(amount, _)| *amount > Amount::ZERO) {
+            let (rule, weight) = (self.rule_of(*category), i128::from(amount.0));
+            weights = weights.saturating_add(weight);
+            weighted = weighted.saturating_add(weight.saturating_mul(i128::from(rule.bps.max(0))));
+            fixed = fixed.max(rule.fixed_in(currency));
+        }
+        if weights == 0 {
+            (weights, weighted, fixed) = (1, i128::from(self.rule.bps.max(0)), self.rule.fixed_in(currency));
+        }
+        let wanted =
+            i128::from(total.0).saturating_mul(weighted).saturating_add(fixed.saturating_mul(TEN_THOUSAND).saturating_mul(weights));
+        let step = i128::from(currency.step());
+        let unit = TEN_THOUSAND.saturating_mul(step);
+        let wanted = wanted.checked_div(unit.saturating_mul(weights)).unwrap_or_default();
+        let needed = self.cost.of(total, currency);
+        let needed = needed.saturating_add(unit.saturating_sub(1)).checked_div(unit).unwrap_or_default();
+        let minor = wanted.max(needed).saturating_mul(step).min(i128::from(total.0));
+        Amount::from_wide(minor).unwrap_or(total)
+    }
+}
+
+/// Whether a category of the feed is another one or lies below it: `Apparel > Shoes > Boots` below `apparel > shoes`, and not below
+/// `Apparel > Sho`.
+fn lies_below(category: &str, path: &str) -> bool {
+    let mut steps = category.split('>').map(|step| step.trim().to_lowercase());
+    path.split('>').all(|step| steps.next().is_some_and(|own| own == step.trim().to_lowercase()))
+}
+
+/// The platform's application fee on `total` by one rule (see [`FeeTerms::fee`]).
 pub fn application_fee(total: Amount, currency: Currency, fee: &FeeRule, cost: &FeeRule) -> Amount {
-    let step = i128::from(currency.step());
-    let unit = TEN_THOUSAND.saturating_mul(step);
-    let wanted = fee.of(total, currency).checked_div(unit).unwrap_or_default();
-    let needed = cost.of(total, currency);
-    let needed = needed.saturating_add(unit.saturating_sub(1)).checked_div(unit).unwrap_or_default();
-    let minor = wanted.max(needed).saturating_mul(step).min(i128::from(total.0));
-    Amount::from_wide(minor).unwrap_or(total)
+    FeeTerms { rule: fee.clone(), categories: Vec::new(), cost: cost.clone() }.fee(total, currency, &[])
+}
+
+/// Reads `{currency: minor units}`, where whoever sent it can be told what is wrong with it.
+pub fn read_amounts(value: &Value, path: &str) -> crate::error::Result<Vec<(String, i64)>> {
+    let names: Vec<&str> = value.as_object().map(|members| members.keys().map(String::as_str).collect()).unwrap_or_default();
+    let amounts = Fields::open(value, path, &names)?;
+    let mut read = Vec::new();
+    for name in names {
+        if Currency::parse(name).is_none_or(|currency| currency.code() != name) {
+            let what = "is no currency that Stripe charges in, in lower case.";
+            return Err(Problem::value_about("currency_unsupported", &amounts.name(name), what));
+        }
+        amounts.need(name)?;
+        read.push((name.to_owned(), amounts.integer(name, 0, MAX_CHARGE)?.unwrap_or_default()));
+    }
+    Ok(read)
 }

@@ -188,6 +188,12 @@ impl ProductRow {
         }
     }
 
+    /// Its category, by which the platform's fee may go: Google's where the feed has it, else `product_category`.
+    pub fn category(&self) -> Option<String> {
+        let own = || serde_json::from_str::<Value>(&self.extra).ok()?.get("product_category")?.as_str().map(str::to_owned);
+        self.google_product_category.clone().or_else(own)
+    }
+
     /// As the API shows it, with the feed's names: what it does not say is not there. It can be sent back as it is.
     pub fn object(&self, now: i64) -> Value {
         let price = |minor: i64| price_text(minor, &self.currency);

@@ -10,6 +10,11 @@ pub fn param(query: &str, name: &str) -> Option<String> {
     form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
+/// At most so many characters of a stranger's text, on one line.
+pub fn cut(text: &str, characters: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(characters).collect()
+}
+
 /// A path's segment, decoded (RFC 3986, 2.1). None where a `%` has no two hexadecimal digits, or what comes out is no UTF-8.
 pub fn percent_decoded(segment: &str) -> Option<String> {
     let mut bytes = segment.bytes();

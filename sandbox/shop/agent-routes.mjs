@@ -11,13 +11,16 @@ import { agentPage } from './pages/agent.mjs';
 import { policyPage } from './pages/policy.mjs';
 import { productPage } from './pages/product.mjs';
 import { sellingPage } from './pages/selling.mjs';
+import { stripeRulesPage } from './pages/stripe-rules.mjs';
 import { policies } from './policies.mjs';
-import { quote, QUOTE_PATH, QUOTE_WAYS, SLOW_MS } from './quote.mjs';
+import { explain } from './problems.mjs';
+import { approval, quote, QUOTE_PATH, QUOTE_WAYS, SLOW_MS } from './quote.mjs';
 import { json, page, redirect, Refused, text } from './server.mjs';
+import { WorkerError } from './worker-client.mjs';
 
 /** tools: what routes.mjs has for all its handlers. */
 export function createAgentRoutes(shop, { view, say, session, recorder, orderOf }) {
-  const { store, registration, selling, stock, agentOrders, shopping, wallet, events, siteUrl, now, log } = shop;
+  const { store, registration, selling, stock, agentOrders, stripeRules, shopping, wallet, events, siteUrl, stripeUrl, now, log } = shop;
   const { state } = store;
   const ready = () => registration.current()?.status === 'active';
 
@@ -60,7 +63,7 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
     return backToSelling(context, 'good', QUOTE_WAYS[way]);
   }
 
-  /** The Worker asks what a checkout costs (quote.mjs). The signature is looked at before anything else. */
+  /** The Worker asks what a checkout costs, or whether an order may be paid (quote.mjs). The signature is looked at before anything else. */
   async function answerQuote(context) {
     const body = await context.text();
     const signed = standardWebhook(context.request.headers, body, { secrets: registration.signingSecrets(), now: now() });
@@ -70,11 +73,45 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
     if (way === 'slow') await new Promise((resolve) => { setTimeout(resolve, SLOW_MS); });
     let answer;
     try {
-      answer = quote(JSON.parse(body), stock.left);
+      const asked = JSON.parse(body);
+      answer = asked?.type === 'order.approval' ? approval(asked, stock) : quote(asked, stock.left);
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
     }
     return answer ? json(answer) : json({ error: { code: 'unreadable' } }, 400);
+  }
+
+  // --- the shop: selling at Stripe ---
+
+  async function stripeRulesHome(context) {
+    const shown = { ready: ready(), mode: state.settings.mode, quoteWay: selling.quoteWay() };
+    if (!shown.ready) return page(stripeRulesPage(view(context), shown));
+    try {
+      const rules = await stripeRules.rules(recorder(context));
+      const simulateUrl = stripeUrl && `${stripeUrl}/dashboard/agents${rules.account ? `/${rules.account}` : ''}`;
+      return page(stripeRulesPage(view(context), { ...shown, rules, simulateUrl }));
+    } catch (error) {
+      if (!(error instanceof WorkerError)) throw error;
+      return page(stripeRulesPage(view(context), { ...shown, down: explain(error) }), error.status || 503);
+    }
+  }
+
+  async function setStripeRules(context) {
+    mustBeReady();
+    const { form } = context;
+    const asText = (name, longest) => (form.get(name) ?? '').trim().slice(0, longest);
+    const wish = {
+      enabled: form.get('enabled') === 'yes', requireStock: form.get('stock') === 'yes', askShop: form.get('ask') === 'yes',
+      max: asText('max', 16), countries: asText('countries', 200), blocked: asText('blocked', 2000), onTrouble: chosen(form, 'trouble', ['decline', 'approve']),
+    };
+    try {
+      await stripeRules.setRules(wish, recorder(context));
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new Refused(422, 'That is no amount', error.message);
+    }
+    say(context, wish.enabled ? 'good' : 'warn', wish.enabled ? 'Agents may buy here through Stripe.' : 'Agents can buy nothing here through Stripe any more.');
+    return redirect('/admin/stripe-rules');
   }
 
   // --- the shop: pages that others lead to ---
@@ -217,6 +254,8 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
     ['POST', '/admin/selling/stop', stopSelling],
     ['POST', '/admin/selling/catalogue', uploadCatalogue],
     ['POST', '/admin/selling/quote', setQuote],
+    ['GET', '/admin/stripe-rules', stripeRulesHome],
+    ['POST', '/admin/stripe-rules', setStripeRules],
     ['POST', '/admin/orders/:id/ship', deed(agentOrders.ship, 'It is on its way, and the agent is told.')],
     ['POST', '/admin/orders/:id/cancel', deed(agentOrders.cancel, 'Canceled, and the money goes back.')],
     ['POST', '/admin/orders/:id/refund', deed(agentOrders.refundHalf, 'Half of it goes back.')],

@@ -21,6 +21,7 @@ import { createSelling } from './selling.mjs';
 import { createHandler, listen } from './server.mjs';
 import { createStock } from './stock.mjs';
 import { createStripeAgents } from './stripe-agents.mjs';
+import { createStripeRules } from './stripe-rules.mjs';
 import { openStore } from './store.mjs';
 import { createWorkerClient } from './worker-client.mjs';
 
@@ -62,6 +63,8 @@ export async function startShop({ port = 0, workerUrl, stripeUrl, persist, opera
 
   selling = createSelling({ store, client, registration, connectivity, stock, siteUrl, log: write, now });
 
+  const stripeRules = createStripeRules({ store, client });
+
   // The agent. Nothing of it reaches into the shop but its key, its secret and what the shop has uploaded.
   const wallet = createWallet({ stripeUrl, now });
   const shopping = createShopping({
@@ -73,7 +76,7 @@ export async function startShop({ port = 0, workerUrl, stripeUrl, persist, opera
 
   const { routes, onError } = createRoutes({
     store, client, registration, connectivity, orders, checkout, ledger, notices, manifest,
-    selling, stripeAgents: createStripeAgents({ client }), stock, agentOrders, wallet, shopping, events,
+    selling, stripeAgents: createStripeAgents({ client }), stock, agentOrders, stripeRules, stripeUrl, wallet, shopping, events,
     exchanges: createExchangeLog(), siteUrl, name: NAME, now, log: write,
   });
   handle = createHandler({

@@ -29,6 +29,8 @@ const KNOWN = {
   charge_disputed: ['The buyer disputes this payment', 'Stripe holds the money until that is decided, so it cannot be given back meanwhile.'],
   order_unexpected_state: ['This order is past that', 'Look at it again: somebody else may have shipped or canceled it.'],
   upload_in_flight: ['An upload is running', 'Wait until it has ended, and send the catalogue again.'],
+  account_shared: ['Another shop sells with this account', 'Of the shops that share a Stripe account one can sell to agents at Stripe. Disconnect the other one, or connect an account of its own.'],
+  country_invalid: ['That is no country', 'Two letters each, as in US or DE.'],
   too_many_agents: ['There are too many agents', 'Remove one first.'],
   rate_limited: ['Too many calls', 'Wait a minute and try again.'],
 };

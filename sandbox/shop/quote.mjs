@@ -46,3 +46,16 @@ export function quote(asked, left) {
   const tax_total = added.reduce((sum, rule) => sum + scale(goods - off, rule.rate_bps, 10_000, currency), 0);
   return { items, shipping, tax_total, discounts, messages };
 }
+
+/**
+ * Before Stripe lets an agent pay for an order at Stripe, the Worker may ask us (contract, "Stripe's agentic commerce", `ask_shop`): here,
+ * or where notices go. Called with what Stripe said of the order.
+ * -> {approved: true} or {approved: false, reason}
+ */
+export function approval(asked, stock) {
+  const lines = (asked?.data?.line_items_details ?? []).map(({ sku_id, quantity }) => ({ product_id: sku_id, quantity }));
+  if (lines.length === 0 || lines.some(({ product_id }) => !findProduct(product_id))) return { approved: false, reason: 'unknown_product' };
+  // The Worker has looked at its own copy of the stock; this is the stock itself.
+  const shortage = stock.shortage(lines);
+  return shortage ? { approved: false, reason: shortage } : { approved: true };
+}

@@ -10,6 +10,7 @@ import { failures } from './connectivity.mjs';
 import { CREATE_SESSION_PATH, PRODUCTS_PATH, productList } from './manifest.mjs';
 import { toMinor } from './money.mjs';
 import { checkNotice, NOTICES_PATH } from './notices.mjs';
+import { approval } from './quote.mjs';
 import { agentPage, agentResult, AGENT_ROWS } from './pages/agent-checkout.mjs';
 import { cartPage } from './pages/cart.mjs';
 import { connectivityPage } from './pages/connectivity.mjs';
@@ -270,6 +271,8 @@ export function createRoutes(shop) {
       log(`a notice was refused: ${result.reason}`);
       return json({ error: { code: result.reason } }, 401);
     }
+    // A question, and no notice: nothing of it is kept.
+    if (result.notice.type === 'order.approval') return json(approval(result.notice, stock));
     const answer = notices.take(result.notice);
     return answer ? json(answer) : { status: 204, headers: {}, body: '' };
   }
@@ -493,7 +496,7 @@ export function createRoutes(shop) {
   }
 
   /** Where the button "Back" of a problem leads. */
-  const BACK = [['/admin/orders', '/admin/orders'], ['/admin/selling', '/admin/selling'], ['/admin/stripe-agents', '/admin/stripe-agents'], ['/admin', '/admin/connectivity'], ['/agent', '/agent'], ['/', '/cart']];
+  const BACK = [['/admin/orders', '/admin/orders'], ['/admin/selling', '/admin/selling'], ['/admin/stripe-agents', '/admin/stripe-agents'], ['/admin/stripe-rules', '/admin/stripe-rules'], ['/admin', '/admin/connectivity'], ['/agent', '/agent'], ['/', '/cart']];
 
   function wordsFor(error) {
     if (error instanceof Refused) return { status: error.status, title: error.title, advice: error.message };

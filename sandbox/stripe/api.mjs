@@ -22,6 +22,7 @@ import * as search from './search.mjs';
 import { checkJson, readJson } from './second.mjs';
 import * as sessions from './sessions.mjs';
 import * as tokens from './tokens.mjs';
+import { withoutPreviews } from './previews.mjs';
 import { readVersion } from './versions.mjs';
 
 /** Every operation that is served: a new family of objects is a new file here. */
@@ -166,7 +167,7 @@ export class Api {
       const secret = keyOf(request, raw);
       const platform = authenticate(this.world, secret, isOAuth);
       entry.livemode = platform.livemode;
-      const version = isOAuth ? {} : readVersion(request.headers['stripe-version']);
+      const version = isOAuth ? {} : readVersion(request.headers['stripe-version'], this.world);
       if (found.preview && !version.preview) throw unrecognized(request, url);
       const scope = isOAuth ? platform : actAs(this.world, platform, entry.account, secret);
       const params = isOAuth ? oauth.checked(raw, found.fields) : checked(found, request.method, raw, version);
@@ -222,7 +223,8 @@ export class Api {
     try {
       const value = found.run({ world, params, path: found.path, scope, key: secret, version });
       world.changed();
-      return expand(world, value, params.expand);
+      const whole = expand(world, value, params.expand);
+      return version.preview ? whole : withoutPreviews(whole);
     } finally {
       world.cause = { id: null, idempotency_key: null };
     }

@@ -5,6 +5,7 @@ const CALLS = new Set([
   'createAccount', 'updateAccount', 'authorize', 'pay', 'confirm', 'settle', 'expire', 'deauthorize', 'cancelPayment', 'capture', 'refund',
   'enableAgent', 'agentAnswers', 'openForm', 'leaveForm', 'closeAccount', 'grantToken', 'revokeToken', 'lagSearch', 'slowRefunds', 'settleRefund', 'failRefund', 'dispute', 'moveDispute',
   'misbehave', 'clearMisbehaviour', 'holding', 'release', 'misdeliver', 'send', 'thin', 'patch', 'setRedirectUris', 'setWebhooks', 'addWebhook', 'advance', 'signature',
+  'setHooks', 'setCatalogue', 'simulatePurchase', 'askPrice', 'closePreviews',
 ]);
 const WEBHOOKS = new Set(['pause', 'resume', 'deliver', 'drop', 'drained']);
 
@@ -19,6 +20,8 @@ function looks(stripe, name) {
     case 'books': return stripe.books();
     case 'payments': return stripe.payments();
     case 'agreements': return stripe.books().agreements;
+    case 'purchases': return stripe.purchases();
+    case 'hooks': return stripe.hookCalls;
     case 'tokens': return stripe.books().granted_tokens;
     case 'requests': return stripe.requests.map(withoutSecrets);
     case 'deliveries': return stripe.webhooks.deliveries.map(({ event, ...rest }) => ({ ...rest, event: event.id }));

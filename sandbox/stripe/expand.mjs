@@ -2,6 +2,7 @@
 import { invalid } from './errors.mjs';
 import { showAccount } from './accounts.mjs';
 import { kindOf } from './ids.mjs';
+import { TAX_PERCENT } from './money.mjs';
 import { clone } from './world.mjs';
 
 /** Which members of which object may be expanded. Later files add to it. */
@@ -12,20 +13,31 @@ export const expandable = {
   dispute: ['charge', 'payment_intent'],
   refund: ['charge', 'payment_intent', 'balance_transaction', 'transfer_reversal', 'source_transfer_reversal'],
   application_fee: ['account', 'application', 'charge', 'balance_transaction', 'originating_transaction'],
-  item: ['price.product'],
+  item: ['price', 'taxes'],
+  price: ['product'],
 };
 
-/** Members that are left out altogether until asked for. Record → value. */
+/** Members that are left out altogether until asked for. Record (of an item: the item itself) → value. */
 export const included = {
   'checkout.session.line_items': (world, record) => ({
     object: 'list', data: clone(record.lines.slice(0, 10)), has_more: record.lines.length > 10,
     url: `/v1/checkout/sessions/${record.object.id}/line_items`,
   }),
+  // What an agent's purchase was taxed by; of other sessions the stand-in's one tax.
+  'item.taxes': (world, _record, item) => clone(world.table('item_tax').get(item.id)?.object.taxes ?? toyTaxes(item)),
   'charge.refunds': (world, record) => {
     const refunds = world.list('refund', record).filter((refund) => refund.object.charge === record.object.id);
     return { object: 'list', data: refunds.slice(0, 10).map((refund) => clone(refund.object)), has_more: refunds.length > 10, url: `/v1/charges/${record.object.id}/refunds` };
   },
 };
+
+function toyTaxes(item) {
+  if (item.amount_tax === 0) return [];
+  const rate = {
+    id: 'txr_1sandbox', object: 'tax_rate', active: true, display_name: 'Sales tax', inclusive: item.price.tax_behavior === 'inclusive', percentage: Number(TAX_PERCENT), tax_type: 'sales_tax',
+  };
+  return [{ amount: item.amount_tax, rate, taxability_reason: 'standard_rated', taxable_amount: item.amount_subtotal }];
+}
 
 const MAX_DEPTH = 4;
 
@@ -59,7 +71,7 @@ function walk(world, target, steps, whole) {
     if (steps.length < length || !allowed.includes(name)) continue;
     const rest = steps.slice(length);
     const include = included[`${target.object}.${name}`];
-    if (include && target[name] === undefined) target[name] = include(world, world.any(target.id));
+    if (include && target[name] === undefined) target[name] = include(world, world.any(target.id), target);
     const holders = length === 1 ? [target] : [target[steps[0]]].flat();
     const member = steps[length - 1];
     for (const holder of holders) {

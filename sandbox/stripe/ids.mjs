@@ -24,12 +24,14 @@ const make = {
   dispute: () => `du_1${random(23)}`,
   fee_refund: () => `fr_1${random(23)}`,
   event: () => `evt_1${random(23)}`,
+  hook: () => `evt_1hook${random(19)}`,
   item: () => `li_1${random(23)}`,
   price: () => `price_1${random(23)}`,
   product: () => `prod_${random(14)}`,
   shipping_rate: () => `shr_1${random(23)}`,
   payment_method: () => `pm_1${random(23)}`,
   'shared_payment.granted_token': () => `spt_1${random(23)}`,
+  tax_rate: () => `txr_1${random(23)}`,
   transfer: () => `tr_3${random(23)}`,
   transfer_reversal: () => `trr_1${random(23)}`,
   agreement: () => `agmt_test_61${random(24)}`,
@@ -43,7 +45,7 @@ export const newId = (kind, livemode = false) => make[kind](livemode);
 const kinds = {
   acct: 'account', cs: 'checkout.session', pi: 'payment_intent', ch: 'charge', py: 'charge', re: 'refund', pyr: 'refund',
   fee: 'application_fee', fr: 'fee_refund', du: 'dispute', dp: 'dispute', evt: 'event', prod: 'product', shr: 'shipping_rate', tr: 'transfer',
-  agmt: 'agreement', pm: 'payment_method', spt: 'shared_payment.granted_token',
+  agmt: 'agreement', pm: 'payment_method', txr: 'tax_rate', spt: 'shared_payment.granted_token',
 };
 
 /** Which kind of object an id names, by its prefix; undefined when it is none of ours. */

@@ -1,4 +1,5 @@
 // The local Stripe: `startStripe()` for npm start and for the tests. See README.md.
+import { agenticSessions, askPrice, setCatalogue, simulatePurchase } from './agentic.mjs';
 import { Api } from './api.mjs';
 import { showAccount, updateAccount } from './accounts.mjs';
 import { confirm as confirmAgreement, enable, terminate } from './agreements.mjs';
@@ -9,6 +10,7 @@ import { answerQuestion, settleIntent } from './confirm.mjs';
 import { control } from './control.mjs';
 import { decodeQuery } from './form.mjs';
 import { closeServers, isLocalHost, json, openServers, readBody, send as reply } from './http.mjs';
+import { HOOK_TIMEOUT_MS } from './hooks.mjs';
 import { kindOf } from './ids.mjs';
 import { cancelByHand, captureIntent } from './intents.mjs';
 import { methodOf } from './methods.mjs';
@@ -31,6 +33,8 @@ const DEFAULTS = {
   port: 0,
   redirectUris: [],
   webhooks: [],
+  hooks: [], // where sellers are asked before an agent's purchase: [{ url, secret }]
+  hookTimeoutMs: HOOK_TIMEOUT_MS,
   log: false,
   retryPauses: [1_000, 3_000, 9_000, 27_000], // before the 2nd … 5th attempt; Stripe takes days where we take seconds
   webhookTimeoutMs: 10_000,
@@ -54,6 +58,8 @@ export class LocalStripe {
     this.requests = this.api.requests;
     this.setRedirectUris(this.options.redirectUris);
     this.setWebhooks(this.options.webhooks);
+    this.setHooks(this.options.hooks);
+    this.hookCalls = []; // { type, question, status, ms, answer, error }, the last ones
     this.write = persist ? keepState(this.world, persist) : undefined;
   }
 
@@ -115,6 +121,16 @@ export class LocalStripe {
   /** One more endpoint, e.g. { url, secret, connect: true, event_payload: 'thin', events: ['charge.refunded'] }. */
   addWebhook(endpoint) {
     this.webhooks.addEndpoint(endpoint);
+  }
+
+  /** Where hooks go: [{ url, secret }]. The first is asked. */
+  setHooks(endpoints) {
+    this.hooks = endpoints.map(({ url, secret }) => ({ url, secret }));
+  }
+
+  /** Products of a seller's, as if a feed had brought them: { SKU: { title, description, price: { unit_amount, currency }, … } }. */
+  async setCatalogue(account, products) {
+    return setCatalogue(this.world, account?.id ?? account, products);
   }
 
   /** A merchant who can be chosen on the OAuth page. */
@@ -301,10 +317,32 @@ export class LocalStripe {
     return clone(moveDispute(this.world, this.found('dispute', id), status));
   }
 
+  // -- agents ----------------------------------------------------------------------------------------------------
+
+  /** An agent buys: hooks, session, payment, events. What there is to choose: agentic.mjs. */
+  async simulatePurchase(given) {
+    return simulatePurchase(this, given);
+  }
+
+  /** Stripe asks for price and stock of a SKU: { account, sku, livemode }. */
+  async askPrice(given) {
+    return askPrice(this, given);
+  }
+
+  /** What agents have tried to buy, the newest first. */
+  purchases() {
+    return agenticSessions(this.world).map((record) => ({ ...clone(record.object), account: record.agentic.account, agent: clone(record.agentic.agent), hooks: clone(record.hooks) }));
+  }
+
   // -- trouble ---------------------------------------------------------------------------------------------------
 
   misbehave(rule) {
     this.misbehaviour.add(rule);
+  }
+
+  /** Whether Stripe refuses this platform's calls in preview versions from now on. */
+  closePreviews(closed = true) {
+    this.world.previewsClosed = closed;
   }
 
   /** What is held goes on. */

@@ -4,8 +4,8 @@ import https from 'node:https';
 
 const MAX_BODY = 64 * 1024; // what is read of an answer; the rest is thrown away
 
-/** → { status, body } or { status: 0, error } when no answer came. Never rejects, never follows redirects. */
-export function post(url, payload, headers, { timeoutMs, signal }) {
+/** → { status, body (its first `keep` characters) } or { status: 0, error } when no answer came. Never rejects, never follows redirects. */
+export function post(url, payload, headers, { timeoutMs, signal, keep = 500 }) {
   return new Promise((resolve) => {
     let target;
     try {
@@ -31,9 +31,9 @@ export function post(url, payload, headers, { timeoutMs, signal }) {
       let size = 0;
       response.on('data', (chunk) => {
         size += chunk.length;
-        if (size <= MAX_BODY) chunks.push(chunk);
+        if (size <= Math.max(MAX_BODY, keep)) chunks.push(chunk);
       });
-      response.on('end', () => done({ status: response.statusCode, body: Buffer.concat(chunks).toString('utf8').slice(0, 500) }));
+      response.on('end', () => done({ status: response.statusCode, body: Buffer.concat(chunks).toString('utf8').slice(0, keep) }));
       response.on('error', (error) => done({ status: 0, error: error.message }));
     });
     call.end(payload);

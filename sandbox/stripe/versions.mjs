@@ -8,14 +8,14 @@ const PREVIEWS = new Set(['2026-04-22.preview', '2026-05-27.preview', '2026-07-2
 /** What may be asked for beside a version, in private preview: `2026-10-14.preview; embedded_connect_beta=v2`. */
 const BETAS = { embedded_connect_beta: ['v2'] };
 
-/** @param header undefined = the platform's default. → whether preview parameters and operations exist under it, and which betas */
-export function readVersion(header) {
+/** @param header undefined = the platform's default. → whether preview parameters and operations exist under it, and which betas. `previewsClosed`: Stripe has not let this platform in. */
+export function readVersion(header, { previewsClosed = false } = {}) {
   const [version, ...more] = (header ?? API_VERSION).split(';').map((part) => part.trim());
   const betas = Object.fromEntries(more.map((part) => part.split('=')));
   for (const [name, value] of Object.entries(betas)) {
     if (!BETAS[name]?.includes(value)) throw invalid(`Invalid Stripe API version: no beta ${name.slice(0, 40)}=${String(value).slice(0, 20)} is played here.`);
   }
   if (version === API_VERSION) return { ...betas, preview: false };
-  if (PREVIEWS.has(version)) return { ...betas, preview: true };
+  if (PREVIEWS.has(version) && !previewsClosed) return { ...betas, preview: true };
   throw invalid(`Invalid Stripe API version: ${version.slice(0, 60)}. This stand-in plays ${[API_VERSION, ...PREVIEWS].join(', ')}.`);
 }

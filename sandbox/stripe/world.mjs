@@ -2,6 +2,7 @@
 // One record = { object (what the API shows), owner (account id), livemode, …private members }.
 import { kindOf, newId, random } from './ids.mjs';
 import { unknownObject } from './errors.mjs';
+import { withoutPreviews } from './previews.mjs';
 
 export const API_VERSION = '2026-10-28.endive';
 
@@ -137,7 +138,7 @@ export class World {
       api_version: API_VERSION,
       ...(owner !== this.keys.platform && { context: owner }),
       created: this.now(),
-      data: { object: clone(object), ...(previous && { previous_attributes: previous }) },
+      data: { object: withoutPreviews(clone(object)), ...(previous && { previous_attributes: previous }) },
       livemode,
       pending_webhooks: 0,
       request: { ...this.cause },

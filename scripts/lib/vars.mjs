@@ -39,7 +39,8 @@ const hex = (bytes) => randomBytes(bytes).toString('hex');
 export function keptSecrets(path) {
   const kept = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {};
   const all = {
-    seal: `k1:${hex(32)}`, admin: `admin_${hex(16)}`, connectWebhook: `whsec_${hex(20)}`, platformWebhook: `whsec_${hex(20)}`,
+    seal: `k1:${hex(32)}`, admin: `admin_${hex(16)}`, connectWebhook: `whsec_${hex(20)}`, platformWebhook: `whsec_${hex(20)}`, hooks: `whsec_${hex(20)}`,
+    publishable: { test: `pk_test_sandbox${hex(12)}`, live: `pk_live_sandbox${hex(12)}` },
     stripe: {
       test: { secret: `sk_test_sandbox${hex(12)}`, clientId: `ca_sandboxtest${hex(10)}` },
       live: { secret: `sk_live_sandbox${hex(12)}`, clientId: `ca_sandboxlive${hex(10)}` },
@@ -60,12 +61,15 @@ export function effectiveVars({ own, secrets, workerUrl, stripeUrl }) {
   if (!stripeUrl) return { ...always, ...own };
   return {
     ...always,
+    // So that the ledger has something to show; who brings terms of their own sees those alone.
+    ...(own.FEE_BPS === undefined && own.FEE_FIXED === undefined && { FEE_BPS: '250', FEE_FIXED: 'usd=30' }),
     ...own,
     STRIPE_SECRET_KEY: secrets.stripe.live.secret, STRIPE_CLIENT_ID: secrets.stripe.live.clientId,
     STRIPE_TEST_SECRET_KEY: secrets.stripe.test.secret, STRIPE_TEST_CLIENT_ID: secrets.stripe.test.clientId,
     // Nothing but their form is looked at: in the sandbox a browser needs no key of its own.
     STRIPE_PUBLISHABLE_KEY: 'pk_live_sandbox', STRIPE_TEST_PUBLISHABLE_KEY: 'pk_test_sandbox',
     STRIPE_API_BASE: stripeUrl, STRIPE_CONNECT_BASE: stripeUrl, STRIPE_FILES_BASE: stripeUrl,
-    STRIPE_WEBHOOK_SECRETS: `${secrets.connectWebhook},${secrets.platformWebhook}`,
+    STRIPE_WEBHOOK_SECRETS: `${secrets.connectWebhook},${secrets.platformWebhook}`, STRIPE_HOOK_SECRETS: secrets.hooks,
+    STRIPE_PUBLISHABLE_KEY: secrets.publishable.live, STRIPE_TEST_PUBLISHABLE_KEY: secrets.publishable.test,
   };
 }

@@ -93,6 +93,8 @@ document! {
         pub livemode: bool,
         /// The agent's name.
         pub agent: Option<String>,
+        /// What Stripe tells of the agent that ordered there (private preview); `null` else.
+        pub agent_details: Value,
         /// The shop's own id of it, and the number that it tells buyers; once it has told.
         pub order_id: Option<String>,
         pub order_number: Option<String>,
@@ -118,7 +120,7 @@ document! {
         pub metadata: Value,
         pub fulfillments: Vec<Fulfillment>,
         pub adjustments: Vec<Adjustment>,
-        /// When it was paid.
+        /// When it was paid; of an order made at Stripe, when its charge was made.
         pub created: i64,
         pub updated: i64,
     }
@@ -313,7 +315,7 @@ pub fn object(order: &OrderDoc) -> Value {
     let totals = &order.totals;
     object! {
         "id": order.id, "object": "order", "transaction": order.transaction, "checkout_session": order.checkout_session_id,
-        "livemode": order.livemode, "agent": order.agent, "order_id": order.order_id, "order_number": order.order_number,
+        "livemode": order.livemode, "agent": order.agent, "agent_details": order.agent_details, "order_id": order.order_id, "order_number": order.order_number,
         "permalink_url": order.permalink_url, "status": order.status, "order_date": order.created, "currency": order.currency,
         "line_items": lines, "discounts": discounts, "amount_subtotal": totals.subtotal, "amount_discount": totals.discount,
         "amount_shipping": totals.fulfillment, "amount_tax": totals.tax, "amount_fee": totals.fee, "amount_total": totals.total,
@@ -345,24 +347,34 @@ fn typed(mut value: Value) -> Value {
 
 /// An address in Stripe's words.
 fn postal(to: &Address) -> Value {
-    object! { "line1": to.line_one, "line2": to.line_two, "city": to.city, "state": to.state, "postal_code": to.postal_code,
-    "country": to.country, "company": to.company }
+    // What an agent's checkout must have, Stripe may not know.
+    let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    object! { "line1": known(&to.line_one), "line2": to.line_two, "city": known(&to.city), "state": known(&to.state),
+    "postal_code": known(&to.postal_code), "country": known(&to.country), "company": to.company }
 }
 
 /// A line as it was paid: `amount_total` with its share of the discounts on the order, and with its tax.
 fn sold(totals: &Totals, line: &Line) -> Value {
+    // Of a line that Stripe knows by no id of the shop's.
+    let sku = (!line.product.is_empty()).then_some(&line.product);
     object! {
-        "id": line.id, "sku": line.product, "title": line.title, "description": line.description.as_ref().unwrap_or(&line.title),
+        "id": line.id, "sku": sku, "title": line.title, "description": line.description.as_ref().unwrap_or(&line.title),
         "image_url": line.images.first(), "url": line.link, "variant": line.variant, "digital": line.digital,
         "quantity": line.quantity, "unit_amount": line.unit_amount, "amount_subtotal": line.base_amount,
         "amount_discount": line.discount.saturating_add(line.order_discount), "amount_tax": line.tax,
-        "amount_total": line.total.saturating_sub(line.order_discount), "taxes": taxes(totals, line),
+        "amount_total": line.total.saturating_sub(line.order_discount), "taxes": taxes(totals, line), "gtin": line.gtin, "mpn": line.mpn,
     }
 }
 
 /// A line's tax by the taxes of the order, in proportion to their rates: what is added, and what the price includes.
 fn taxes(totals: &Totals, line: &Line) -> Vec<Value> {
     let mut taxes = Vec::new();
+    for tax in &line.taxes {
+        taxes.push(object! { "amount": tax.amount, "type": tax.kind, "rate": tax.rate, "inclusive": tax.inclusive });
+    }
+    if !taxes.is_empty() {
+        return taxes;
+    }
     for (inclusive, amount) in [(false, line.tax), (true, line.included_tax)] {
         if amount == 0 {
             continue;

@@ -387,16 +387,13 @@ fn delivery(session: &mut Session, terms: &Terms) -> Result<()> {
             None => {
                 let rules = terms.rules.map(|rules| rules.shipping.as_slice()).unwrap_or_default();
                 for rule in rules.iter().filter(|rule| rule.currency == session.currency) {
-                    let country = rule.countries.iter().any(|country| country == "*" || country.eq_ignore_ascii_case(&address.country));
-                    let region = rule.regions.is_empty() || rule.regions.iter().any(|region| same_region(region, &address.state));
-                    if country && region {
-                        let free = rule.free_over.is_some_and(|over| net >= over);
+                    if rule.goes_to(&address.country, &address.state) {
                         options.push(DeliveryOption {
                             description: rule.subtitle.clone(),
                             carrier: rule.carrier.clone(),
                             earliest: rule.min_days.map(|days| business_days(terms.now, days)),
                             latest: rule.max_days.map(|days| business_days(terms.now, days)),
-                            subtotal: if free { 0 } else { rule.amount },
+                            subtotal: rule.cost(net),
                             ..option("shipping", &rule.id, &rule.title)
                         });
                     }
@@ -417,18 +414,10 @@ fn delivery(session: &mut Session, terms: &Terms) -> Result<()> {
     Ok(())
 }
 
-fn same_region(one: &str, other: &str) -> bool {
-    one.trim().to_lowercase() == other.trim().to_lowercase()
-}
-
 /// The taxes of the address: all that fit are added.
 fn tax_rules(session: &Session, rules: Option<&Fulfillment>) -> Vec<TaxRule> {
     let (Some(address), Some(rules)) = (&session.address, rules) else { return Vec::new() };
-    let fits = |rule: &&TaxRule| {
-        (rule.country == "*" || rule.country.eq_ignore_ascii_case(&address.country))
-            && rule.region.as_deref().is_none_or(|region| same_region(region, &address.state))
-    };
-    rules.tax.iter().filter(fits).cloned().collect()
+    rules.tax.iter().filter(|rule| rule.counts_in(&address.country, &address.state)).cloned().collect()
 }
 
 /// The tax that a gross amount includes at a rate.

@@ -89,6 +89,19 @@ macro_rules! document {
 pub(crate) use document;
 
 document! {
+    /// A tax on one line, where somebody else has calculated it.
+    pub struct LineTax {
+        pub amount: i64,
+        /// What kind of tax it is: Stripe's `tax_type` (`sales_tax`, `vat`, …), or the rate's name.
+        pub kind: String,
+        /// Percent, as it is printed.
+        pub rate: Value,
+        /// The price includes it.
+        pub inclusive: bool,
+    }
+}
+
+document! {
     /// One product of the checkout.
     pub struct Line {
         /// `li_1`, …; stays the product's as long as it is in the checkout.
@@ -128,6 +141,10 @@ document! {
         pub included_tax: i64,
         /// Of the tax, in hundredths of a percent.
         pub tax_rate_bps: i64,
+        /// Tax by tax, where Stripe has told them; empty where they follow from the totals.
+        pub taxes: Vec<LineTax>,
+        pub gtin: Option<String>,
+        pub mpn: Option<String>,
     }
 }
 

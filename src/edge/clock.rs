@@ -1,6 +1,8 @@
 //! Time and randomness: the two things that no pure function may make for itself.
 
 use crate::error::{Problem, Result};
+use futures_util::future::{Either, LocalBoxFuture, select};
+use std::time::Duration;
 
 /// Milliseconds since 1970. Stands still between I/O on this platform.
 pub fn now_ms() -> u64 {
@@ -10,6 +12,15 @@ pub fn now_ms() -> u64 {
 /// Unix seconds.
 pub fn now() -> i64 {
     i64::try_from(now_ms() / 1000).unwrap_or(i64::MAX)
+}
+
+/// What comes of some work within a time, milliseconds; `None`: it takes longer, and is given up. What it had asked for by then may
+/// still happen.
+pub async fn within<T>(ms: u64, work: LocalBoxFuture<'_, T>) -> Option<T> {
+    match select(work, worker::Delay::from(Duration::from_millis(ms))).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(_) => None,
+    }
 }
 
 /// Fresh bytes from the platform's cryptographic source.

@@ -7,11 +7,15 @@ use crate::edge::http::{Body, Incoming, Reply};
 use crate::edge::{Edge, clock};
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
-use crate::money::{Currency, MAX_CHARGE};
+use crate::money;
 use crate::record::Json;
-use crate::store::admin::METRICS;
+use crate::store::admin::{Fees, METRICS};
 use crate::store::shops::ShopRow;
 use serde_json::Value;
+
+/// Of a shop's `category_fees`: how many there may be, and the longest name, characters.
+const MAX_CATEGORIES: usize = 500;
+const MAX_CATEGORY: usize = 750;
 
 const STATUSES: [&str; 5] = ["pending", "active", "suspended", "superseded", "deleted"];
 
@@ -27,8 +31,10 @@ fn seen(shop: &ShopRow) -> Value {
     let mut object = shop_object(shop);
     if let Value::Object(members) = &mut object {
         members.insert("fee_bps".into(), shop.fee_bps.json());
-        let fixed = shop.fee_fixed.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-        members.insert("fee_fixed".into(), fixed.json());
+        for (name, stored) in [("fee_fixed", &shop.fee_fixed), ("category_fees", &shop.category_fees)] {
+            let value = stored.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+            members.insert(name.into(), value.json());
+        }
     }
     object
 }
@@ -65,30 +71,48 @@ pub async fn switch(edge: &Edge, incoming: &mut Incoming, id: &str, suspend: boo
 pub async fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
     operator(edge, incoming).await?;
     let body = incoming.json().await?;
-    let fields = Fields::open(&body, "", &["fee_bps", "fee_fixed"])?;
+    let fields = Fields::open(&body, "", &["fee_bps", "fee_fixed", "category_fees"])?;
     let bps = fields.integer("fee_bps", 0, 10_000)?;
     let fixed = match fields.get("fee_fixed") {
         None => None,
         Some(value) => {
-            let names: Vec<&str> = value.as_object().map(|members| members.keys().map(String::as_str).collect()).unwrap_or_default();
-            let amounts = Fields::open(value, "fee_fixed", &names)?;
-            for name in names {
-                if Currency::parse(name).is_none_or(|currency| currency.code() != name) {
-                    return Err(Problem::value_about(
-                        "currency_unsupported",
-                        &amounts.name(name),
-                        "is no currency that Stripe charges in, in lower case.",
-                    ));
-                }
-                amounts.need(name)?;
-                amounts.integer(name, 0, MAX_CHARGE)?;
-            }
+            money::read_amounts(value, "fee_fixed")?;
+            Some(value.to_string())
+        }
+    };
+    let categories = match fields.get("category_fees") {
+        None => None,
+        Some(value) => {
+            category_fees(value)?;
             Some(value.to_string())
         }
     };
     let named = |name: &str| fields.raw(name).is_some();
-    let shop = edge.db.set_fees(id, named("fee_bps").then_some(bps), named("fee_fixed").then_some(fixed)).await?;
+    let set = |name: &str, value: Option<String>| named(name).then_some(value);
+    let fees = Fees { bps: named("fee_bps").then_some(bps), fixed: set("fee_fixed", fixed), categories: set("category_fees", categories) };
+    let shop = edge.db.set_fees(id, &fees).await?;
     shop.map(|shop| Reply::json(200, &seen(&shop))).ok_or_else(|| Problem::missing("shop", id))
+}
+
+/// `{category: {bps?, fixed?}}`: categories as the product feed names them, each down to any of its steps.
+fn category_fees(value: &Value) -> Result<()> {
+    let names: Vec<&str> = value.as_object().map(|members| members.keys().map(String::as_str).collect()).unwrap_or_default();
+    let all = Fields::open(value, "category_fees", &names)?;
+    if names.len() > MAX_CATEGORIES {
+        return Err(Problem::value_about("parameter_invalid", "category_fees", &format!("may name at most {MAX_CATEGORIES} categories.")));
+    }
+    for name in names {
+        let path = all.name(&name.chars().take(100).collect::<String>());
+        if name.chars().count() > MAX_CATEGORY || name.split('>').any(|step| step.trim().is_empty()) {
+            return Err(Problem::value_about("parameter_invalid", &path, "must be a category of the feed, as in Apparel > Shoes."));
+        }
+        let one = Fields::open(all.need(name)?, &path, &["bps", "fixed"])?;
+        one.integer("bps", 0, 10_000)?;
+        if let Some(fixed) = one.get("fixed") {
+            money::read_amounts(fixed, &one.name("fixed"))?;
+        }
+    }
+    Ok(())
 }
 
 /// `GET /v1/admin/strays`

@@ -286,6 +286,10 @@ async fn unknown_payment(edge: &Edge, event: &Event, intent: &str) -> Result<Opt
     };
     let row = match event::about(edge, event, None, ledger::reference(&intent.metadata)).await? {
         event::About::Row(row) => row,
+        // An agent's order at Stripe, of which nothing was heard yet.
+        event::About::NotOurs if ledger::reference(&intent.metadata).is_none() => {
+            return Ok(super::agentic::orders::of_payment(edge, event, &intent).await?.map(|row| (row, None)));
+        }
         _ => return Ok(None),
     };
     let paid = match ground_of_intent(&row, &intent) {

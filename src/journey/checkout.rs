@@ -14,9 +14,9 @@ use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::id::{self, Mode};
 use crate::ledger::{self, Row, Status};
-use crate::money::{self, Amount, FeeRule};
+use crate::money::{Amount, FeeLine, FeeRule, FeeTerms};
 use crate::record::Json;
-use crate::store::checkout::{Began, Begin};
+use crate::store::checkout::{Began, Begin, Categorized};
 use crate::store::connect::{ConnectionRow, in_mode};
 use crate::store::idempotency::Attempt;
 use crate::store::shops::ShopRow;
@@ -37,13 +37,13 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let key = attempt::key(incoming);
     let body = incoming.json().await;
     let order = body.as_ref().ok().map(cart::read);
-    let order_id = match &order {
-        Some(Ok(order)) => order.order_id.clone(),
-        _ => None,
+    let (order_id, products) = match &order {
+        Some(Ok(order)) => (order.order_id.clone(), products_of(order)),
+        _ => (None, Vec::new()),
     };
     // Load.
     let key_or_none = key.as_deref().unwrap_or_default();
-    let loaded = edge.db.load_for_session(&key_hash, now, PATH, key_or_none, order_id.as_deref()).await?;
+    let loaded = edge.db.load_for_session(&key_hash, now, PATH, key_or_none, order_id.as_deref(), &products.json().to_string()).await?;
     let shop = access::known(edge, incoming, loaded.shop.clone()).await?;
     access::verified(&shop)?;
     let (key, body) = (key?, body?);
@@ -73,7 +73,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let fresh = taken_up.is_none();
     let mut row = match taken_up {
         Some(row) => row,
-        None => new_row(edge, &shop, connection, &order, mode)?,
+        None => new_row(edge, &shop, connection, &order, &loaded.categories, mode)?,
     };
     // Record the intent.
     let lock = clock::fresh_secret("")?;
@@ -319,13 +319,20 @@ fn acceptable(edge: &Edge, shop: &ShopRow, order: &Order) -> Result<()> {
 }
 
 /// The row as it is written before Stripe is called.
-fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Order, mode: Mode) -> Result<Box<Row>> {
+fn new_row(
+    edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Order, categories: &[Categorized], mode: Mode,
+) -> Result<Box<Row>> {
     let automatic_tax = shop.automatic_tax != 0;
     // The id's time and `created` are one: lists are filtered by the id.
     let created = clock::now();
     let transaction = clock::fresh_id("cct_")?;
     let lines = cart::lines(order)?;
-    let fee = money::application_fee(order.total, order.currency, &fee_rule(edge, shop), &edge.config.cost);
+    let category = |item: &cart::Item| {
+        let ids = [&item.sku, &item.variation_id, &item.product_id];
+        ids.into_iter().flatten().find_map(|id| categories.iter().find(|product| product.id == *id)?.category.as_deref())
+    };
+    let fee_lines: Vec<FeeLine<'_>> = order.items.iter().map(|item| (item.amount_total, category(item))).collect();
+    let fee = fee_terms(edge, shop).fee(order.total, order.currency, &fee_lines);
     // Four seconds of slack at both ends, for the way to Stripe and for clocks that differ.
     let expires_at = order.expires_in.map(|seconds| created.saturating_add(seconds.clamp(1_804, 86_396)));
     let destination = edge.destination();
@@ -400,8 +407,17 @@ fn new_row(edge: &Edge, shop: &ShopRow, connection: &ConnectionRow, order: &Orde
     }))
 }
 
+/// What an order's items may be called in the catalogue.
+fn products_of(order: &Order) -> Vec<String> {
+    let mut ids = Vec::new();
+    for item in &order.items {
+        ids.extend([&item.sku, &item.variation_id, &item.product_id].into_iter().flatten().cloned());
+    }
+    ids
+}
+
 /// The platform's fee for a shop: the operator's own terms for it, else the default.
-pub fn fee_rule(edge: &Edge, shop: &ShopRow) -> FeeRule {
+pub fn fee_terms(edge: &Edge, shop: &ShopRow) -> FeeTerms {
     let mut rule = edge.config.fee.clone();
     if let Some(bps) = shop.fee_bps {
         rule.bps = bps;
@@ -409,7 +425,8 @@ pub fn fee_rule(edge: &Edge, shop: &ShopRow) -> FeeRule {
     if let Some(fixed) = shop.fee_fixed.as_deref().and_then(FeeRule::read_fixed) {
         rule.fixed = fixed;
     }
-    rule
+    let categories = shop.category_fees.as_deref().and_then(|stored| FeeTerms::read_categories(stored, &rule)).unwrap_or_default();
+    FeeTerms { rule, categories, cost: edge.config.cost.clone() }
 }
 
 /// Sends the row's stored form with the row's stored key. A 5xx that Stripe replays from its own store will never become

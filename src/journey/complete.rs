@@ -36,6 +36,10 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str
     }
     let Some((row, shop)) = edge.db.transaction_with_shop(transaction, &session_id).await? else { return Ok(unknown(edge)) };
     *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
+    // No buyer is sent here from what an agent ordered at Stripe.
+    if row.at_stripe() {
+        return Ok(unknown(edge));
+    }
     // An unknown pair: no redirect, no trace.
     if row.checkout_session.as_ref().is_some_and(|known| *known != session_id) {
         return Ok(unknown(edge));

@@ -1,6 +1,7 @@
 //! Stripe tells us something (contract, *From Stripe*): signature, then what it is about, then one effect, kept with the
 //! event's id in the same batch. 200 only once that is durable. Refunds and disputes: see [`super::aftermath`].
 
+use super::agentic::orders::Found;
 use super::{aftermath, agentic, onboarding, settle};
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, log, outside};
@@ -144,7 +145,10 @@ async fn of_session(edge: &Edge, event: &Event, session: &Session) -> Result<&'s
         About::Row(row) => row,
         About::Seen => return Ok("seen"),
         // An agent may have made it at Stripe.
-        About::NotOurs => return Ok(agentic::orders::of_session(edge, event, session).await?.unwrap_or("not_ours")),
+        About::NotOurs => match agentic::orders::of_session(edge, event, session).await? {
+            Found::Row(row) => row,
+            Found::Done(outcome) => return Ok(outcome),
+        },
     };
     if event.livemode != session.livemode {
         return keep_stray(edge, event, &row, Mismatch::Mode).await;
@@ -165,7 +169,10 @@ async fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result
     let row = match about(edge, event, None, ledger::reference(&intent.metadata)).await? {
         About::Row(row) => row,
         About::Seen => return Ok("seen"),
-        About::NotOurs => return Ok("not_ours"),
+        About::NotOurs => match agentic::orders::of_intent(edge, event, intent).await? {
+            Found::Row(row) => row,
+            Found::Done(outcome) => return Ok(outcome),
+        },
     };
     if event.livemode != intent.livemode {
         return keep_stray(edge, event, &row, Mismatch::Mode).await;
@@ -205,7 +212,8 @@ pub async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Resul
     let (moving, after) = settle::moving(edge, row, news, "webhook", now).await?;
     let moves = !moving.is_empty();
     batch.extend(moving);
-    if news.tells_buyer() {
+    // Of an agent's order at Stripe all is known from its session as a whole; an event shows less.
+    if news.tells_buyer() && !row.at_stripe() {
         batch.push(edge.db.note_buyer(row, news));
         batch.push(edge.db.tell_buyer(&row.id, news, now));
     }

@@ -55,7 +55,15 @@ pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> 
     if row.by_api() && news.to == Some(Status::Paid) {
         return super::acp::sale::moving(edge, row, news, by, now).await;
     }
-    moving_alone(edge, row, news, by, now)
+    if row.at_stripe() && news.to == Some(Status::Paid) {
+        return super::agentic::orders::moving(edge, row, news, by, now).await;
+    }
+    let (mut statements, after) = moving_alone(edge, row, news, by, now)?;
+    // What a hook held for an agent's order is free again.
+    if row.at_stripe() && matches!(after.status, Status::Failed | Status::Canceled) && !statements.is_empty() {
+        statements.extend(row.checkout_session.as_deref().map(|session| edge.db.release_stock(session)));
+    }
+    Ok((statements, after))
 }
 
 /// The same without the order, for whoever has it at hand.

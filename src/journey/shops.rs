@@ -98,6 +98,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         order_url_template: None,
         fee_bps: None,
         fee_fixed: None,
+        category_fees: None,
         signing_secret: sealed,
         previous_signing_secret: None,
         previous_signing_secret_expires_at: None,

@@ -36,6 +36,7 @@ pub async fn run(edge: &Edge) {
     };
     note("notices", notify::send_due(edge).await);
     note("asked", ask_due(edge).await);
+    note("agent_orders", super::agentic::orders::sweep(edge).await);
     note("erased", super::erase::run(edge, ERASURES).await);
     note("deauthorized", super::connect::settle_deauthorizations(edge, DEAUTHORIZATIONS).await);
     match tend_tokens(edge).await {

@@ -121,6 +121,14 @@ pub const METRICS: [Metric; 16] = [
     metric!("cognitivecart_time_seconds", "The Worker's clock.", "SELECT ' ' || {now} AS id"),
 ];
 
+/// What is to be set of a shop's fees: of what is not named nothing, `None` inside takes a part back.
+#[derive(Default)]
+pub struct Fees {
+    pub bps: Option<Option<i64>>,
+    pub fixed: Option<Option<String>>,
+    pub categories: Option<Option<String>>,
+}
+
 impl Db {
     /// A page of a table, newest first; one row more than asked for. `order` is a column that grows with time. `None`: there is no
     /// such row to begin at.
@@ -175,14 +183,17 @@ impl Db {
         .first()
     }
 
-    /// Sets the platform's fee of a shop, each part only where it is named; `None` inside takes it back.
-    pub async fn set_fees(&self, id: &str, bps: Option<Option<i64>>, fixed: Option<Option<String>>) -> Result<Option<Box<ShopRow>>> {
+    /// Sets the platform's fee of a shop, each part only where it is named.
+    pub async fn set_fees(&self, id: &str, fees: &Fees) -> Result<Option<Box<ShopRow>>> {
         let mut batch = Vec::new();
-        if let Some(bps) = bps {
+        if let Some(bps) = fees.bps {
             batch.push(sql!(self, "UPDATE shops SET fee_bps = ?2 WHERE id = ?1", id, bps));
         }
-        if let Some(fixed) = &fixed {
+        if let Some(fixed) = &fees.fixed {
             batch.push(sql!(self, "UPDATE shops SET fee_fixed = ?2 WHERE id = ?1", id, fixed));
+        }
+        if let Some(categories) = &fees.categories {
+            batch.push(sql!(self, "UPDATE shops SET category_fees = ?2 WHERE id = ?1", id, categories));
         }
         let last = batch.len();
         batch.push(sql!(self, "SELECT * FROM shops WHERE id = ?1", id));

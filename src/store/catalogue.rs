@@ -172,10 +172,15 @@ fn held(shop_expr: &str, but_expr: &str, now_expr: &str) -> String {
 /// Rows of [`ProductRow`]: those of a shop's live catalogue whose ids are in the JSON list `ids_expr`. The expressions are SQL, such
 /// as `?1` or a sub-select for the shop; ids that there are not give no row.
 pub fn products_select(shop_expr: &str, ids_expr: &str, now_expr: &str) -> String {
+    products_select_for("NULL", shop_expr, ids_expr, now_expr)
+}
+
+/// The same for one who holds some of them already: `held` is what others hold.
+pub fn products_select_for(holder_expr: &str, shop_expr: &str, ids_expr: &str, now_expr: &str) -> String {
     format!(
         "SELECT p.*, {held} AS held FROM products p WHERE p.generation = {generation}
            AND p.id IN (SELECT value FROM json_each({ids_expr}))",
-        held = held(shop_expr, "NULL", now_expr),
+        held = held(shop_expr, holder_expr, now_expr),
         generation = generation_of(shop_expr)
     )
 }

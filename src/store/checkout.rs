@@ -1,5 +1,6 @@
 //! The three round trips of making a session: load, begin, record.
 
+use super::catalogue::generation_of;
 use super::connect::ConnectionRow;
 use super::idempotency::{Attempt, AttemptRow, HOLDS};
 use super::shops::{SHOP_OF_KEY, ShopRow};
@@ -17,6 +18,17 @@ pub struct Loaded {
     pub attempted: Option<Box<Row>>,
     /// Rows of the same order, both modes, that stand in the way of a new session.
     pub same_order: Vec<Row>,
+    /// Of its items those that the catalogue has; only where the fee goes by their categories.
+    pub categories: Vec<Categorized>,
+}
+
+record! {
+    /// A product's category, by which the platform's fee may go.
+    #[derive(Debug)]
+    pub struct Categorized {
+        pub id: String,
+        pub category: Option<String>,
+    }
 }
 
 pub struct Begin<'a> {
@@ -42,8 +54,10 @@ pub enum Began {
 }
 
 impl Db {
-    /// Round trip 1.
-    pub async fn load_for_session(&self, key_hash: &str, now: i64, path: &str, key: &str, order_id: Option<&str>) -> Result<Loaded> {
+    /// Round trip 1. `products` is a JSON list of ids that the items may have in the catalogue.
+    pub async fn load_for_session(
+        &self, key_hash: &str, now: i64, path: &str, key: &str, order_id: Option<&str>, products: &str,
+    ) -> Result<Loaded> {
         let shop = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
         let connections = format!(
             "SELECT * FROM connections WHERE shop_id = {SHOP_OF_KEY} ORDER BY (status = 'active') DESC, connected_at DESC LIMIT 20"
@@ -56,11 +70,18 @@ impl Db {
             "SELECT * FROM transactions WHERE shop_id = {SHOP_OF_KEY} AND order_id = ?3
                AND status IN ('open', 'processing', 'authorized', 'paid', 'partially_refunded', 'disputed') ORDER BY id DESC LIMIT 10"
         );
+        let categories = format!(
+            "SELECT p.id, coalesce(p.google_product_category, p.extra ->> '$.product_category') AS category FROM products p
+             WHERE p.generation = {} AND p.id IN (SELECT value FROM json_each(?3))
+               AND EXISTS (SELECT 1 FROM shops WHERE id = {SHOP_OF_KEY} AND category_fees IS NOT NULL)",
+            generation_of(SHOP_OF_KEY)
+        );
         let mut batch = vec![
             sql!(self, &shop, key_hash, now),
             sql!(self, &connections, key_hash, now),
             self.attempt_of_key(key_hash, now, path, key),
             sql!(self, &attempted, key_hash, now, path, key),
+            sql!(self, &categories, key_hash, now, products),
         ];
         if order_id.is_some() {
             batch.push(sql!(self, &same_order, key_hash, now, order_id));
@@ -71,7 +92,8 @@ impl Db {
             connections: answers.at(1)?.all()?,
             attempt: answers.at(2)?.first()?,
             attempted: answers.at(3)?.first()?,
-            same_order: if order_id.is_some() { answers.at(4)?.all()? } else { Vec::new() },
+            categories: answers.at(4)?.all()?,
+            same_order: if order_id.is_some() { answers.at(5)?.all()? } else { Vec::new() },
         })
     }
 

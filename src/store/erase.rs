@@ -63,6 +63,8 @@ impl Db {
             sql!(self, "DELETE FROM agreements WHERE shop_id = ?1", id),
             sql!(self, "DELETE FROM coupon_redemptions WHERE shop_id = ?1", id),
             sql!(self, "DELETE FROM stock_holds WHERE shop_id = ?1", id),
+            // No hook is answered for it any more, and another shop of the account may have the agentic side.
+            sql!(self, "DELETE FROM agentic WHERE shop_id = ?1", id),
             // What is open is due for the sweep, which ends it: checkout_enabled is 0.
             sql!(
                 self,
@@ -157,11 +159,12 @@ impl Db {
                        AND NOT EXISTS (SELECT 1 FROM idempotency i WHERE i.shop_id = a.id) LIMIT 500)",
                     shop_id
                 ),
+                sql!(self, "DELETE FROM agentic_hooks WHERE id IN (SELECT id FROM agentic_hooks WHERE shop_id = ?1 LIMIT 1000)", shop_id),
                 sql!(self, &step, shop_id),
             ])
             .await?;
         let mut cleared = 0_usize;
-        for index in 0..13 {
+        for index in 0..14 {
             cleared = cleared.saturating_add(answers.at(index)?.changes()?);
         }
         Ok(cleared > 0)

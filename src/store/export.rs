@@ -10,7 +10,7 @@ pub struct List {
     sql: &'static str,
 }
 
-pub const LISTS: [List; 6] = [
+pub const LISTS: [List; 8] = [
     // Without what would let anybody look for the key.
     List {
         name: "api_keys",
@@ -41,6 +41,19 @@ pub const LISTS: [List; 6] = [
     List {
         name: "agreements",
         sql: "SELECT id, object FROM agreements WHERE shop_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT 200",
+    },
+    List {
+        name: "agentic_rules",
+        sql: "SELECT iif(livemode, 'live', 'test') AS id, json_patch(json(rules), json_object('object', 'agentic.rules',
+                'livemode', json(iif(livemode, 'true', 'false')), 'account', account, 'created', created, 'updated', updated)) AS object
+              FROM agentic WHERE shop_id = ?1 AND iif(livemode, 'live', 'test') < ?2 ORDER BY livemode LIMIT 200",
+    },
+    // What was answered, not what was asked: buyers' names are not kept with hooks.
+    List {
+        name: "agentic_hooks",
+        sql: "SELECT id, json_object('object', 'agentic.hook', 'id', id, 'type', type, 'livemode', json(iif(livemode, 'true', 'false')),
+                'checkout_session', checkout_session, 'answer', json(answer), 'created', created) AS object
+              FROM agentic_hooks WHERE shop_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT 200",
     },
     List {
         name: "notices",

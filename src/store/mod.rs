@@ -31,7 +31,7 @@
 //! | `agentic` | as long as the shop | nothing secret |
 //! | `agentic_settings` | 10 min until opened, then 1 h for one browser | SHA-256 of ticket and cookie; account sessions are stored nowhere |
 //! | `agreements` | as long as the shop | names of agents |
-//! | `agentic_hooks` | 40 days | what Stripe was answered: amounts and texts of shipping and tax |
+//! | `agentic_hooks` | 40 days | what Stripe was answered: amounts and texts of shipping and tax; of an approved session when Stripe is asked what became of it |
 //! | `stock_holds` | until paid or given back, else a day past their end | ids only |
 //! | `fulfillment`, `coupon_redemptions` | for good | coupon codes in clear: restrict who may read D1 |
 //! | KV `oauth/{connection}` | as long as the connection | sealed, bound to shop, account and mode |

@@ -29,6 +29,8 @@ record! {
         pub order_url_template: Option<String>,
         pub fee_bps: Option<i64>,
         pub fee_fixed: Option<String>,
+        /// `{category: {bps?, fixed?}}`, as JSON.
+        pub category_fees: Option<String>,
         pub signing_secret: String,
         /// The one before, while it is rolled.
         pub previous_signing_secret: Option<String>,
@@ -182,7 +184,7 @@ impl Db {
             // Nothing of the other shop's is inherited; the fee is the operator's.
             batch.push(sql!(
                 self,
-                "UPDATE shops SET (fee_bps, fee_fixed) = (SELECT o.fee_bps, o.fee_fixed FROM shops o
+                "UPDATE shops SET (fee_bps, fee_fixed, category_fees) = (SELECT o.fee_bps, o.fee_fixed, o.category_fees FROM shops o
                    WHERE o.site_url = ?1 AND o.status = 'active' AND o.id <> ?2)
                  WHERE id = ?2 AND EXISTS (SELECT 1 FROM shops o WHERE o.site_url = ?1 AND o.status = 'active' AND o.id <> ?2)",
                 &shop.site_url,

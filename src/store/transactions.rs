@@ -226,6 +226,11 @@ impl Db {
         )])
     }
 
+    /// Something is to be asked of Stripe about a row with the next sweep.
+    pub fn look_at(&self, id: &str, now: i64) -> Statement {
+        sql!(self, "UPDATE transactions SET check_at = ?2 WHERE id = ?1", id, now)
+    }
+
     /// The buyer has come back, and Stripe could not be asked: the row is asked about before all others.
     pub fn check_first(&self, id: &str) -> Pending<()> {
         self.run(vec![sql!(
@@ -453,6 +458,8 @@ impl Db {
                     now.saturating_sub(DAY)),
                 sql!(self, "DELETE FROM stock_holds WHERE rowid IN (SELECT rowid FROM stock_holds WHERE expires_at <= ?1 LIMIT 500)",
                     now.saturating_sub(super::catalogue::HOLD_KEPT)),
+                sql!(self, "DELETE FROM agentic_hooks WHERE id IN (SELECT id FROM agentic_hooks WHERE created <= ?1 LIMIT 500)",
+                    now.saturating_sub(DAY.saturating_mul(40))),
             ];
         statements.extend(self.expire_documents(now));
         // The last step of a run: whoever watches sees by it that the sweep runs.

@@ -7,6 +7,7 @@
 use super::form::{Form, segment};
 use crate::error::Problem;
 use crate::record::{Json, Record};
+use crate::text::cut;
 use serde_json::Value;
 
 /// Which of Stripe's hosts.
@@ -214,10 +215,6 @@ impl StripeError {
         read.decline_code = text("decline_code").map(|code| cut(code, LONGEST_WORD));
         Some(read)
     }
-}
-
-fn cut(text: &str, characters: usize) -> String {
-    text.chars().filter(|c| !c.is_control()).take(characters).collect()
 }
 
 /// Takes out what looks like a key. Stripe masks keys in its messages; that is its promise, this is ours.

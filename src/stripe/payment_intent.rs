@@ -26,6 +26,8 @@ record! {
         pub latest_charge: Option<Expandable<Charge>>,
         pub capture_method: Option<String>,
         pub application_fee_amount: Option<i64>,
+        /// Of the agent that ordered, where one did (private preview).
+        pub agent_details: Value,
         /// Why the last attempt failed: an error object of Stripe's.
         pub last_payment_error: Option<Value>,
     }

@@ -141,6 +141,46 @@ pub fn retrieve(id: &str, account: Option<&str>) -> Call {
     Call::get("checkout/sessions", id, account, &["payment_intent", "payment_intent.latest_charge"])
 }
 
+/// Fetches a Session that an agent made, with all that an order is made of, in one call (seed: *retrieve all required fields with a
+/// single API call*). Some of it is told in previews only.
+pub fn expanded(id: &str, account: Option<&str>) -> Call {
+    let expand = ["line_items.data.price.product", "line_items.data.taxes", "payment_intent.latest_charge", "shipping_cost.shipping_rate"];
+    Call { version: Version::Preview, ..Call::get("checkout/sessions", id, account, &expand) }
+}
+
+/// The lines of a Session behind one of them: with the Session itself come its first ten.
+pub fn line_items(id: &str, after: &str, account: Option<&str>) -> Call {
+    let mut query = Form::new();
+    query.push("limit", 100);
+    query.push("starting_after", after);
+    query.push("expand[]", "data.price.product");
+    query.push("expand[]", "data.taxes");
+    let path = format!("/v1/checkout/sessions/{}/line_items?{}", segment(id), query.encode());
+    Call { path, version: Version::Preview, ..Call::get("checkout/sessions", id, account, &[]) }
+}
+
+/// The Session that made a PaymentIntent.
+pub fn of_payment_intent(intent: &str, account: Option<&str>) -> Call {
+    let mut query = Form::new();
+    query.push("payment_intent", intent);
+    query.push("limit", 1);
+    let path = format!("/v1/checkout/sessions?{}", query.encode());
+    Call { path, ..Call::get("checkout/sessions", "", account, &[]) }
+}
+
+record! {
+    /// A page of [`of_payment_intent`].
+    #[derive(Debug)]
+    pub struct Sessions {
+        pub data: Vec<Session>,
+    }
+}
+
+/// Fetches a Session with its items, of which only a preview tells by which name the catalogue has them (`price.external_reference`).
+pub fn items(id: &str, account: Option<&str>) -> Call {
+    Call { version: Version::Preview, ..Call::get("checkout/sessions", id, account, &["line_items.data.price"]) }
+}
+
 /// Ends an open Session. It carries no key on purpose: Stripe refuses to end a Session twice, which is harmless and
 /// says more than a stored answer would. After a refusal, look at the Session: it may be paid.
 pub fn expire(id: &str, account: Option<&str>) -> Call {

@@ -76,7 +76,15 @@ fn shipping(id: &str, amount: i64, currency: &str) -> ShippingRule {
 }
 
 fn tax(country: &str, rate_bps: i64, inclusive: bool, applies_to_shipping: bool) -> TaxRule {
-    TaxRule { country: country.to_owned(), region: None, rate_bps, inclusive, applies_to_shipping, display_name: "Tax".to_owned() }
+    TaxRule {
+        id: None,
+        country: country.to_owned(),
+        region: None,
+        rate_bps,
+        inclusive,
+        applies_to_shipping,
+        display_name: "Tax".to_owned(),
+    }
 }
 
 fn coupon(code: &str, percent_off: Option<i64>, amount_off: Option<i64>, currency: &str) -> Coupon {

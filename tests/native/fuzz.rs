@@ -523,6 +523,31 @@ fn make(dice: &mut Dice, target: &str) -> Vec<u8> {
             let body = json!({ "id": format!("feed_{}", word(dice)), "accepted": !dice.one_in(4), "code": dice.pick(&["invalid_product_payload", "<b>", ""]) });
             [status.as_bytes().to_vec(), b"\n".to_vec(), retry_after, b"\n".to_vec(), json_bytes(dice, body)].concat()
         }
+        "hook" => {
+            let rules = json!({ "enabled": !dice.one_in(4), "on_trouble": dice.pick(&["decline", "approve"]), "ask_shop": dice.one_in(2), "approve": {
+                "max_total": { dice.pick(&["usd", "usd", "eur", "xyz"]): dice.below(5_000) }, "countries": [dice.pick(&["US", "DE", "us"])],
+                "blocked_skus": [word(dice)], "price_tolerance_bps": dice.below(10_100) } });
+            let line = |dice: &mut Dice| {
+                json!({ "id": dice.pick(&["li_1", "li_2"]), "sku_id": dice.pick(&["mug", "tea", "never", ""]), "quantity": dice.below(5),
+                "unit_amount": dice.below(2_000), "amount_discount": dice.below(3), "amount_subtotal": dice.below(9_000) })
+            };
+            let lines: Vec<Value> = (0..dice.below(4)).map(|_| line(dice)).collect();
+            let mut data = json!({ "currency": dice.pick(&["usd", "USD", "eur", "xyz"]), "checkout_session": dice.pick(&["cs_test_1", "cs_/..", "x"]),
+                "amount_total": dice.below(9_000), "shipping_details": { "name": word(dice), "address": { "country": "us", "state": word(dice) } },
+                "automatic_tax": { "enabled": dice.one_in(2) }, "total_details": { "amount_discount": dice.below(50), "amount_tax": dice.below(50) }, "sku_id": "mug" });
+            data[dice.pick(&["line_items_details", "line_item_details"])] = json!(lines);
+            let kind = dice.pick(&[
+                "v1.delegated_checkout.finalize_checkout",
+                "v1.delegated_checkout.finalize_checkout",
+                "v1.delegated_checkout.customize_checkout",
+                "delegated_commerce.product_price_availability",
+                "v1.other",
+            ]);
+            let data = if dice.one_in(3) { json!({ "object": data }) } else { data };
+            let hook = json!({ "type": kind, "id": "evt_1", "livemode": dice.one_in(2), "context": dice.pick(&["acct_1", "acct_", "x"]), "data": data });
+            let rules = if dice.one_in(4) { json_bytes(dice, rules) } else { rules.to_string().into_bytes() };
+            [rules, b"\n".to_vec(), json_bytes(dice, hook)].concat()
+        }
         "metadata" => {
             let count = [0, 1, 1, 2, 2, 3, 40, 41][dice.below(8)];
             let mut note = |n: usize| {

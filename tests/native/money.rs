@@ -3,7 +3,7 @@
 
 use super::dice::Dice;
 use cognitivecart_worker::fields::MAX_SAFE_INTEGER;
-use cognitivecart_worker::money::{Amount, Currency, FeeRule, MAX_CHARGE, UnitPrice, application_fee, spread, unit_price};
+use cognitivecart_worker::money::{Amount, Currency, FeeRule, FeeTerms, MAX_CHARGE, UnitPrice, application_fee, spread, unit_price};
 use cognitivecart_worker::record::Json;
 
 fn amount(minor: i64) -> Amount {
@@ -251,5 +251,103 @@ fn fees_are_in_the_currencys_steps() {
             "more than either asks for: {code} {total} {rule:?} {cost:?}: {taken}"
         );
         assert!(taken == total || scaled + i128::from(step) * 10_000 > exact, "too little: {code} {total} {rule:?}: {taken}");
+    }
+}
+
+fn terms(rule: FeeRule, categories: &[(&str, FeeRule)], cost: FeeRule) -> FeeTerms {
+    FeeTerms { rule, categories: categories.iter().map(|(path, rule)| ((*path).to_owned(), rule.clone())).collect(), cost }
+}
+
+#[test]
+fn the_longest_category_counts_step_by_step() {
+    let terms = terms(
+        fee(1, &[]),
+        &[("Apparel", fee(2, &[])), ("apparel>shoes", fee(3, &[])), ("Apparel > Shoes > Boots", fee(4, &[])), ("187", fee(5, &[]))],
+        fee(0, &[]),
+    );
+    for (category, bps) in [
+        (None, 1),
+        (Some(""), 1),
+        (Some("Food"), 1),
+        (Some("Apparel"), 2),
+        (Some("APPAREL > Hats"), 2),
+        (Some("Apparel > Shoes"), 3),
+        (Some("Apparel>Shoes > Sandals"), 3),
+        (Some("Apparel > Shoes > Boots > Hiking"), 4),
+        (Some("Apparel > Shoe"), 2),
+        (Some("Apparels"), 1),
+        (Some("187"), 5),
+        (Some("1870"), 1),
+        (Some("Food > Apparel"), 1),
+    ] {
+        assert_eq!(terms.rule_of(category).bps, bps, "{category:?}");
+    }
+}
+
+#[test]
+fn stored_rules_of_categories_take_what_they_do_not_say_from_the_shop() {
+    let own = fee(100, &[("usd", 30)]);
+    let read = |json: &str| FeeTerms::read_categories(json, &own);
+    assert_eq!(read("{}"), Some(vec![]));
+    assert_eq!(
+        read(r#"{"A":{"bps":500},"B":{"fixed":{"usd":1}},"C":{"bps":0,"fixed":{}},"D":{"bps":null,"fixed":null}}"#),
+        Some(vec![
+            ("A".to_owned(), fee(500, &[("usd", 30)])),
+            ("B".to_owned(), fee(100, &[("usd", 1)])),
+            ("C".to_owned(), fee(0, &[])),
+            ("D".to_owned(), own.clone()),
+        ])
+    );
+    assert_eq!((read("[]"), read("{"), read(r#"{"A":{"bps":"5"}}"#)), (None, None, None));
+}
+
+#[test]
+fn a_mixed_order_bears_each_categorys_share_exactly() {
+    let usd = currency("usd");
+    let terms = terms(fee(100, &[("usd", 3)]), &[("A", fee(1000, &[("usd", 5)])), ("B", fee(0, &[]))], fee(0, &[]));
+    let of = |total, lines: &[(i64, Option<&str>)]| {
+        let lines: Vec<_> = lines.iter().map(|(minor, category)| (amount(*minor), *category)).collect();
+        terms.fee(amount(total), usd, &lines).get()
+    };
+    assert_eq!(of(1000, &[]), 13);
+    assert_eq!(of(1000, &[(0, Some("A"))]), 13, "what costs nothing bears nothing");
+    assert_eq!(of(1000, &[(7, Some("A"))]), 105);
+    assert_eq!(of(1000, &[(7, Some("B"))]), 0);
+    // A third at 10 %, two thirds at 1 %: 33.33 + 6.66 = 40, and the larger fixed part, once.
+    assert_eq!(of(1000, &[(100, Some("A")), (200, None)]), 45);
+    assert_eq!(of(1000, &[(100, Some("A")), (100, Some("A")), (100, Some("B"))]), 71);
+}
+
+/// The three promises to the operator: the platform never pays Stripe's fee out of its own pocket, once it was said what that is; it
+/// never takes more than was paid; and who pays more never pays less fee.
+#[test]
+fn the_fee_of_any_order_covers_the_cost_stays_within_the_amount_and_grows_with_it() {
+    let mut dice = Dice(5);
+    for round in 0..60_000 {
+        let code = ["usd", "jpy", "isk", "kwd"][dice.within(0, 3) as usize];
+        let money = currency(code);
+        let step = money.step();
+        let mut rule = |most: i64| fee(dice.within(0, most), &[(code, dice.within(0, 500))]);
+        let terms = terms(rule(3_000), &[("A", rule(10_000)), ("A > B", rule(300)), ("C", rule(0))], rule(600));
+        let lines: Vec<(Amount, Option<&str>)> = (0..dice.within(0, 6))
+            .map(|_| {
+                (
+                    amount(dice.scaled(MAX_CHARGE / 100)),
+                    [None, Some("A"), Some("A > B > X"), Some("C"), Some("D")][dice.within(0, 4) as usize],
+                )
+            })
+            .collect();
+        let total = dice.scaled(MAX_CHARGE / step / 2) * step;
+        let case = || format!("round {round}: {code} {total} {terms:?} {lines:?}");
+        let taken = terms.fee(amount(total), money, &lines).get();
+        assert!((0..=total).contains(&taken) && taken % step == 0, "{}: {taken}", case());
+        let cost = i128::from(total) * i128::from(terms.cost.bps) + i128::from(terms.cost.fixed[0].1) * 10_000;
+        assert!(taken == total || i128::from(taken) * 10_000 >= cost, "{}: {taken} does not cover {cost}", case());
+        let more = total + dice.within(0, 3) * step + if dice.one_in(2) { dice.scaled(MAX_CHARGE / step / 4) * step } else { 0 };
+        let taken_of_more = terms.fee(amount(more), money, &lines).get();
+        assert!(taken_of_more >= taken, "{}: {taken} of {total}, {taken_of_more} of {more}", case());
+        // One rule for everything is what it always was.
+        let alone = terms.fee(amount(total), money, &[]);
+        assert_eq!(alone, application_fee(amount(total), money, &terms.rule, &terms.cost), "{}", case());
     }
 }

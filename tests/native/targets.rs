@@ -9,6 +9,8 @@ use cognitivecart_worker::acp::feed as agent_feed;
 use cognitivecart_worker::acp::order::{Fulfillment as Delivery, OrderDoc};
 use cognitivecart_worker::acp::session::{Line, Message, Seller, Session as Document};
 use cognitivecart_worker::acp::{change, idempotency, problem, read, write};
+use cognitivecart_worker::agentic::hook::{self, Kind, Offer, Question};
+use cognitivecart_worker::agentic::rules::Rules as AgenticRules;
 use cognitivecart_worker::cart;
 use cognitivecart_worker::error::Problem;
 use cognitivecart_worker::feed::{Cells, Feed, Format, MAX_COLUMNS, MAX_ROW, Row as FeedRow};
@@ -16,9 +18,9 @@ use cognitivecart_worker::fields::{Fields, MAX_SAFE_INTEGER};
 use cognitivecart_worker::fulfillment::Fulfillment;
 use cognitivecart_worker::ledger::{self, IntentNews, Row};
 use cognitivecart_worker::mcp;
-use cognitivecart_worker::money::{Amount, Currency, MAX_CHARGE};
+use cognitivecart_worker::money::{Amount, Currency, FeeRule, FeeTerms, MAX_CHARGE};
 use cognitivecart_worker::order::{self, OrderRow};
-use cognitivecart_worker::product::{self, Product, Rules};
+use cognitivecart_worker::product::{self, Product, ProductRow, Rules};
 use cognitivecart_worker::record::{Json, Record};
 use cognitivecart_worker::route::{self, Found, ROUTES};
 use cognitivecart_worker::seal::SealKeys;
@@ -33,7 +35,7 @@ use std::net::IpAddr;
 /// Feeds one input; `true` when the parser took it.
 pub type Target = fn(&[u8]) -> bool;
 
-pub const TARGETS: [(&str, Target); 21] = [
+pub const TARGETS: [(&str, Target); 22] = [
     ("signature", signature),
     ("event", webhook_event),
     ("cart", checkout_body),
@@ -55,6 +57,7 @@ pub const TARGETS: [(&str, Target); 21] = [
     ("order", order_changes),
     ("mcp", tool_messages),
     ("agentfeed", feed_answers),
+    ("hook", hooks),
 ];
 
 /// The clock of all targets.
@@ -940,4 +943,63 @@ pub fn feed_answers(data: &[u8]) -> bool {
         }
     }
     accepted
+}
+
+/// Rules of a shop's and, behind a line break, a hook of Stripe's. Rules that are taken are stored and read again as they are; whatever
+/// is asked, no answer takes more than is paid, approves what is switched off, or is larger than Stripe takes it.
+pub fn hooks(data: &[u8]) -> bool {
+    let (rules, body) = halves(data);
+    let rules = match serde_json::from_slice::<Value>(rules).map(|rules| AgenticRules::read(&rules)) {
+        Ok(Ok(rules)) => {
+            assert_eq!(AgenticRules::stored(&rules.json().to_string()).unwrap(), rules);
+            rules
+        }
+        Ok(Err(problem)) => {
+            refusal(&problem);
+            return false;
+        }
+        Err(_) => AgenticRules::default(),
+    };
+    let asked = match hook::read(body) {
+        Ok(asked) => asked,
+        Err(problem) => {
+            refusal(&problem);
+            return false;
+        }
+    };
+    assert!(asked.account.as_deref().is_none_or(id::is_account_id) && asked.fingerprint.len() == 64);
+    if asked.kind == Kind::Price {
+        return hook::asked_sku(&asked.data).map_err(|problem| refusal(&problem)).is_ok();
+    }
+    let question = match Question::read(&asked.data) {
+        Ok(question) => question,
+        Err(problem) => {
+            refusal(&problem);
+            return false;
+        }
+    };
+    assert!(question.session.as_deref().is_none_or(id::is_session_id));
+    let product = |id: &str, price: i64| ProductRow {
+        id: id.to_owned(),
+        price,
+        currency: "usd".to_owned(),
+        availability: "in_stock".to_owned(),
+        inventory_quantity: Some(3),
+        extra: "{}".to_owned(),
+        ..ProductRow::default()
+    };
+    let products = [product("mug", 1230), product("tea", 400)];
+    let settled = hook::decide(&question, &rules, &products, NOW).settled(rules.on_trouble);
+    assert!(rules.enabled || settled.is_err());
+    let terms = FeeTerms { rule: FeeRule { bps: 10_000, fixed: vec![("usd".to_owned(), MAX_CHARGE)] }, ..FeeTerms::default() };
+    let fee = question.fee(&products, &terms);
+    assert!(fee >= 0 && question.total().is_none_or(|total| fee <= total.max(0)));
+    let table = json!({ "shipping": [{ "id": "s", "title": "S", "amount": 500, "currency": "usd", "countries": ["*"] }],
+        "tax": [{ "country": "*", "rate_bps": 875, "inclusive": false, "applies_to_shipping": true, "display_name": "T" }] });
+    let table = Fulfillment::read(&table).unwrap();
+    let answer = hook::customize(&question, &Offer { rules: Some(&table), quote: None, products: &products });
+    assert!(answer["shipping_options"].as_array().is_none_or(|options| options.len() <= 5), "{answer}");
+    let lines = answer["line_items"].as_array().map_or(0, Vec::len);
+    assert!(lines == 0 || (lines == question.lines.len() && !question.automatic_tax), "{answer}");
+    true
 }

@@ -43,6 +43,9 @@ test('with the sandbox its keys win; without it nothing of the sandbox is left',
     const secrets = keptSecrets(join(folder, 's.json'));
     const sandboxed = effectiveVars({ own: { FEE_BPS: '250' }, secrets, workerUrl: 'http://localhost:1', stripeUrl: 'http://localhost:2' });
     assert.equal(sandboxed.STRIPE_TEST_SECRET_KEY, secrets.stripe.test.secret);
+    assert.deepEqual([sandboxed.STRIPE_HOOK_SECRETS, sandboxed.STRIPE_TEST_PUBLISHABLE_KEY], [secrets.hooks, secrets.publishable.test]);
+    const fees = (own) => { const { FEE_BPS, FEE_FIXED } = effectiveVars({ own, secrets, workerUrl: 'http://localhost:1', stripeUrl: 'http://localhost:2' }); return [FEE_BPS, FEE_FIXED]; };
+    assert.deepEqual([fees({}), fees({ FEE_BPS: '100' }), fees({ FEE_FIXED: 'eur=5' })], [['250', 'usd=30'], ['100', undefined], [undefined, 'eur=5']], 'own terms count alone, the others are for show');
     assert.equal(sandboxed.STRIPE_API_BASE, 'http://localhost:2');
     assert.equal(sandboxed.FEE_BPS, '250');
     const real = effectiveVars({ own: { STRIPE_TEST_SECRET_KEY: 'sk_test_mine', ADMIN_KEY: 'mine' }, secrets, workerUrl: 'http://localhost:1' });

@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import { products } from '../../sandbox/shop/catalogue.mjs';
 import { catalogueRows, ndjson } from '../../sandbox/shop/feed.mjs';
 import { startShop } from '../../sandbox/shop/index.mjs';
-import { sign } from '../../sandbox/shop/notices.mjs';
+import { NOTICES_PATH, sign } from '../../sandbox/shop/notices.mjs';
 import { policies } from '../../sandbox/shop/policies.mjs';
-import { quote, QUOTE_PATH } from '../../sandbox/shop/quote.mjs';
+import { approval, quote, QUOTE_PATH } from '../../sandbox/shop/quote.mjs';
 import { fulfillmentRules } from '../../sandbox/shop/rules.mjs';
 import { browser, startStubWorker } from './stub-worker.mjs';
 
@@ -138,6 +138,25 @@ test('the live quote: bundles, coupons, tax and stock, as the shop itself reckon
   assert.equal(ask({ items: [{ id: 'mug', quantity: 2 }], currency: 'jpy' }).items[0].amount_total, 6040);
   for (const wrong of [{}, { items: 'mug' }, { items: [], currency: 'xxx' }, { items: [], currency: 'constructor' }]) assert.equal(ask({ currency: undefined, ...wrong }), undefined);
 });
+
+test('an order at Stripe is approved by the stock itself, at either address, and for the Worker only', () => setting(async ({ stub, shop, visitor }) => {
+  const shortage = (lines) => (lines.some(({ product_id, quantity }) => product_id === 'clock' && quantity > 1) ? 'Only 1 left.' : undefined);
+  const asked = (...lines) => ({ type: 'order.approval', id: 'evt_hook_1', data: { line_items_details: lines.map(([sku_id, quantity]) => ({ id: 'li_1', sku_id, quantity })) } });
+  assert.deepEqual(approval(asked(['clock', 1], ['mug', 3]), { shortage }), { approved: true });
+  assert.deepEqual(approval(asked(['clock', 2]), { shortage }), { approved: false, reason: 'Only 1 left.' });
+  for (const unknown of [asked(), asked(['never', 1]), asked([null, 1]), {}]) assert.deepEqual(approval(unknown, { shortage }), { approved: false, reason: 'unknown_product' });
+  await visitor.submit('/', '/admin/selling/quote', { way: 'on' });
+  for (const path of [QUOTE_PATH, NOTICES_PATH]) {
+    const send = (body, secret = stub.secret) => {
+      const t = String(Math.floor(Date.now() / 1000));
+      return fetch(shop.url + path, { method: 'POST', headers: { 'content-type': 'application/json', 'webhook-id': 'evt_hook_1', 'webhook-timestamp': t, 'webhook-signature': sign('evt_hook_1', t, body, secret) }, body });
+    };
+    const body = JSON.stringify(asked(['clock', 1]));
+    assert.deepEqual(await (await send(body)).json(), { approved: true }, path);
+    assert.deepEqual(await (await send(JSON.stringify(asked(['clock', 2])))).json(), { approved: false, reason: 'Only 1 of “Ship\'s clock” left.' }, path);
+    assert.equal((await send(body, `whsec_${Buffer.alloc(32, 9).toString('base64')}`)).status, 401);
+  }
+}));
 
 test('the live quote is asked by the Worker only, and can be switched on, slow, broken and off', () => setting(async ({ stub, shop, visitor }) => {
   const question = JSON.stringify({ id: 'checkout_1', items: [{ id: 'cup', quantity: 3 }], currency: 'usd' });

@@ -86,6 +86,7 @@ export async function runSchema({ seed, perOperation, until = 0, seen }) {
       const method = request.method === 'GET' && rng.oneIn(15) ? 'HEAD' : request.method;
       const headers = { ...(key !== undefined && { Authorization: `Bearer ${key}` }), ...request.headers };
       if (one.path === '/stripe/webhooks' && request.body && rng.oneIn(2)) headers['Stripe-Signature'] = stripe.signature(request.body, w.webhookSecrets.connect);
+      if (one.path === '/stripe/agentic-hooks' && request.body && rng.oneIn(2)) headers['Stripe-Signature'] = stripe.signature(request.body, w.hookSecret);
       const response = await fetchAgain(request.path, { method, headers, body: request.body });
       const body = await response.text();
       result.requests += 1;

@@ -96,6 +96,7 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
       // What v2 tells, there is as thin events alone.
       { url: `${url}/stripe/webhooks`, secret: planted.webhook.connect, connect: true, event_payload: 'thin', events: ['v2.*'] },
     ]);
+    await stripe.setHooks([{ url: `${url}/stripe/agentic-hooks`, secret: planted.hook }]);
   }
 
   const w = {

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { addAgent, ADDRESS, payBody, sellToAgents, speaker } from '../support/agent.mjs';
+import { cartData, hookOf, orderData, sendHook } from '../support/hooks.mjs';
 import { chatBody, connectShop, createSession, registerShop, sendCatalogue } from '../support/shop.mjs';
+import { sellingShop } from '../support/purchases.mjs';
 import { startWorker } from '../support/worker.mjs';
 
 let stripe, w, shop, account;
@@ -110,11 +112,30 @@ describe('round trips to D1, calls to Stripe', () => {
     assert.deepEqual(await send({ id: 'evt_acct', object: 'event', type: 'account.updated', created: 1, livemode, account, data: { object: { id: account } } }), { d1: 1, stripe: 0 });
   });
 
-  test('webhooks of no business of ours, and forged ones: 0 + 0', async () => {
+  test('webhooks of no business of ours 1 + 0, since an agent might have bought; another Worker\'s and forged ones 0 + 0', async () => {
     const send = (body, header) => w.api('POST', '/stripe/webhooks', { body, headers: { 'stripe-signature': header } });
     const foreign = JSON.stringify({ id: 'evt_1', type: 'checkout.session.completed', livemode: false, data: { object: { id: 'cs_1', livemode: false, metadata: {} } } });
-    assert.deepEqual(await cost(await send(foreign, stripe.signature(foreign, w.webhookSecrets.connect)), 200), { d1: 0, stripe: 0 });
+    assert.deepEqual(await cost(await send(foreign, stripe.signature(foreign, w.webhookSecrets.connect)), 200), { d1: 1, stripe: 0 });
+    const another = JSON.stringify({ id: 'evt_2', type: 'checkout.session.completed', livemode: false, data: { object: { id: 'cs_test_2', livemode: false, metadata: { cc_transaction: 'no id of ours' } } } });
+    assert.deepEqual(await cost(await send(another, stripe.signature(another, w.webhookSecrets.connect)), 200), { d1: 0, stripe: 0 });
     assert.deepEqual(await cost(await send(foreign, 't=1,v1=00'), 400), { d1: 0, stripe: 0 });
+  });
+
+  test('an agent\'s order at Stripe: by its session 2 + 1, by its payment 3 + 2; what comes then 2 + 0', async (t) => {
+    const s = await sellingShop(w, stripe);
+    t.after(() => s.shop.close());
+    const send = async (event) => {
+      const body = JSON.stringify(event);
+      return cost(await w.api('POST', '/stripe/webhooks', { body, headers: { 'stripe-signature': stripe.signature(body, w.webhookSecrets.connect) } }), 200);
+    };
+    for (const order of [['checkout.session.completed', 'payment_intent.succeeded'], ['payment_intent.succeeded', 'checkout.session.completed']]) {
+      const from = stripe.books().events.length;
+      await s.buy({ events: 'lost' });
+      const told = stripe.books().events.slice(from);
+      const [first, second] = order.map((type) => told.find((event) => event.type === type));
+      assert.deepEqual(await send(first), order[0].startsWith('checkout') ? { d1: 2, stripe: 1 } : { d1: 3, stripe: 2 });
+      assert.deepEqual(await send(second), { d1: 2, stripe: 0 });
+    }
   });
 
   test('an agent: create 2 + 0, read 1 + 0, update 2 + 0, complete 3 + 1, the same key again 1 + 0, cancel 2 + 0', async () => {
@@ -133,6 +154,24 @@ describe('round trips to D1, calls to Stripe', () => {
     const other = await call('POST', '/checkouts', { items: [{ id: 'book', quantity: 1 }] });
     assert.deepEqual(await cost(await call('POST', `/checkouts/${other.body.id}/cancel`, {}), 200), { d1: 2, stripe: 0 });
     assert.deepEqual(await cost(await call('POST', '/checkouts', { items: [] }), 400), { d1: 1, stripe: 0 });
+  });
+
+  test('Stripe’s hooks: an order 2 + 0, where the session has to be asked for its items 2 + 1, the same again 1 + 0; a customization 2 + 0; a price 1 + 0; for nobody 1 + 0, forged 0 + 0', async () => {
+    await sellToAgents(w, shop.key);
+    const put = await w.api('PUT', '/v1/agentic/rules', { key: shop.key, body: { enabled: true, mode: 'test' } });
+    assert.deepEqual(await cost(put, 200), { d1: 3, stripe: 0 });
+    assert.deepEqual(await cost(await w.api('GET', '/v1/agentic/rules?mode=test', { key: shop.key }), 200), { d1: 2, stripe: 0 });
+    const send = async (kind, data, context = account, id = undefined, status = 200) => cost(await sendHook(w, hookOf(kind, context, data, id && { id })), status);
+    const order = orderData();
+    assert.deepEqual(await send('finalize_checkout', order, account, 'evt_hook_budget'), { d1: 2, stripe: 0 });
+    assert.deepEqual(await send('finalize_checkout', order, account, 'evt_hook_budget'), { d1: 1, stripe: 0 });
+    assert.deepEqual(await send('finalize_checkout', orderData({ address: null, currency: 'eur' })), { d1: 2, stripe: 0 }, 'declined');
+    assert.deepEqual(await send('finalize_checkout', orderData({ lines: [{ id: 'li_1', quantity: 1, unit_amount: 5 }] })), { d1: 2, stripe: 1 });
+    assert.deepEqual(await send('customize_checkout', cartData()), { d1: 2, stripe: 0 });
+    assert.deepEqual(await send('product_price_availability', { sku_id: 'mug' }), { d1: 1, stripe: 0 });
+    assert.deepEqual(await send('finalize_checkout', order, 'acct_1Nobody'), { d1: 1, stripe: 0 });
+    assert.deepEqual(await send('finalize_checkout', order, null), { d1: 0, stripe: 0 });
+    assert.deepEqual(await cost(await sendHook(w, hookOf('finalize_checkout', account, order), { header: 't=1,v1=00' }), 400), { d1: 0, stripe: 0 });
   });
 
   test('reading the ledger: 1 + 0, however the page begins', async () => {
@@ -168,5 +207,19 @@ test('a page costs the same at row 10 and at row 1,000,000: an index finds it, n
     const told = plan.map(({ detail }) => detail).join('; ');
     assert.match(told, /^SEARCH transactions USING INDEX/, filter);
     assert.doesNotMatch(told, /TEMP B-TREE/, filter);
+  }
+});
+
+test('what an agent bought is found by indices, and so is what the sweep asks about', async () => {
+  for (const [query, wanted] of [
+    ["SELECT * FROM (SELECT * FROM transactions WHERE payment_intent = 'pi_1' UNION ALL SELECT * FROM transactions WHERE checkout_session = 'cs_1') WHERE protocol = 'stripe' LIMIT 1", /transactions_(by_payment_intent|one_at_stripe).*transactions_by_session/],
+    ["SELECT shop_id FROM agentic_hooks WHERE checkout_session = 'cs_1' AND livemode = 0 AND approved = 1 LIMIT 1", /agentic_hooks_approved/],
+    ["SELECT shop_id FROM agentic WHERE livemode = 0 AND enabled = 1 LIMIT 1", /agentic_enabled/],
+    ["UPDATE agentic_hooks SET ask_at = NULL WHERE checkout_session = 'cs_1' AND approved = 1", /agentic_hooks_approved/],
+    ['SELECT h.id FROM agentic_hooks h JOIN agentic a ON a.shop_id = h.shop_id AND a.livemode = h.livemode WHERE h.approved = 1 AND h.ask_at <= 5 AND h.checkout_session IS NOT NULL AND h.created <= 5 ORDER BY h.ask_at LIMIT 30', /agentic_hooks_to_ask/],
+  ]) {
+    const told = (await w.d1(`EXPLAIN QUERY PLAN ${query}`)).map(({ detail }) => detail).join('; ');
+    assert.match(told, wanted, query);
+    assert.doesNotMatch(told, /SCAN (transactions|agentic)\b|TEMP B-TREE/, told);
   }
 });

@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { addAgent, BUYER, buyAs, sellToAgents, speaker } from '../support/agent.mjs';
+import { cartData, hookOf, orderData } from '../support/hooks.mjs';
 import { startShopServer } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 import { codesOf, openapi, operations, operationOf, resolve, violations, wrongWith } from '../support/schema.mjs';
@@ -45,7 +46,7 @@ describe('the document by itself', () => {
   test('request objects are closed, and their examples are valid', () => {
     for (const { method, path, operation } of operations) {
       const content = operation.requestBody?.content?.['application/json'];
-      if (!content || path === '/stripe/webhooks') continue;
+      if (!content || path.startsWith('/stripe/')) continue;
       for (const [name, example] of Object.entries(content.examples ?? {})) {
         assert.deepEqual(violations(content.schema, example.value), [], `${method} ${path}: example ${name}`);
       }
@@ -514,6 +515,23 @@ describe('the running Worker', () => {
     assert.equal((await speak({ ...example('mcp', 'create'), method: 'nothing' })).error.code, -32601);
   });
 
+  test('agents at Stripe: rules, and what Stripe asks', async () => {
+    assert.equal((await call('GET', '/v1/agentic/rules', { expect: 200 })).json.enabled, false);
+    const { json } = await call('PUT', '/v1/agentic/rules', { body: example('setAgenticRules', 'rules'), expect: 200 });
+    assert.deepEqual([json.enabled, json.livemode, json.account], [true, false, account]);
+    assert.equal((await call('PUT', '/v1/agentic/rules', { body: { enabled: true, mode: 'live' }, expect: 409 })).error.code, 'not_connected');
+    const ask = (kind, data, expect, { context = account, signed = true } = {}) => {
+      const body = JSON.stringify(hookOf(kind, context, data));
+      return call('POST', '/stripe/agentic-hooks', { as: null, body, headers: { 'Stripe-Signature': signed ? stripe.signature(body, worker.hookSecret) : 't=1,v1=00' }, expect });
+    };
+    assert.equal((await ask('finalize_checkout', orderData(), 200)).json.manual_approval_details.type, 'approved');
+    assert.ok((await ask('customize_checkout', cartData(), 200)).json.shipping_options.length > 0);
+    assert.equal((await ask('product_price_availability', { sku_id: 'mug' }, 200)).json.price.unit_amount, 1230);
+    assert.equal((await ask('customize_checkout', cartData(), 404, { context: 'acct_1Nobody' })).error.code, 'resource_missing');
+    assert.equal((await ask('v1.nothing', {}, 400)).error.code, 'hook_type_unknown');
+    assert.equal((await ask('finalize_checkout', orderData(), 400, { signed: false })).error.code, 'signature_invalid');
+  });
+
   test('an agent\'s feed: how far it is', async () => {
     const [agent] = (await call('GET', '/v1/agents', { expect: 200 })).json.data;
     const set = (feed_url) => call('PATCH', `/v1/agents/${agent.id}`, { body: { feed_url }, expect: 200 });
@@ -557,7 +575,7 @@ describe('the running Worker', () => {
     for (const { method, path, operation } of operations) {
       const content = operation.requestBody?.content?.['application/json'];
       // The agent protocols have their own words for it: tests/native/acp_read.rs and tests/conformance.
-      if (!content || path === '/stripe/webhooks' || isForAgents(operation)) continue;
+      if (!content || path.startsWith('/stripe/') || isForAgents(operation)) continue;
       const bodies = Object.values(content.examples ?? {}).map((one) => one.value);
       if (path === '/v1/connect/confirm') bodies.push({ claim: 'c', verifier: 'v'.repeat(43) });
       if (path === '/v1/connect/start') bodies.push({ ...bodies[0], prefill: { email: 'ada@example.com' } });
@@ -586,7 +604,7 @@ describe('the running Worker', () => {
 
   test('bodies that are no JSON, too large, or of another kind', async () => {
     const concrete = await withOpenSession();
-    for (const { method, path: documented, operation } of operations.filter(({ operation, path }) => operation.requestBody?.content['application/json'] && path !== '/stripe/webhooks' && path !== '/mcp')) {
+    for (const { method, path: documented, operation } of operations.filter(({ operation, path }) => operation.requestBody?.content['application/json'] && !path.startsWith('/stripe/') && path !== '/mcp')) {
       const isList = operation.requestBody.content['application/json'].schema.type === 'array';
       const path = concrete(documented);
       const as = keyFor(documented, operation);
@@ -615,7 +633,7 @@ describe('the running Worker', () => {
     const { json: list } = await call('GET', '/v1/admin/shops', { as, expect: 200 });
     const [{ id }] = list.data;
     await call('PATCH', `/v1/admin/shops/${id}`, { as, body: example('adminUpdateShop', 'fee'), expect: 200 });
-    await call('PATCH', `/v1/admin/shops/${id}`, { as, body: { fee_bps: null, fee_fixed: null }, expect: 200 });
+    await call('PATCH', `/v1/admin/shops/${id}`, { as, body: { fee_bps: null, fee_fixed: null, category_fees: null }, expect: 200 });
     assert.equal((await call('POST', `/v1/admin/shops/${id}/suspend`, { as, expect: 200 })).json.status, 'suspended');
     for (const path of ['/v1/shop', '/v1/transactions', '/v1/shop/export']) assert.equal((await call('GET', path, { expect: 403 })).error.code, 'shop_suspended');
     assert.equal((await call('POST', `/v1/admin/shops/${id}/resume`, { as, expect: 200 })).json.status, 'active');

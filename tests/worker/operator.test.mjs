@@ -144,7 +144,11 @@ describe('the fee of one shop', () => {
       [{ fee_bps: '250' }, 400, 'parameter_invalid_integer', 'fee_bps'], [{ fee_fixed: 30 }, 400, 'parameter_invalid_object', 'fee_fixed'],
       [{ fee_fixed: { usd: -1 } }, 422, 'parameter_invalid_integer', 'fee_fixed[usd]'], [{ fee_fixed: { usd: 0.5 } }, 400, 'parameter_invalid_integer', 'fee_fixed[usd]'],
       [{ fee_fixed: { usd: null } }, 400, 'parameter_missing', 'fee_fixed[usd]'], [{ fee_fixed: { xyz: 1 } }, 422, 'currency_unsupported', 'fee_fixed[xyz]'],
-      [{ fee_fixed: { USD: 1 } }, 422, 'currency_unsupported', 'fee_fixed[USD]'], [{ category_fees: {} }, 400, 'parameter_unknown', 'category_fees'],
+      [{ fee_fixed: { USD: 1 } }, 422, 'currency_unsupported', 'fee_fixed[USD]'], [{ shop_fees: {} }, 400, 'parameter_unknown', 'shop_fees'],
+      [{ category_fees: [] }, 400, 'parameter_invalid_object', 'category_fees'], [{ category_fees: { Shoes: 5 } }, 400, 'parameter_invalid_object', 'category_fees[Shoes]'],
+      [{ category_fees: { Shoes: null } }, 400, 'parameter_missing', 'category_fees[Shoes]'], [{ category_fees: { Shoes: { cents: 1 } } }, 400, 'parameter_unknown', 'category_fees[Shoes][cents]'],
+      [{ category_fees: { Shoes: { bps: 10_001 } } }, 422, 'parameter_invalid_integer', 'category_fees[Shoes][bps]'], [{ category_fees: { Shoes: { fixed: { usd: -1 } } } }, 422, 'parameter_invalid_integer', 'category_fees[Shoes][fixed][usd]'],
+      [{ category_fees: { 'Shoes >': { bps: 1 } } }, 422, 'parameter_invalid', 'category_fees[Shoes >]'],
     ]) refused(await patch(body), status, code, param);
     refused(await patch({ fee_bps: 1 }, 'shop_nobody'), 404, 'resource_missing');
   });

@@ -8,6 +8,7 @@ import { documented, eventually, fine, refused } from '../support/answers.mjs';
 import { bodyOf, parametersOf, seeded } from '../support/generate.mjs';
 import { idsOf, prefixOf, tables } from '../support/run-schema.mjs';
 import { operations, wrongWith } from '../support/schema.mjs';
+import { approve } from '../support/hooks.mjs';
 import { addAgent, BUYER, buyAs, sellToAgents, speaker } from '../support/agent.mjs';
 import { agentBody, beginConnect, chatBody, comeBack, connectShop, createSession, registerShop, sendCatalogue } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
@@ -81,6 +82,9 @@ async function fill() {
   await stripe.webhooks.drained();
   // An agent, and what it bought.
   await sellToAgents(w, victim.key);
+  // What agents may buy of it at Stripe, and an order that was approved.
+  fine(await w.api('PUT', '/v1/agentic/rules', { key: victim.key, body: { enabled: true, mode: 'test', approve: { blocked_skus: [MARK] } } }));
+  assert.ok((await approve(w, victim.account)).approved);
   victim.agent = await addAgent(w, victim, { name: MARK, webhook_url: `http://127.0.0.1:${new URL(victim.origin).port}/${MARK}/events` });
   const { call } = speaker(w, victim.agent.api_key);
   fine(await call('POST', '/carts', { line_items: [{ id: 'mug', quantity: 1 }] }), 201);

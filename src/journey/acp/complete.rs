@@ -8,7 +8,7 @@ use super::document::{changed_meanwhile, in_flight, own, settle, text, with_priv
 use super::{Answered, Asked, Caller, answer, caller, connected, disabled, earlier, load, now, sale, seller};
 use crate::acp::ask::{Authentication, Payment};
 use crate::acp::change::{self, Command};
-use crate::acp::session::{Message, Session, Status};
+use crate::acp::session::{Line, Message, Session, Status};
 use crate::acp::{price, read, write};
 use crate::edge::http::Incoming;
 use crate::edge::{Edge, clock, log, outside};
@@ -16,7 +16,8 @@ use crate::error::{Problem, Result};
 use crate::journey::attempt::LOCK_LIFE;
 use crate::journey::{checkout, connect, settle as ledger_settle};
 use crate::ledger::{self, IntentNews, Mismatch, News, Row};
-use crate::money::{self, Amount, Currency};
+use crate::money::{Amount, Currency, FeeLine};
+use crate::product::ProductRow;
 use crate::record::Json;
 use crate::store::acp::{Back, Began, Begin, Kept, Loaded, SessionRow};
 use crate::store::connect::ConnectionRow;
@@ -134,7 +135,7 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str)
         session.messages.push(message);
         return keep(edge, asked, &caller, &loaded, &document, &session, &private, now).await;
     }
-    let row = new_row(edge, &caller, connection, &session, &payment, loaded.row.as_deref(), now)?;
+    let row = new_row(edge, &caller, connection, &session, &payment, &loaded, now)?;
     // Record the intent.
     let lock = clock::fresh_secret("")?;
     // Without a key of the agent's there is one of its own, which nobody can send again.
@@ -355,11 +356,19 @@ async fn take_up(
 /// The row as it is written before Stripe is called; a second attempt at one checkout is the same transaction with the next key.
 #[allow(clippy::too_many_arguments)]
 fn new_row(
-    edge: &Edge, caller: &Caller, connection: &ConnectionRow, session: &Session, payment: &Payment, before: Option<&Row>, now: i64,
+    edge: &Edge, caller: &Caller, connection: &ConnectionRow, session: &Session, payment: &Payment, loaded: &Loaded, now: i64,
 ) -> Result<Box<Row>> {
     let Some(currency) = Currency::parse(&session.currency) else { return Err(Problem::fault("a checkout without its currency")) };
     let total = Amount::new(session.totals.total).ok_or_else(|| Problem::fault("a total that is no amount"))?;
-    let fee = money::application_fee(total, currency, &checkout::fee_rule(edge, &caller.shop), &edge.config.cost).get();
+    let categories: Vec<Option<String>> = session
+        .lines
+        .iter()
+        .map(|line| loaded.products.iter().find(|product| product.id == line.product).and_then(ProductRow::category))
+        .collect();
+    let net = |line: &Line| Amount::new(line.subtotal.saturating_sub(line.order_discount)).unwrap_or_default();
+    let fee_lines: Vec<FeeLine<'_>> = session.lines.iter().map(net).zip(categories.iter().map(Option::as_deref)).collect();
+    let fee = checkout::fee_terms(edge, &caller.shop).fee(total, currency, &fee_lines).get();
+    let before = loaded.row.as_deref();
     let id = match before {
         Some(row) => row.id.clone(),
         None => clock::fresh_id("cct_")?,

@@ -1,9 +1,334 @@
-//! Stripe asks before a sale.
+//! Stripe asks before a sale (contract, *Stripe's agentic commerce*, `POST /stripe/agentic-hooks`): whether an order may be paid, what
+//! delivery and taxes cost, what a product costs.
+//!
+//! Stripe waits four seconds and then declines. So everything is raced against one deadline of our own, the database too, and at the
+//! deadline there is an answer: for an order what the shop's `on_trouble` says, once its rules were read, else no.
 
-use crate::edge::Edge;
+use crate::acp::quote::Quote;
+use crate::agentic::hook::{self, DEADLINE, HELD, Hook, Kind, Offer, Question, RESERVE, SESSION_DEADLINE, SHOP_DEADLINE, Verdict};
+use crate::agentic::rules::{OnTrouble, Rules};
 use crate::edge::http::{Incoming, Reply};
+use crate::edge::{Edge, clock, log, outside};
 use crate::error::{Problem, Result};
+use crate::id::Mode;
+use crate::journey::acp::quote::{self, Quoted};
+use crate::journey::{access, checkout};
+use crate::sign;
+use crate::store::agentic::{Answer, Hold, Loaded, Wanted};
+use crate::store::shops::ShopRow;
+use crate::stripe::call::Outcome;
+use crate::stripe::session;
+use serde_json::Value;
+use std::cell::RefCell;
 
-pub async fn answer(_edge: &Edge, _incoming: &mut Incoming) -> Result<Reply> {
-    Err(Problem::fault("not there yet"))
+/// The most that is read of what the shop answers, bytes.
+const WORD_LIMIT: usize = 16 * 1024;
+
+/// `POST /stripe/agentic-hooks`
+pub async fn answer(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let begun = clock::now_ms();
+    // No secret, no hook: whoever could ask without one would read prices and hold stock, and approve for a shop.
+    if edge.config.hook_secrets.is_empty() {
+        return Err(Problem::not_configured("STRIPE_HOOK_SECRETS is not set, so no hook can be trusted."));
+    }
+    let body = incoming.bytes().await?;
+    let header = incoming.header("Stripe-Signature").unwrap_or_default();
+    let secrets: Vec<&str> = edge.config.hook_secrets.iter().map(|secret| secret.expose()).collect();
+    if let Err(bad) = sign::verify_stripe(&header, &body, &secrets, clock::now()) {
+        log::line(object! { "level": "warn", "event": "signature_refused", "request_id": &*edge.request_id, "why": bad.0 });
+        return Err(Problem::request(400, "signature_invalid", format!("The Stripe-Signature was refused: {}.", bad.0)));
+    }
+    let hook = hook::read(&body)?;
+    let asked = Asked { edge, hook: &hook, deadline: begun.saturating_add(DEADLINE) };
+    match hook.kind {
+        Kind::Finalize => finalize(&asked).await,
+        Kind::Customize => customize(&asked).await,
+        Kind::Price => price(&asked).await,
+    }
+}
+
+/// A hook, and until when it is to be answered.
+struct Asked<'a> {
+    edge: &'a Edge,
+    hook: &'a Hook,
+    /// Unix milliseconds.
+    deadline: u64,
+}
+
+impl Asked<'_> {
+    /// Milliseconds.
+    fn left(&self) -> u64 {
+        self.deadline.saturating_sub(clock::now_ms())
+    }
+
+    fn say(&self, outcome: &str, why: Option<&str>) {
+        log::line(object! { "level": if why.is_some() { "warn" } else { "info" }, "event": "agentic_hook",
+        "request_id": &*self.edge.request_id, "id": self.hook.id, "type": self.hook.kind.name(), "outcome": outcome, "why": why });
+    }
+}
+
+/// Whose hook it is: a shop that sells to agents now, by what rules.
+struct Seller {
+    shop: Box<ShopRow>,
+    rules: Rules,
+}
+
+/// `Err` says why nobody sells: in the words of a declined order.
+fn seller(edge: &Edge, loaded: &mut Loaded) -> Result<std::result::Result<Seller, &'static str>> {
+    let Some((agentic, shop)) = loaded.agentic.take().zip(loaded.shop.take()) else { return Ok(Err("account_unknown")) };
+    *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
+    if shop.status != "active" || shop.checkout_enabled == 0 {
+        return Ok(Err("checkout_disabled"));
+    }
+    if agentic.enabled == 0 {
+        return Ok(Err("disabled"));
+    }
+    Ok(Ok(Seller { rules: Rules::stored(&agentic.rules)?, shop }))
+}
+
+/// What is known of an order by the time at which its answer is due.
+#[derive(Default)]
+struct Known {
+    shop_id: String,
+    on_trouble: OnTrouble,
+    /// Declined by a rule: trouble changes nothing about it.
+    declined: Option<String>,
+    fee: i64,
+}
+
+/// May this order be paid?
+async fn finalize(asked: &Asked<'_>) -> Result<Reply> {
+    let question = Question::read(&asked.hook.data)?;
+    let known = RefCell::new(Known::default());
+    let decided = clock::within(asked.left(), Box::pin(decide(asked, question.clone(), &known))).await;
+    let why = match decided {
+        Some(Ok(answer)) => {
+            asked.say(if hook::is_approval(&answer) { "approved" } else { "declined" }, None);
+            return Ok(Reply::json(200, &answer));
+        }
+        Some(Err(problem)) => {
+            log::problem(&problem, &asked.edge.request_id);
+            problem.code.to_string()
+        }
+        None => "deadline".to_owned(),
+    };
+    let known = known.into_inner();
+    let answer = match (&known.declined, known.on_trouble) {
+        (Some(reason), _) => hook::declined(reason),
+        (None, OnTrouble::Approve) => hook::approved(known.fee),
+        (None, OnTrouble::Decline) => hook::declined("temporarily_unavailable"),
+    };
+    asked.say(if hook::is_approval(&answer) { "approved" } else { "declined" }, Some(&why));
+    if !known.shop_id.is_empty() {
+        remember(asked, &question, known.shop_id, &answer);
+    }
+    Ok(Reply::json(200, &answer))
+}
+
+/// The session's holds are its own, however often Stripe asks about it.
+fn holder<'a>(hook: &'a Hook, question: &'a Question) -> &'a str {
+    question.session.as_deref().unwrap_or(&hook.id)
+}
+
+async fn decide(asked: &Asked<'_>, mut question: Question, known: &RefCell<Known>) -> Result<Value> {
+    let (edge, hook) = (asked.edge, asked.hook);
+    let now = clock::now();
+    let Some(account) = hook.account.as_deref() else { return Ok(hook::declined("account_unknown")) };
+    // A line that does not say which product it is: before anything is loaded, so that one round trip brings all.
+    if question.nameless() {
+        name(asked, &mut question, account).await;
+    }
+    // Load.
+    let skus = question.skus().to_string();
+    let wanted = Wanted { account, live: hook.live, id: &hook.id, holder: holder(hook, &question), skus: &skus, now };
+    let mut loaded = edge.db.load_for_hook(&wanted).await?;
+    let seller = match seller(edge, &mut loaded)? {
+        Ok(seller) => seller,
+        Err(why) => return Ok(hook::declined(why)),
+    };
+    if let Some(earlier) = earlier(hook, &loaded) {
+        return Ok(earlier);
+    }
+    // Decide.
+    let fee = question.fee(&loaded.products, &checkout::fee_terms(edge, &seller.shop));
+    let verdict = hook::decide(&question, &seller.rules, &loaded.products, now);
+    if let Verdict::Trouble(why) = verdict {
+        asked.say("trouble", Some(why));
+    }
+    let mut declined = verdict.settled(seller.rules.on_trouble).err().map(str::to_owned);
+    known.replace(Known { shop_id: seller.shop.id.clone(), on_trouble: seller.rules.on_trouble, declined: declined.clone(), fee });
+    if declined.is_none() && seller.rules.ask_shop {
+        declined = match ask_shop(asked, &seller.shop, &question).await {
+            Ok(word) => word.err(),
+            Err(why) => {
+                asked.say("trouble", Some(&why));
+                (seller.rules.on_trouble == OnTrouble::Decline).then(|| "shop_unavailable".to_owned())
+            }
+        };
+        known.borrow_mut().declined.clone_from(&declined);
+    }
+    // Record, then reply.
+    let text = declined.as_deref().map_or_else(|| hook::approved(fee), hook::declined).to_string();
+    let answer = Answer { approved: declined.is_none(), answer: &text, ..blank(hook, &question, &seller.shop.id, now) };
+    let (items, short) = (question.stock(&loaded.products).to_string(), hook::declined("out_of_stock").to_string());
+    let hold = Hold { holder: holder(hook, &question), items: &items, until: now.saturating_add(HELD), short: &short };
+    let holds = declined.is_none() && seller.rules.require_stock;
+    let row = edge.db.answer_hook(&answer, holds.then_some(&hold)).await?;
+    serde_json::from_str(&row.answer).map_err(Problem::fault)
+}
+
+fn blank<'a>(hook: &'a Hook, question: &'a Question, shop_id: &'a str, now: i64) -> Answer<'a> {
+    Answer {
+        id: &hook.id,
+        shop_id,
+        live: hook.live,
+        kind: hook.kind.name(),
+        session: question.session.as_deref(),
+        fingerprint: &hook.fingerprint,
+        approved: false,
+        answer: "",
+        now,
+    }
+}
+
+/// What the same question was answered.
+fn earlier(hook: &Hook, loaded: &Loaded) -> Option<Value> {
+    let row = loaded.earlier.as_ref().filter(|row| sign::equal(row.fingerprint.as_bytes(), hook.fingerprint.as_bytes()))?;
+    serde_json::from_str(&row.answer).ok()
+}
+
+/// Asks Stripe which products the lines are; where it does not say, they stay without a name.
+async fn name(asked: &Asked<'_>, question: &mut Question, account: &str) {
+    let Some(id) = question.session.clone() else { return };
+    let mode = Mode::from_live(asked.hook.live);
+    let call = session::items(&id, Some(account).filter(|_| !asked.edge.destination()));
+    match outside::stripe::<Value>(asked.edge, mode, &call, SESSION_DEADLINE).await {
+        Ok(Outcome::Ok(session)) => question.name(&session),
+        Ok(Outcome::Refused(error)) => asked.say("items_unknown", Some(error.code.as_deref().unwrap_or(&error.kind))),
+        Ok(Outcome::Unavailable { why, .. }) => asked.say("items_unknown", Some(&why)),
+        Err(problem) => asked.say("items_unknown", Some(&problem.code)),
+    }
+}
+
+/// The shop's own word on an order: approved, or why not. `Err`: it gave none.
+async fn ask_shop(asked: &Asked<'_>, shop: &ShopRow, question: &Question) -> std::result::Result<std::result::Result<(), String>, String> {
+    let (edge, hook) = (asked.edge, asked.hook);
+    let (param, url) = match (&shop.quote_url, &shop.webhook_url) {
+        (Some(url), _) => ("quote_url", url),
+        (None, Some(url)) => ("webhook_url", url),
+        (None, None) => return Err("the shop has neither quote_url nor webhook_url".to_owned()),
+    };
+    let now = clock::now();
+    let body =
+        object! { "type": "order.approval", "id": hook.id, "livemode": hook.live, "created": now, "data": question.data(&hook.data) };
+    let body = body.to_string();
+    // Looked at again each time: an origin may have been taken away since.
+    let prepared = access::shop_url(edge, shop, param, url, false).and_then(|url| {
+        let signature = sign::webhook_signature(&access::signing_secrets(edge, shop, now)?, &hook.id, now, &body)?;
+        Ok((url.to_string(), signature))
+    });
+    let (url, signature) = prepared.map_err(|problem| problem.message.clone())?;
+    let t = now.to_string();
+    let headers = [("webhook-id", hook.id.as_str()), ("webhook-timestamp", &t), ("webhook-signature", &signature)];
+    let time = u32::try_from(asked.left().saturating_sub(RESERVE).min(SHOP_DEADLINE)).unwrap_or_default();
+    match outside::question(edge, &url, &headers, &body, time, WORD_LIMIT).await? {
+        (200..=299, bytes) => hook::shops_word(&bytes).ok_or_else(|| "the shop's answer has no approved".to_owned()),
+        (status, _) => Err(format!("status {status}")),
+    }
+}
+
+/// What was answered without the database is written down behind the answer: it counts, and an approved session is an order to be.
+fn remember(asked: &Asked<'_>, question: &Question, shop_id: String, answer: &Value) {
+    let (edge, hook, question) = (asked.edge.aside(), asked.hook.clone(), question.clone());
+    let (approved, text) = (hook::is_approval(answer), answer.to_string());
+    asked.edge.later(async move {
+        let answer = Answer { approved, answer: &text, ..blank(&hook, &question, &shop_id, clock::now()) };
+        if let Err(problem) = edge.db.answered_late(&answer, holder(&hook, &question)).await {
+            log::line(object! { "level": "error", "event": "hook_not_recorded", "request_id": &*edge.request_id, "id": hook.id,
+            "why": problem.cause });
+        }
+    });
+}
+
+fn nobody() -> Problem {
+    Problem::request(404, "resource_missing", "No shop sells to agents through this account.")
+}
+
+fn late(what: &str) -> Problem {
+    let mut problem = Problem::fault(what);
+    problem.status = 503;
+    problem
+}
+
+/// What do delivery and taxes cost?
+async fn customize(asked: &Asked<'_>) -> Result<Reply> {
+    let question = Question::read(&asked.hook.data)?;
+    let known: RefCell<Option<Value>> = RefCell::new(None);
+    let decided = clock::within(asked.left(), Box::pin(offer(asked, question, &known))).await;
+    let (answer, why) = match decided {
+        Some(Ok(answer)) => (answer, None),
+        // By the tables: whatever is late (the shop's quote, writing it down), they were read.
+        Some(Err(problem)) => (known.into_inner().ok_or_else(|| problem.clone())?, Some(problem.code.to_string())),
+        None => (known.into_inner().ok_or_else(|| late("the tables were not read in time"))?, Some("deadline".to_owned())),
+    };
+    asked.say("customized", why.as_deref());
+    Ok(Reply::json(200, &answer))
+}
+
+async fn offer(asked: &Asked<'_>, mut question: Question, known: &RefCell<Option<Value>>) -> Result<Value> {
+    let (edge, hook) = (asked.edge, asked.hook);
+    let now = clock::now();
+    let Some(account) = hook.account.as_deref() else { return Err(nobody()) };
+    if question.nameless() {
+        name(asked, &mut question, account).await;
+    }
+    // Load.
+    let skus = question.skus().to_string();
+    let wanted = Wanted { account, live: hook.live, id: &hook.id, holder: holder(hook, &question), skus: &skus, now };
+    let mut loaded = edge.db.load_for_hook(&wanted).await?;
+    let Ok(seller) = seller(edge, &mut loaded)? else { return Err(nobody()) };
+    if let Some(earlier) = earlier(hook, &loaded) {
+        return Ok(earlier);
+    }
+    // Decide.
+    let (rules, products) = (loaded.fulfillment.as_ref(), loaded.products.as_slice());
+    known.replace(Some(hook::customize(&question, &Offer { rules, quote: None, products })));
+    let quoted = live_quote(asked, &seller.shop, &question).await?;
+    let answer = hook::customize(&question, &Offer { rules, quote: quoted.as_deref(), products });
+    known.replace(Some(answer.clone()));
+    // Record, then reply.
+    let text = answer.to_string();
+    let kept = edge.db.answer_hook(&Answer { answer: &text, ..blank(hook, &question, &seller.shop.id, now) }, None).await?;
+    serde_json::from_str(&kept.answer).map_err(Problem::fault)
+}
+
+/// The shop's live quote, where it has one and all products are known: a quote for a part would price a part.
+async fn live_quote(asked: &Asked<'_>, shop: &ShopRow, question: &Question) -> Result<Option<Box<Quote>>> {
+    if shop.quote_url.is_none() || question.lines.is_empty() || question.nameless() || question.address.is_none() {
+        return Ok(None);
+    }
+    Ok(match quote::ask(asked.edge, shop, &question.checkout(&asked.hook.id)).await? {
+        Quoted::Price(quote) => Some(quote),
+        Quoted::None | Quoted::Failed => None,
+    })
+}
+
+/// What does a product cost, and is it there?
+async fn price(asked: &Asked<'_>) -> Result<Reply> {
+    let sku = hook::asked_sku(&asked.hook.data)?;
+    match clock::within(asked.left(), Box::pin(priced(asked, &sku))).await {
+        Some(answer) => Ok(Reply::json(200, &answer?)),
+        None => Err(late("the catalogue was not read in time")),
+    }
+}
+
+async fn priced(asked: &Asked<'_>, sku: &str) -> Result<Value> {
+    let (edge, hook) = (asked.edge, asked.hook);
+    let now = clock::now();
+    let Some(account) = hook.account.as_deref() else { return Err(nobody()) };
+    let skus = Value::Array(vec![sku.into()]).to_string();
+    let wanted = Wanted { account, live: hook.live, id: &hook.id, holder: "", skus: &skus, now };
+    let mut loaded = edge.db.load_for_hook(&wanted).await?;
+    let Ok(_) = seller(edge, &mut loaded)? else { return Err(nobody()) };
+    Ok(hook::price(sku, account, loaded.products.first(), now))
 }

@@ -1,13 +1,61 @@
-//! What a shop sells to agents at Stripe, and when it does not.
+//! What a shop sells to agents at Stripe, and when it does not (contract, *Stripe's agentic commerce*, `PUT /v1/agentic/rules`).
 
-use crate::edge::Edge;
+use crate::agentic::rules::Rules;
 use crate::edge::http::{Incoming, Reply};
+use crate::edge::{Edge, clock};
 use crate::error::{Problem, Result};
+use crate::fields::Fields;
+use crate::id::Mode;
+use crate::journey::access;
+use crate::record::Json;
+use crate::store::agentic::{AgenticRow, Switched};
+use serde_json::Value;
 
-pub async fn set(_edge: &Edge, _incoming: &mut Incoming) -> Result<Reply> {
-    Err(Problem::fault("not there yet"))
+fn object(rules: &Rules, mode: Mode, row: Option<&AgenticRow>) -> Value {
+    let mut object = rules.json();
+    if let Value::Object(members) = &mut object {
+        members.insert("object".to_owned(), "agentic.rules".json());
+        members.insert("livemode".to_owned(), mode.live().json());
+        members.insert("account".to_owned(), row.map(|row| row.account.clone()).json());
+        members.insert("created".to_owned(), row.map(|row| row.created).json());
+        members.insert("updated".to_owned(), row.map(|row| row.updated).json());
+    }
+    object
 }
 
-pub async fn get(_edge: &Edge, _incoming: &mut Incoming) -> Result<Reply> {
-    Err(Problem::fault("not there yet"))
+/// `PUT /v1/agentic/rules`: takes the place of all rules; the first one switches the agentic side on.
+pub async fn set(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming).await?;
+    let body = incoming.json().await?;
+    let rules = Rules::read(&body)?;
+    let asked = Fields::lenient(&body, "")?.choice("mode", &[("live", Mode::Live), ("test", Mode::Test)])?;
+    let mode = access::mode(edge, asked, &edge.db.connections(&shop.id).await?);
+    edge.pair(mode)?;
+    let stored = rules.json().to_string();
+    match edge.db.set_agentic(&shop.id, mode.live(), rules.enabled, &stored, clock::now()).await? {
+        Switched::Kept(row) => Ok(Reply::json(200, &object(&rules, mode, Some(&row)))),
+        Switched::NotConnected => Err(Problem::request(
+            409,
+            "not_connected",
+            format!("No Stripe account is connected in {} mode. Connect one in the shop's admin.", mode.name()),
+        )),
+        // Stripe knows the account alone: of two shops it could not be told whose an order is.
+        Switched::Shared => Err(Problem::request(
+            409,
+            "account_shared",
+            "Another shop sells to agents through this Stripe account already. One shop of an account can: disconnect the other one first.",
+        )),
+    }
+}
+
+/// `GET /v1/agentic/rules`: `enabled` is false before the first PUT.
+pub async fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming).await?;
+    let mode = match access::mode_param(incoming)? {
+        Some(mode) => mode,
+        None => access::mode(edge, None, &edge.db.connections(&shop.id).await?),
+    };
+    let row = edge.db.agentic(&shop.id, mode.live()).await?;
+    let rules = row.as_ref().map_or(Ok(Rules::default()), |row| Rules::stored(&row.rules))?;
+    Ok(Reply::json(200, &object(&rules, mode, row.as_deref())))
 }

@@ -59,6 +59,16 @@ const deeds = {
     const id = await stripe.grantToken({ account: form.account, livemode: form.live === '1', currency: form.currency, maxAmount: number(form.max), card: form.card, expiresAt });
     return `Minted: ${id}`;
   },
+  purchase: async (stripe, form) => {
+    const result = await stripe.simulatePurchase({
+      account: form.account, skus: [{ sku: form.sku, quantity: Math.max(1, number(form.quantity, 1)) }], agent: form.agent?.trim() ? form.agent.trim() : null, card: form.card,
+      livemode: form.live === '1', chargeType: form.charge, capture: form.capture, automaticTax: form.tax === '1', shippingOption: form.shipping?.trim() || undefined,
+      address: { state: form.state || null, country: /^[A-Za-z]{2}$/.test(form.country ?? '') ? form.country.toUpperCase() : 'US' },
+      events: { reversed: { order: 'reversed' }, twice: { copies: 2 }, lost: 'lost' }[form.told],
+    });
+    if (result.session) form.back = `/dashboard/purchases/${result.session}`;
+    return result.ok ? 'Bought.' : `Not bought: ${result.message}`;
+  },
   revokeToken: async (stripe, form) => {
     await stripe.revokeToken(form.id);
     return 'Revoked; shared_payment.granted_token.deactivated is on its way.';
@@ -107,8 +117,6 @@ const deeds = {
 };
 
 export async function perform(stripe, form) {
-  // Back to one of these pages only, never to an address of somebody's choosing.
-  const back = /^\/dashboard(\/[\w/]*)?$/.test(form.back ?? '') ? form.back : '/dashboard';
   const deed = Object.hasOwn(deeds, form.do ?? '') && deeds[form.do];
   if (!deed) return message({ status: 400, title: 'There is no such action', text: 'Go back and try again.' });
   let note;
@@ -117,5 +125,7 @@ export async function perform(stripe, form) {
   } catch (error) {
     note = `That did not work: ${error.message}`;
   }
+  // To one of these pages only, never to an address of somebody's choosing.
+  const back = /^\/dashboard(\/[\w/]*)?$/.test(form.back ?? '') ? form.back : '/dashboard';
   return redirect(`${back}?note=${encodeURIComponent(note)}`);
 }

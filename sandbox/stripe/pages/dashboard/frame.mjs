@@ -9,7 +9,7 @@ export const mode = (livemode) => (livemode ? 'live' : 'test');
 export function frame(title, note, body, crumbs = []) {
   return document({
     title: `${title} – local Stripe`, kind: 'dashboard',
-    body: html`<header class="top"><a href="/dashboard">Local Stripe</a><nav aria-label="Dashboard"><a href="/dashboard/tokens">Tokens</a><a href="/dashboard/agreements">Agreements</a><a href="/dashboard/events">Events</a><a href="/dashboard/requests">Requests</a><a href="/dashboard/trouble">Trouble</a></nav></header>
+    body: html`<header class="top"><a href="/dashboard">Local Stripe</a><nav aria-label="Dashboard"><a href="/dashboard/agents">Agents</a><a href="/dashboard/tokens">Tokens</a><a href="/dashboard/agreements">Agreements</a><a href="/dashboard/events">Events</a><a href="/dashboard/requests">Requests</a><a href="/dashboard/trouble">Trouble</a></nav></header>
 <main>
 ${crumbs.length > 0 && html`<p class="crumbs">${crumbs.map(([href, name]) => html`<a href="${href}">${name}</a> / `)}</p>`}
 <h1>${title}</h1>
