@@ -263,19 +263,24 @@ fn late(what: &str) -> Problem {
 /// What do delivery and taxes cost?
 async fn customize(asked: &Asked<'_>) -> Result<Reply> {
     let question = Question::read(&asked.hook.data)?;
-    let known: RefCell<Option<Value>> = RefCell::new(None);
-    let decided = clock::within(asked.left(), Box::pin(offer(asked, question, &known))).await;
-    let (answer, why) = match decided {
-        Some(Ok(answer)) => (answer, None),
-        // By the tables: whatever is late (the shop's quote, writing it down), they were read.
-        Some(Err(problem)) => (known.into_inner().ok_or_else(|| problem.clone())?, Some(problem.code.to_string())),
-        None => (known.into_inner().ok_or_else(|| late("the tables were not read in time"))?, Some("deadline".to_owned())),
+    let known: RefCell<Option<(String, Value)>> = RefCell::new(None);
+    let problem = match clock::within(asked.left(), Box::pin(offer(asked, question.clone(), &known))).await {
+        Some(Ok(answer)) => {
+            asked.say("customized", None);
+            return Ok(Reply::json(200, &answer));
+        }
+        Some(Err(problem)) => problem,
+        None => late("the tables were not read in time"),
     };
-    asked.say("customized", why.as_deref());
+    // Whatever is late (the shop's quote, writing it down): once the tables were read, there is an answer by them.
+    let Some((shop_id, answer)) = known.into_inner() else { return Err(problem) };
+    log::problem(&problem, &asked.edge.request_id);
+    asked.say("customized", Some(&problem.code));
+    remember(asked, &question, shop_id, &answer);
     Ok(Reply::json(200, &answer))
 }
 
-async fn offer(asked: &Asked<'_>, mut question: Question, known: &RefCell<Option<Value>>) -> Result<Value> {
+async fn offer(asked: &Asked<'_>, mut question: Question, known: &RefCell<Option<(String, Value)>>) -> Result<Value> {
     let (edge, hook) = (asked.edge, asked.hook);
     let now = clock::now();
     let Some(account) = hook.account.as_deref() else { return Err(nobody()) };
@@ -292,10 +297,10 @@ async fn offer(asked: &Asked<'_>, mut question: Question, known: &RefCell<Option
     }
     // Decide.
     let (rules, products) = (loaded.fulfillment.as_ref(), loaded.products.as_slice());
-    known.replace(Some(hook::customize(&question, &Offer { rules, quote: None, products })));
+    known.replace(Some((seller.shop.id.clone(), hook::customize(&question, &Offer { rules, quote: None, products }))));
     let quoted = live_quote(asked, &seller.shop, &question).await?;
     let answer = hook::customize(&question, &Offer { rules, quote: quoted.as_deref(), products });
-    known.replace(Some(answer.clone()));
+    known.replace(Some((seller.shop.id.clone(), answer.clone())));
     // Record, then reply.
     let text = answer.to_string();
     let kept = edge.db.answer_hook(&Answer { answer: &text, ..blank(hook, &question, &seller.shop.id, now) }, None).await?;
