@@ -71,6 +71,9 @@ async function startWorker({ ports, verbose, envFile, workerUrl }) {
   }
 }
 
+/** What has no snapshot: a v2 event destination sends it. */
+const V2_EVENTS = ['processing', 'succeeded', 'succeeded_with_errors', 'failed'].map((status) => `v2.commerce.product_catalog.imports.${status}`);
+
 /** Locally nothing calls the cron handler, and without it lost webhooks would never be made good. */
 function sweepEveryMinute(ports) {
   const timer = setInterval(() => {
@@ -107,7 +110,7 @@ await main(import.meta.url, async () => {
       const hook = `${workerUrl}/stripe/webhooks`;
       const stripe = await startStripe({
         port: ports['local Stripe'], redirectUris: [`${workerUrl}/connect/callback`], keys: secrets.stripe, persist: join(STATE, 'stripe.json'), settleAfterMs: 60_000,
-        webhooks: [{ url: hook, secret: secrets.connectWebhook, connect: true }, { url: hook, secret: secrets.platformWebhook, connect: false }],
+        webhooks: [{ url: hook, secret: secrets.connectWebhook, connect: true }, { url: hook, secret: secrets.platformWebhook, connect: false }, { url: hook, secret: secrets.connectWebhook, connect: true, event_payload: 'thin', events: V2_EVENTS }],
       });
       running.push(() => stripe.close());
     }

@@ -1,7 +1,7 @@
 // The way of an API call: route → key → version → account → parameters → idempotency → work → answer.
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as accounts from './accounts.mjs';
-import { check } from './check.mjs';
+import { check, checkJson } from './check.mjs';
 import * as confirm from './confirm.mjs';
 import * as disputes from './disputes.mjs';
 import { OAuthError, StripeError, invalid, maskKey, noAccess } from './errors.mjs';
@@ -11,6 +11,7 @@ import { decodeForm, decodeQuery, mediaType } from './form.mjs';
 import { json } from './http.mjs';
 import { claim } from './idempotency.mjs';
 import { newId } from './ids.mjs';
+import * as imports from './imports.mjs';
 import * as intents from './intents.mjs';
 import * as oauth from './oauth.mjs';
 import { parameters } from './parameters.mjs';
@@ -21,7 +22,7 @@ import * as tokens from './tokens.mjs';
 import { readVersion } from './versions.mjs';
 
 /** Every operation that is served: a new family of objects is a new file here. */
-const operations = Object.assign({}, ...[accounts, confirm, disputes, events, search, intents, oauth, refunds, sessions, tokens].map((file) => file.operations));
+const operations = Object.assign({}, ...[accounts, confirm, disputes, events, search, imports, intents, oauth, refunds, sessions, tokens].map((file) => file.operations));
 
 const KEEP_REQUESTS = 5_000;
 
@@ -29,7 +30,7 @@ const routes = Object.entries(operations).map(([route, run]) => {
   const [method, pattern] = route.split(' ');
   const names = [...pattern.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
   const matcher = new RegExp(`^${pattern.replace(/\{\w+\}/g, '([^/]+)')}$`);
-  return { route, method, matcher, names, run, fields: parameters[route], preview: tokens.previewRoutes.includes(route) };
+  return { route, method, matcher, names, run, fields: parameters[route], preview: tokens.previewRoutes.includes(route), udap: imports.udapRoutes.includes(route) };
 });
 
 function match(method, pathname) {
@@ -64,6 +65,8 @@ function holder(world, key) {
   for (const livemode of [false, true]) {
     if (key === (livemode ? world.keys.live : world.keys.test).secret) return { owner: world.keys.platform, livemode };
   }
+  const restricted = world.restricted?.get(key);
+  if (restricted) return { owner: world.keys.platform, ...restricted };
   for (const connection of world.connections.values()) {
     if (connection.access_token === key) return { owner: connection.account, livemode: connection.livemode };
   }
@@ -84,7 +87,7 @@ function authenticate(world, key, isOAuth) {
 function actAs(world, scope, account, key) {
   if (!account || account === scope.owner) return scope;
   if (scope.owner !== world.keys.platform || !world.connection(account, scope.livemode)) throw noAccess(account, key);
-  return { owner: account, livemode: scope.livemode };
+  return { ...scope, owner: account };
 }
 
 const unrecognized = (request, url) =>
@@ -94,8 +97,17 @@ function readParams(request, url, body) {
   const params = decodeQuery(url.search);
   if (request.method !== 'POST') return params;
   if (body === null) throw new StripeError(413, { message: 'The request body is too large.' });
+  if (body.multipart !== undefined) return Object.assign(params, body.multipart?.fields);
   if (body.length === 0) return params;
   const { type, charset } = mediaType(request.headers['content-type']);
+  if (url.pathname.startsWith('/v2/')) {
+    if (type !== 'application/json') throw invalid(`Send application/json; this was ${type || 'without a Content-Type'}.`);
+    try {
+      return JSON.parse(body.toString('utf8'));
+    } catch {
+      throw invalid('The body is no valid JSON.');
+    }
+  }
   if (type !== 'application/x-www-form-urlencoded') {
     throw invalid(`Send application/x-www-form-urlencoded; this was ${type || 'without a Content-Type'}.`);
   }
@@ -151,9 +163,11 @@ export class Api {
       const platform = authenticate(this.world, secret, isOAuth);
       entry.livemode = platform.livemode;
       const version = isOAuth ? {} : readVersion(request.headers['stripe-version']);
-      if (found.preview && !version.preview) throw unrecognized(request, url);
+      if ((found.preview && !version.preview) || (found.udap && !version.udap)) throw unrecognized(request, url);
       const scope = isOAuth ? platform : actAs(this.world, platform, entry.account, secret);
-      const params = isOAuth ? oauth.checked(raw, found.fields) : check(raw, found.fields, version);
+      const isV2 = url.pathname.startsWith('/v2/');
+      // Of a file's parts the table knows the texts; whether the file itself is there is the operation's to say.
+      const params = isOAuth ? oauth.checked(raw, found.fields) : isV2 && request.method === 'POST' ? checkJson(raw, found.fields) : check(raw, found.fields, version);
 
       if (request.method === 'POST' && key && !isOAuth) {
         lock = claim(this.world, { key, method: request.method, path: url.pathname, params: raw, scope });
@@ -166,12 +180,14 @@ export class Api {
       }
       if (rule?.how === 'slow') await sleep(rule.ms);
       if (rule?.how === 'hold_before') await this.misbehaviour.hold();
-      let answer = this.work({ found, params, scope, entry, key, secret });
+      let answer = this.work({ found, params, scope, entry, key, secret, upload: body?.multipart });
+      if (answer.value?.raw) return { status: 200, headers: { ...headers, 'Content-Type': 'text/csv' }, stream: answer.value.raw };
       if (rule?.how === 'bend' && answer.status === 200) answer.value = this.bend(answer.value, rule.fields);
       if (rule?.how === '500_after') {
         answer = { status: 500, value: { error: { type: 'api_error', message: 'Something went wrong after the work was done (asked for in the sandbox).' } } };
       }
-      lock?.keep({ ...answer, original: entry.id });
+      if (isV2 && answer.status >= 400) lock?.forget();
+      else lock?.keep({ ...answer, original: entry.id });
       if (rule?.how === 'hold_after') await this.misbehaviour.hold();
       if (rule?.how === 'drop_after') return { drop: true };
       return json(answer.status, answer.value, headers);
@@ -198,13 +214,13 @@ export class Api {
   }
 
   /** The work itself is one synchronous step: nothing can come between a check and its change. */
-  run({ found, params, scope, entry, key, secret }) {
+  run({ found, params, scope, entry, key, secret, upload }) {
     const { world } = this;
     world.cause = { id: entry.id, idempotency_key: key ?? null };
     try {
-      const value = found.run({ world, params, path: found.path, scope, key: secret });
+      const value = found.run({ world, params, path: found.path, scope, key: secret, upload });
       world.changed();
-      return expand(world, value, params.expand);
+      return value.raw ? value : expand(world, value, params.expand);
     } finally {
       world.cause = { id: null, idempotency_key: null };
     }

@@ -11,7 +11,7 @@ export const operations = {
     if (params.types?.length > 20) throw invalid('types takes up to 20 entries.', { param: 'types' });
     const wanted = params.types ?? (params.type ? [params.type] : null);
     const items = world.list('event', scope).map((record) => record.object)
-      .filter((event) => within(event.created, params.created)
+      .filter((event) => event.object === 'event' && within(event.created, params.created)
         && (!wanted || wanted.some((type) => matches(event.type, type)))
         && (params.delivery_success === undefined || (event.pending_webhooks === 0) === params.delivery_success));
     return clone(page(items, params, '/v1/events', 'event'));

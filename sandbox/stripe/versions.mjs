@@ -9,5 +9,7 @@ const PREVIEWS = new Set(['2026-04-22.preview', '2026-05-27.preview', '2026-07-2
 export function readVersion(version) {
   if (version === undefined || version === API_VERSION) return { preview: false };
   if (PREVIEWS.has(version)) return { preview: true };
+  // Import sets: a general version of before, with the private preview's own mark.
+  if (/^20\d\d-\d\d-\d\d\.(clover|dahlia|endive|preview);\s?udap_beta=v1$/.test(version)) return { preview: false, udap: true };
   throw invalid(`Invalid Stripe API version: ${version.slice(0, 60)}. This stand-in plays ${[API_VERSION, ...PREVIEWS].join(', ')}.`);
 }

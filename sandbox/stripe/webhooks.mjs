@@ -57,7 +57,8 @@ export class Webhooks {
   recipients({ owner, livemode, object: event }) {
     const connect = owner !== this.world.keys.platform;
     if (connect && !this.world.connection(owner, livemode)) return [];
-    return this.endpoints.filter((endpoint) => endpoint.connect === connect
+    const isThin = event.object === 'v2.core.event';
+    return this.endpoints.filter((endpoint) => endpoint.connect === connect && (!isThin || endpoint.thin)
       && (endpoint.livemode === undefined || endpoint.livemode === livemode)
       && (!endpoint.events || endpoint.events.some((type) => type === event.type || type === `v1.${event.type}`)));
   }
@@ -66,7 +67,7 @@ export class Webhooks {
     const endpoints = this.recipients(record);
     const fault = endpoints.length > 0 ? this.misdelivery.take(record.object.type) : undefined;
     for (const endpoint of endpoints) {
-      record.object.pending_webhooks += 1;
+      if (record.object.object === 'event') record.object.pending_webhooks += 1;
       if (fault?.how === 'lose') continue; // pending_webhooks keeps telling
       this.start({ record, event: record.object, endpoint, attempt: 0, counted: true, unheard: fault?.how === 'unheard' }, fault);
       if (fault?.how === 'twice') this.start({ record, event: record.object, endpoint, attempt: 0, counted: false });
@@ -108,7 +109,7 @@ export class Webhooks {
     this.followUp(job.endpoint, job);
     if (!this.jobs.has(job)) return result.status; // dropped meanwhile
     if (ok) {
-      if (job.counted) job.event.pending_webhooks = Math.max(0, job.event.pending_webhooks - 1);
+      if (job.counted && job.event.object === 'event') job.event.pending_webhooks = Math.max(0, job.event.pending_webhooks - 1);
       this.end(job);
     } else if (job.attempt > this.pauses.length) {
       this.end(job); // given up: pending_webhooks keeps telling

@@ -148,6 +148,17 @@ export class World {
     return record;
   }
 
+  /** A thin event of v2, which has no snapshot: it names its object and does not show it. */
+  emitThin(type, object, { owner, livemode }) {
+    const event = {
+      id: newId('event'), object: 'v2.core.event', ...(owner !== this.keys.platform && { context: owner }), created: new Date(this.now() * 1000).toISOString(),
+      livemode, related_object: object, type,
+    };
+    const record = this.add('event', event, { owner, livemode });
+    for (const listener of this.listeners.event) listener(record);
+    return record;
+  }
+
   // -- to disk and back ------------------------------------------------------------------------------------------
 
   save() {

@@ -1,14 +1,14 @@
 //! Calls to the outside: Stripe, and the shop (its challenge, notices to it). Every one has a deadline, follows no redirect,
 //! and reads its answer to a limit. What to call and what the answer means is decided elsewhere.
 
-use super::http::read;
+use super::http::{Pieces, fixed_length, read};
 use super::{Counters, Edge, js};
 use crate::error::Result;
 use crate::id::Mode;
 use crate::record::Record;
 use crate::stripe::call::{Answer, Base, Call, Outcome};
-use futures_util::future::LocalBoxFuture;
-use worker::js_sys;
+use futures_util::future::{Either, LocalBoxFuture, select};
+use worker::js_sys::{self, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response};
 
@@ -27,7 +27,10 @@ pub struct Received {
 /// Sends and receives, reading at most `limit` bytes. `Err` says why there is no answer.
 async fn exchange(request: Request, limit: usize) -> std::result::Result<Received, String> {
     let answer = js::call(&js_sys::global(), "fetch", &[request.into()]).await.map_err(|why| format!("no answer: {why}"))?;
-    let response: Response = answer.unchecked_into();
+    received(answer.unchecked_into(), limit).await
+}
+
+async fn received(response: Response, limit: usize) -> std::result::Result<Received, String> {
     let mut body = Vec::new();
     if let Some(stream) = response.body() {
         if limit == 0 {
@@ -132,21 +135,24 @@ pub fn stripe_answer<'a>(
                 "call": format!("{} {}", call.method, call.path.split('?').next().unwrap_or_default()), "why": why,
             });
         }
-        Ok(received.map(|received| {
-            let header = |name: &str| received.headers.get(name).ok().flatten();
-            *edge.counters.stripe_request.borrow_mut() = header("Request-Id");
-            Answer {
-                status: received.status,
-                request_id: header("Request-Id"),
-                replayed: header("Idempotent-Replayed").as_deref() == Some("true"),
-                should_retry: header("Stripe-Should-Retry").map(|value| value == "true"),
-                body: received.body,
-            }
-        }))
+        Ok(received.map(|received| answer_of(edge, received)))
     })
 }
 
-fn stripe_request(edge: &Edge, secret_key: &str, base: &str, call: &Call, deadline: u32) -> std::result::Result<Request, JsValue> {
+/// Stripe's answer, as it came.
+pub fn answer_of(edge: &Edge, received: Received) -> Answer {
+    let header = |name: &str| received.headers.get(name).ok().flatten();
+    *edge.counters.stripe_request.borrow_mut() = header("Request-Id");
+    Answer {
+        status: received.status,
+        request_id: header("Request-Id"),
+        replayed: header("Idempotent-Replayed").as_deref() == Some("true"),
+        should_retry: header("Stripe-Should-Retry").map(|value| value == "true"),
+        body: received.body,
+    }
+}
+
+fn stripe_headers(edge: &Edge, secret_key: &str, call: &Call) -> std::result::Result<Headers, JsValue> {
     let headers = Headers::new()?;
     headers.set("Authorization", &format!("Bearer {secret_key}"))?;
     headers.set("Stripe-Version", call.version.header())?;
@@ -163,6 +169,11 @@ fn stripe_request(edge: &Edge, secret_key: &str, base: &str, call: &Call, deadli
     if call.json.is_some() {
         headers.set("Content-Type", "application/json")?;
     }
+    Ok(headers)
+}
+
+fn stripe_request(edge: &Edge, secret_key: &str, base: &str, call: &Call, deadline: u32) -> std::result::Result<Request, JsValue> {
+    let headers = stripe_headers(edge, secret_key, call)?;
     request(call.method, &format!("{base}{}", call.path), &headers, call.form.as_deref().or(call.json.as_deref()), deadline)
 }
 
@@ -171,5 +182,127 @@ pub async fn stripe<T: Record>(edge: &Edge, mode: Mode, call: &Call, deadline: u
     Ok(match stripe_answer(edge, mode, call, deadline).await? {
         Ok(answer) => Call::read(answer),
         Err(why) => Outcome::Unavailable { why, replayed_5xx: false },
+    })
+}
+
+/// How long a file may be on its way, milliseconds.
+const FILE_DEADLINE: u32 = 10 * 60 * 1000;
+
+/// A file on its way out, written while it is sent, so that it is never held.
+pub struct Upload {
+    writer: JsValue,
+    answer: LocalBoxFuture<'static, std::result::Result<JsValue, String>>,
+    /// Where the other side answered before it had all.
+    early: Option<std::result::Result<JsValue, String>>,
+}
+
+/// Where a file goes.
+pub enum Target<'a> {
+    /// An address that Stripe gave for it, which needs no key. Nobody else is to know it: it is not in what this says of trouble.
+    Address { url: &'a str, media: &'a str },
+    /// Stripe's own host.
+    Call { mode: Mode, call: &'a Call, media: &'a str },
+}
+
+impl Upload {
+    /// Begins to send exactly `length` bytes.
+    pub fn begin(edge: &Edge, target: &Target<'_>, length: usize) -> Result<std::result::Result<Upload, String>> {
+        let (key, base) = match target {
+            Target::Address { .. } => ("", ""),
+            Target::Call { mode, .. } => (edge.pair(*mode)?.secret_key.expose(), edge.config.files_base.as_str()),
+        };
+        let begun = (|| {
+            let (method, url, headers, media) = match target {
+                Target::Address { url, media } => {
+                    let headers = Headers::new()?;
+                    headers.set("User-Agent", &edge.user_agent())?;
+                    ("PUT", (*url).to_owned(), headers, *media)
+                }
+                Target::Call { call, media, .. } => {
+                    (call.method, format!("{base}{}", call.path), stripe_headers(edge, key, call)?, *media)
+                }
+            };
+            headers.set("Content-Type", media)?;
+            let (readable, writer) = fixed_length(length)?;
+            let init = RequestInit::new();
+            init.set_method(method);
+            init.set_headers(&headers);
+            init.set_redirect(RequestRedirect::Manual);
+            init.set_signal(Some(&AbortSignal::timeout_with_u32(FILE_DEADLINE)));
+            init.set_body(&readable);
+            let request = Request::new_with_str_and_init(&url, &init)?;
+            Ok(Upload { writer, answer: js::call(&js_sys::global(), "fetch", &[request.into()]), early: None })
+        })();
+        Counters::count(&edge.counters.stripe);
+        // What the platform says of a request that it does not take has its address in it.
+        Ok(begun.map_err(|_: JsValue| "the request could not be built".to_owned()))
+    }
+
+    /// `false`: the other side wants no more; [`Upload::end`] tells what it said.
+    pub async fn write(&mut self, bytes: &[u8]) -> bool {
+        if self.early.is_some() {
+            return false;
+        }
+        if bytes.is_empty() {
+            return true;
+        }
+        let writing = js::call(&self.writer, "write", &[Uint8Array::from(bytes).into()]);
+        match select(writing, &mut self.answer).await {
+            Either::Left((written, _)) => written.is_ok(),
+            Either::Right((answer, _)) => {
+                self.early = Some(answer);
+                false
+            }
+        }
+    }
+
+    /// All is written: what the other side says to it. `Err` says why there is no answer.
+    pub async fn end(self, limit: usize) -> std::result::Result<Received, String> {
+        let answer = match self.early {
+            Some(answer) => answer,
+            None => {
+                // A pipe that broke says so in the answer.
+                let closing = js::call(&self.writer, "close", &[]);
+                match select(closing, self.answer).await {
+                    Either::Left((_, answer)) => answer.await,
+                    Either::Right((answer, _)) => answer,
+                }
+            }
+        };
+        received(answer.map_err(|why| format!("no answer: {why}"))?.unchecked_into(), limit).await
+    }
+
+    /// Breaks it off, so that the other side never has a whole file.
+    pub async fn abort(self) {
+        let aborting = js::call(&self.writer, "abort", &["broken off".into()]);
+        // Whatever the other side makes of it: there is nothing to be done about it.
+        let _ = select(aborting, self.answer).await;
+    }
+}
+
+/// GETs a file piece by piece, from an address of Stripe's or from its own host. `Err` says why there is none.
+pub async fn download(edge: &Edge, source: &Target<'_>) -> Result<std::result::Result<(u16, Pieces), String>> {
+    let built = match source {
+        Target::Address { url, .. } => (|| {
+            let headers = Headers::new()?;
+            headers.set("User-Agent", &edge.user_agent())?;
+            request("GET", url, &headers, None, FILE_DEADLINE)
+        })(),
+        Target::Call { mode, call, .. } => {
+            let key = edge.pair(*mode)?.secret_key.expose();
+            stripe_request(edge, key, &edge.config.files_base, call, FILE_DEADLINE)
+        }
+    };
+    Counters::count(&edge.counters.stripe);
+    let request = match built {
+        Ok(request) => request,
+        Err(_) => return Ok(Err("the request could not be built".to_owned())),
+    };
+    Ok(match js::call(&js_sys::global(), "fetch", &[request.into()]).await {
+        Ok(answer) => {
+            let response: Response = answer.unchecked_into();
+            Ok((response.status(), Pieces::of(response.body())))
+        }
+        Err(why) => Err(format!("no answer: {why}")),
     })
 }

@@ -198,7 +198,7 @@ fn order_in_flight() -> Problem {
 }
 
 /// The connection to charge on, or why there is none.
-fn usable(connection: Option<&ConnectionRow>, mode: Mode) -> Result<&ConnectionRow> {
+pub fn usable(connection: Option<&ConnectionRow>, mode: Mode) -> Result<&ConnectionRow> {
     match connection {
         Some(connection) if connection.active() || connection.may_revive() => Ok(connection),
         Some(connection) if connection.gone_reason.as_deref() == Some("deauthorized") => Err(Problem::request(

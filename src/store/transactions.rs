@@ -407,6 +407,7 @@ impl Db {
                     now.saturating_sub(super::catalogue::HOLD_KEPT)),
             ];
         statements.extend(self.expire_documents(now));
+        statements.extend(self.expire_imports(now));
         // The last step of a run: whoever watches sees by it that the sweep runs.
         statements.push(self.ran("sweep", now));
         let deletions = statements.len().saturating_sub(1);

@@ -7,7 +7,7 @@ export function eventTable(stripe, records) {
   return table(['Event', 'Account', 'Made (UTC)', 'Delivery', ''], records.slice(0, 100).map(({ object: event }) => {
     const delivery = last.get(event.id);
     return [
-      html`<a href="/dashboard/events/${event.id}">${event.type}</a>`, stripe.world.record('account', event.account)?.object.name ?? 'platform', when(event.created),
+      html`<a href="/dashboard/events/${event.id}">${event.type}</a>`, stripe.world.record('account', event.account ?? event.context)?.object.name ?? 'platform', when(event.created),
       delivery ? pill(delivery.status >= 200 && delivery.status < 300 ? 'delivered' : `failed_${delivery.status || delivery.error}`) : html`<span class="muted">not sent</span>`,
       act('resend', 'Resend', { id: event.id, back: `/dashboard/events/${event.id}` }),
     ];
