@@ -249,7 +249,8 @@ pub fn price_text(minor: i64, currency: &str) -> String {
 
 /// Reads `12.30 USD`. `Err`: a code, and a clause that goes on after the column's name.
 pub fn price_of(text: &str) -> Result<(i64, Currency), (&'static str, &'static str)> {
-    let (amount, code) = text.split_once(char::is_whitespace).ok_or(("price_invalid", "must be an amount and a currency, as in 12.30 USD"))?;
+    let (amount, code) =
+        text.split_once(char::is_whitespace).ok_or(("price_invalid", "must be an amount and a currency, as in 12.30 USD"))?;
     let currency =
         Currency::parse(code.trim()).ok_or(("currency_unsupported", "must be in a currency that Stripe takes, as in 12.30 USD"))?;
     let amount = currency.read_decimal(amount).map_err(|why| ("price_invalid", why))?;

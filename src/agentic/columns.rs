@@ -296,6 +296,8 @@ pub struct Sieve {
     at: usize,
     /// Whether the header was found good.
     open: bool,
+    /// The last line ended with a carriage return, whose line feed may be still to come: whether that line went out.
+    after_return: Option<bool>,
     rows: Vec<Row>,
     pub accepted: i64,
 }
@@ -303,7 +305,7 @@ pub struct Sieve {
 impl Sieve {
     pub fn new(format: Format, kind: FeedType, on_error: OnError, rules: Rules) -> Self {
         let feed = Feed::with_ends(format, kind != FeedType::Promotion);
-        Sieve { feed, kind, on_error, rules, held: Vec::new(), at: 0, open: false, rows: Vec::new(), accepted: 0 }
+        Sieve { feed, kind, on_error, rules, held: Vec::new(), at: 0, open: false, after_return: None, rows: Vec::new(), accepted: 0 }
     }
 
     /// The columns, once they were read.
@@ -347,6 +349,16 @@ impl Sieve {
 
     fn sort(&mut self, rows: &mut Vec<Row>, out: &mut Vec<u8>, bad: &mut Vec<Bad>) -> Result<()> {
         let Some(end) = self.feed.header_end() else { return Ok(()) };
+        if let Some(went_out) = self.after_return
+            && let Some(next) = self.held.first()
+        {
+            if *next == b'\n' {
+                self.held.remove(0);
+                self.at = self.at.saturating_add(1);
+                out.extend_from_slice(if went_out { b"\n" } else { b"" });
+            }
+            self.after_return = None;
+        }
         if !self.open {
             check_header(self.feed.header(), self.kind)?;
             self.open = true;
@@ -356,11 +368,14 @@ impl Sieve {
                 return Ok(());
             }
             let line = self.cut(end);
+            self.after_return = line.ends_with(b"\r").then_some(true);
             out.extend_from_slice(&line);
         }
         for (row, end) in rows.drain(..).zip(self.feed.ends()) {
             let line = self.cut(end);
-            match self.look(row) {
+            let found = self.look(row);
+            self.after_return = line.ends_with(b"\r").then_some(found.is_none());
+            match found {
                 Some(found) => bad.push(found),
                 None => {
                     self.accepted = self.accepted.saturating_add(1);
@@ -385,14 +400,19 @@ impl Sieve {
         let cells = match row.cells {
             Ok(Cells::Table(cells)) => cells,
             Ok(Cells::Object(_)) => Vec::new(),
-            Err(why) => return Some(Bad { row: row.number, id: None, faults: vec![Fault::new("", "row_malformed", why)], cells: Vec::new() }),
+            Err(why) => {
+                return Some(Bad { row: row.number, id: None, faults: vec![Fault::new("", "row_malformed", why)], cells: Vec::new() });
+            }
         };
         let faults = check_row(header, &cells, self.kind, self.rules);
         if faults.is_empty() {
             return None;
         }
         let place = header.iter().position(|name| name == "id");
-        let id = place.and_then(|at| cells.get(at)).map(|id| id.trim().chars().take(product::MAX_ID).collect()).filter(|id: &String| !id.is_empty());
+        let id = place
+            .and_then(|at| cells.get(at))
+            .map(|id| id.trim().chars().take(product::MAX_ID).collect())
+            .filter(|id: &String| !id.is_empty());
         Some(Bad { row: row.number, id, faults, cells })
     }
 }

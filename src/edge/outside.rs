@@ -218,9 +218,7 @@ impl Upload {
                     headers.set("User-Agent", &edge.user_agent())?;
                     ("PUT", (*url).to_owned(), headers, *media)
                 }
-                Target::Call { call, media, .. } => {
-                    (call.method, format!("{base}{}", call.path), stripe_headers(edge, key, call)?, *media)
-                }
+                Target::Call { call, media, .. } => (call.method, format!("{base}{}", call.path), stripe_headers(edge, key, call)?, *media),
             };
             headers.set("Content-Type", media)?;
             let (readable, writer) = fixed_length(length)?;

@@ -146,7 +146,9 @@ impl Db {
         let shop = "(SELECT shop_id FROM stock_holds WHERE holder = ?1 LIMIT 1)";
         let note = note_changes(shop, &changing(shop, "SELECT product_id FROM stock_holds WHERE holder = ?1"));
         let wake = format!("UPDATE agents SET feed_due_at = ?2 WHERE shop_id = {shop} AND feed_due_at > ?2");
-        let stock = format!("UPDATE agentic_stock SET due_at = max(?2, wait_until) WHERE shop_id = {shop} AND (due_at IS NULL OR due_at > max(?2, wait_until))");
+        let stock = format!(
+            "UPDATE agentic_stock SET due_at = max(?2, wait_until) WHERE shop_id = {shop} AND (due_at IS NULL OR due_at > max(?2, wait_until))"
+        );
         [sql!(self, &note, holder), sql!(self, &wake, holder, now), sql!(self, &stock, holder, now)]
     }
 

@@ -118,7 +118,6 @@ record! {
         pub generation: Option<i64>,
         pub seen: i64,
         pub due_at: Option<i64>,
-        pub tries: i64,
     }
 }
 
@@ -345,7 +344,9 @@ impl Db {
     }
 
     /// The answer for a key whose import went on without it. `false`: somebody else holds the key.
-    pub async fn answer_import(&self, attempt: &Attempt<'_>, fingerprint: &str, id: &str, body: &str, until: i64, now: i64) -> Result<bool> {
+    pub async fn answer_import(
+        &self, attempt: &Attempt<'_>, fingerprint: &str, id: &str, body: &str, until: i64, now: i64,
+    ) -> Result<bool> {
         let take = self.take_key(attempt, fingerprint, id, None, until, now);
         Ok(self.batch(vec![take, self.keep_answer(attempt, 202, body)]).await?.at(1)?.changes()? == 1)
     }
@@ -466,10 +467,7 @@ impl Db {
             "catalogue" if products => (&told, row.seen, row.generation),
             _ => (&other, i64::from(products), None),
         };
-        vec![
-            sql!(self, text, &row.shop_id, row.livemode, &row.id, now, status, number, generation),
-            self.forget_told(&row.shop_id),
-        ]
+        vec![sql!(self, text, &row.shop_id, row.livemode, &row.id, now, status, number, generation), self.forget_told(&row.shop_id)]
     }
 
     /// Makes what Stripe knows of a shop's stock due, in the batch that changed its catalogue.
@@ -601,7 +599,9 @@ impl Db {
     }
 
     /// Takes an import for one look, or for work on it; the shop it is of, and its connection. `None`: somebody else has it.
-    pub async fn lease_import(&self, row: &ImportRow, now: i64, until: i64) -> Result<Option<(Option<Box<ShopRow>>, Option<Box<ConnectionRow>>)>> {
+    pub async fn lease_import(
+        &self, row: &ImportRow, now: i64, until: i64,
+    ) -> Result<Option<(Option<Box<ShopRow>>, Option<Box<ConnectionRow>>)>> {
         let lease = "UPDATE agentic_imports SET check_at = ?3, locked_until = iif(status = 'awaiting_upload', ?3, locked_until)
           WHERE id = ?1 AND check_at <= ?2 AND locked_until <= ?2";
         let connection = "SELECT * FROM connections WHERE shop_id = ?1 AND livemode = ?2 AND account = ?3 AND status = 'active'";

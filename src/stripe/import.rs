@@ -203,9 +203,11 @@ pub fn address(raw: &str, stripe: &str, allow_local: bool) -> Result<String, &'s
         let host = origin.strip_prefix("https://").unwrap_or_default();
         host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
     };
-    let local = |origin: &str| ["http://localhost", "http://127.0.0.1"].iter().any(|start| {
-        origin.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-    });
+    let local = |origin: &str| {
+        ["http://localhost", "http://127.0.0.1"]
+            .iter()
+            .any(|start| origin.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')))
+    };
     let stands_in = origin == stripe || (allow_local && local(stripe) && local(&origin));
     if stands_in || ours("stripe.com") || ours("stripeusercontent.com") {
         return Ok(url.to_string());

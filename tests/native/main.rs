@@ -6,6 +6,7 @@ mod acp_read;
 mod acp_write;
 mod aftermath;
 mod agent;
+mod agentic_columns;
 mod cart;
 mod catalogue;
 mod config;

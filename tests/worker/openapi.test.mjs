@@ -95,7 +95,7 @@ describe('the pages about it', () => {
   });
 
   test('docs/contract.md names every route under /v1', () => {
-    const text = read('docs/contract.md').replaceAll('{cct_…}', '{id}').replaceAll('{ccevt_…}', '{id}').replaceAll('{cs_…}', '{id}').replaceAll('{ccup_…}', '{id}').replaceAll('{ord_…}', '{id}');
+    const text = read('docs/contract.md').replaceAll('{cct_…}', '{id}').replaceAll('{ccevt_…}', '{id}').replaceAll('{cs_…}', '{id}').replaceAll('{ccup_…}', '{id}').replaceAll('{ord_…}', '{id}').replaceAll('{ccim_…}', '{id}');
     for (const { method, path } of operations.filter(({ path }) => path.startsWith('/v1'))) {
       const route = `${method} ${path}`;
       assert.ok(text.includes(route) || text.includes(`${method} http://localhost:8787${path}`) || text.includes(path), `${route} is not in docs/contract.md`);

@@ -43,7 +43,9 @@ pub async fn run(edge: &Edge) -> Result<u32> {
             Ok(moved) => done = done.saturating_add(u32::from(moved)),
             // One import's trouble is its own.
             Err(problem) => {
-                log::line(object! { "level": "warn", "event": "import_trouble", "import": id, "shop": shop, "why": problem.code, "cause": problem.cause });
+                log::line(
+                    object! { "level": "warn", "event": "import_trouble", "import": id, "shop": shop, "why": problem.code, "cause": problem.cause },
+                );
             }
         }
     }
@@ -207,7 +209,8 @@ async fn tell(edge: &Edge, row: &ImportRow, state: &State, checks: i64, now: i64
     // Rows that were refused are fetched at once, or with the next run.
     after.check_at = if state.ended() { bad.then_some(now) } else { Some(now.saturating_add(pause(checks))) };
     after.errors_kept = i64::from(state.ended() && !bad);
-    let mut named: Vec<Value> = serde_json::from_str::<Value>(&row.samples).ok().and_then(|list| list.as_array().cloned()).unwrap_or_default();
+    let mut named: Vec<Value> =
+        serde_json::from_str::<Value>(&row.samples).ok().and_then(|list| list.as_array().cloned()).unwrap_or_default();
     if state.ended() {
         named.extend(state.samples.iter().map(sample));
         named.truncate(NAMED);
@@ -263,7 +266,9 @@ fn keep_later(edge: &Edge, row: &ImportRow) {
         };
         if let Err(problem) = kept.await {
             let problem: Problem = problem;
-            log::line(object! { "level": "warn", "event": "import_errors_later", "import": id, "why": problem.code, "cause": problem.cause });
+            log::line(
+                object! { "level": "warn", "event": "import_errors_later", "import": id, "why": problem.code, "cause": problem.cause },
+            );
         }
     });
 }

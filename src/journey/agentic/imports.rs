@@ -6,7 +6,7 @@
 //! is passed on is not kept, so only its sender can send it again.
 
 use super::following::{self, UPLOAD_TAKES, told as told_json};
-use super::sending::{self, Errors, HELD, LOCK, Outgoing, Place, Trouble, by_sets, hold, kind_of, mode_of};
+use super::sending::{self, Errors, HELD, LOCK, Outgoing, Place, Trouble, hold, kind_of, mode_of};
 use crate::agentic::columns::{Bad, FeedType, OnError, REASON, Sieve};
 use crate::config::CatalogueApi;
 use crate::edge::http::{Body, Download, Incoming, Pieces, Reply, larger_than};
@@ -243,9 +243,7 @@ fn taken_up<'a>(loaded: &'a ForImport, mode: Mode, connection: &ConnectionRow) -
     (mode_of(row) == mode && row.account == connection.account).then_some(row)
 }
 
-fn row_of(
-    edge: &Edge, shop: &ShopRow, loaded: &ForImport, connection: &ConnectionRow, asked: &Ask, now: i64,
-) -> Result<(ImportRow, bool)> {
+fn row_of(edge: &Edge, shop: &ShopRow, loaded: &ForImport, connection: &ConnectionRow, asked: &Ask, now: i64) -> Result<(ImportRow, bool)> {
     let locked_until = now.saturating_add(LOCK);
     if let Some(row) = taken_up(loaded, Mode::from_live(connection.livemode != 0), connection) {
         return Ok((ImportRow { locked_until, ..row.clone() }, false));
@@ -273,7 +271,9 @@ fn row_of(
         ..ImportRow::default()
     };
     // Of a file nobody knows what is in it; what changes from now on is told behind it.
-    log::line(object! { "level": "info", "event": "import", "import": row.id, "shop": shop.id, "feed": row.feed_type, "from": row.origin, "own": from_here });
+    log::line(
+        object! { "level": "info", "event": "import", "import": row.id, "shop": shop.id, "feed": row.feed_type, "from": row.origin, "own": from_here },
+    );
     Ok((row, true))
 }
 
@@ -398,7 +398,11 @@ async fn pass_on(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, format: 
     }
     // Stripe's address wants to know the length before the first byte.
     let length = incoming.announced().ok_or_else(|| {
-        Problem::request(411, "length_required", "Send the file with its Content-Length: it is passed on as it comes, and Stripe asks for it.")
+        Problem::request(
+            411,
+            "length_required",
+            "Send the file with its Content-Length: it is passed on as it comes, and Stripe asks for it.",
+        )
     })?;
     if length > MAX_FILE {
         return Err(larger_than(MAX_FILE));
@@ -499,7 +503,7 @@ async fn pour(
             }
             if outgoing.is_none() {
                 let place = sending::place(edge, row, connection).await?;
-                if let Place::There(_) = place {
+                if let Place::There = place {
                     wanted = false;
                     continue;
                 }
@@ -534,7 +538,7 @@ async fn pour(
         None => {
             row.bytes = i64::try_from(out.len()).ok();
             match sending::place(edge, row, connection).await? {
-                Place::There(_) => return Ok(()),
+                Place::There => return Ok(()),
                 place => Outgoing::begin(edge, row, &place, media, out.len()).await?,
             }
         }
@@ -587,7 +591,8 @@ pub async fn errors(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply>
     if row.errors_kept == 0 {
         // Stripe still has them, and its links live for five minutes.
         let connection = edge.db.active_connection(&row.shop_id, row.livemode != 0).await?.filter(|c| c.account == row.account);
-        let connection = connection.ok_or_else(|| Problem::request(409, "not_connected", "The account that has the rows is not connected any more."))?;
+        let connection =
+            connection.ok_or_else(|| Problem::request(409, "not_connected", "The account that has the rows is not connected any more."))?;
         following::keep_errors(edge, &row, &connection).await?;
         row = edge.db.import(&row.shop_id, id).await?.ok_or_else(|| Problem::missing("import", id))?;
     }

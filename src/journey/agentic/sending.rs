@@ -17,7 +17,7 @@ use crate::record::Json;
 use crate::store::connect::ConnectionRow;
 use crate::store::imports::{ImportRow, Source};
 use crate::stripe::call::{Call, Outcome, StripeError};
-use crate::stripe::import::{self, State};
+use crate::stripe::import;
 use serde_json::Value;
 
 /// How long an import counts as worked on after it was last heard of, seconds; and how often that is said.
@@ -75,8 +75,10 @@ pub fn by_sets(row: &ImportRow) -> bool {
 }
 
 fn not_answered(why: String) -> Problem {
-    Problem::stripe_unavailable("Stripe did not take the catalogue. The import goes on by itself; the same Idempotency-Key may be sent again.")
-        .because(why)
+    Problem::stripe_unavailable(
+        "Stripe did not take the catalogue. The import goes on by itself; the same Idempotency-Key may be sent again.",
+    )
+    .because(why)
 }
 
 fn taken_over() -> Trouble {
@@ -179,7 +181,7 @@ pub enum Place {
     /// To the Files API.
     Files,
     /// It is there already.
-    There(State),
+    There,
 }
 
 /// Has the import made at Stripe, or asks how it stands where that was done before.
@@ -208,7 +210,7 @@ pub async fn place(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow)
     let state = found.state().ok_or_else(|| not_answered(format!("an import is {}", found.status)))?;
     row.stripe_id = Some(found.id);
     if state.status != "awaiting_upload" {
-        return Ok(Place::There(state));
+        return Ok(Place::There);
     }
     let (url, until) = state.upload.ok_or_else(|| not_answered("an import without an address".to_owned()))?;
     let url = import::address(&url, &edge.config.api_base, edge.config.allow_local)
@@ -302,7 +304,11 @@ impl Outgoing {
             (row.stripe_id, row.attempt) = (None, row.attempt.saturating_add(1));
             made(edge, row).await?;
             if row.attempt > ATTEMPTS {
-                return Err(Trouble::Over(Problem::request(422, "upload_refused", "Stripe does not take the file at any address that it gives.")));
+                return Err(Trouble::Over(Problem::request(
+                    422,
+                    "upload_refused",
+                    "Stripe does not take the file at any address that it gives.",
+                )));
             }
         }
         Err(Trouble::Later(not_answered(why)))
@@ -413,7 +419,8 @@ async fn plan(edge: &Edge, row: &mut ImportRow, source: Source) -> Sent<Plan> {
             plan.header.add(&cells);
             let faults = columns::faults(&cells, kind);
             if !faults.is_empty() {
-                let in_order = plan.header.0.iter().map(|name| cells.iter().find(|(known, _)| known == name).map(|(_, text)| text.to_string()));
+                let in_order =
+                    plan.header.0.iter().map(|name| cells.iter().find(|(known, _)| known == name).map(|(_, text)| text.to_string()));
                 let in_order: Vec<String> = in_order.map(Option::unwrap_or_default).collect();
                 let id = cells.first().map(|(_, id)| id.to_string());
                 errors.add(&Bad { row: number, id, faults, cells: in_order });
@@ -468,7 +475,7 @@ pub async fn deliver(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRo
     }
     if row.stripe_id.is_some() {
         // A try before may have come to its end without being heard.
-        if let Place::There(_) = place(edge, row, connection).await? {
+        if let Place::There = place(edge, row, connection).await? {
             return Ok(());
         }
     }
@@ -488,7 +495,7 @@ pub async fn deliver(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRo
         return Err(Trouble::Over(Problem::request(422, "file_too_large", message)));
     }
     let place = place(edge, row, connection).await?;
-    if let Place::There(_) = place {
+    if let Place::There = place {
         return Ok(());
     }
     write(edge, row, connection, &plan, &place).await

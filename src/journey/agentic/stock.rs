@@ -27,7 +27,9 @@ pub async fn run(edge: &Edge, ends: u64, d1_ends: u32) -> Result<u32> {
             Ok(sent) => told = told.saturating_add(u32::from(sent)),
             // One shop's trouble is its own.
             Err(problem) => {
-                log::line(object! { "level": "warn", "event": "stock_trouble", "shop": stock.shop_id, "why": problem.code, "cause": problem.cause });
+                log::line(
+                    object! { "level": "warn", "event": "stock_trouble", "shop": stock.shop_id, "why": problem.code, "cause": problem.cause },
+                );
             }
         }
     }
