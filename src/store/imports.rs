@@ -322,7 +322,7 @@ impl Db {
     }
 
     /// Stripe has the file. Its own news of it may have been faster. With the answer for a key, where there is one.
-    pub fn import_sent(&self, row: &ImportRow, answer: Option<(&Attempt<'_>, &str)>, now: i64) -> Pending<()> {
+    pub fn import_sent(&self, row: &ImportRow, answer: Option<(&Attempt<'_>, &str, Option<&str>)>, now: i64) -> Pending<()> {
         let mut batch = vec![sql!(
             self,
             "UPDATE agentic_imports SET status = iif(status = 'awaiting_upload', 'processing', status), uploaded_at = coalesce(uploaded_at, ?2),
@@ -337,26 +337,30 @@ impl Db {
             &row.columns,
             &row.samples
         )];
-        if let Some((attempt, body)) = answer {
+        if let Some((attempt, body, whole)) = answer {
             batch.push(self.keep_answer(attempt, 202, body));
+            batch.extend(whole.map(|whole| self.recognise(attempt, whole)));
         }
         self.run_repeatable(batch)
     }
 
-    /// The answer for a key whose import went on without it. `false`: somebody else holds the key.
+    /// The answer for a key whose import went on without it; `whole`: what it is recognised by from now on. `false`: somebody else holds
+    /// the key.
+    #[allow(clippy::too_many_arguments)]
     pub async fn answer_import(
-        &self, attempt: &Attempt<'_>, fingerprint: &str, id: &str, body: &str, until: i64, now: i64,
+        &self, attempt: &Attempt<'_>, fingerprint: &str, whole: Option<&str>, id: &str, body: &str, until: i64, now: i64,
     ) -> Result<bool> {
-        let take = self.take_key(attempt, fingerprint, id, None, until, now);
-        Ok(self.batch(vec![take, self.keep_answer(attempt, 202, body)]).await?.at(1)?.changes()? == 1)
+        let mut batch = vec![self.take_key(attempt, fingerprint, id, None, until, now), self.keep_answer(attempt, 202, body)];
+        batch.extend(whole.map(|whole| self.recognise(attempt, whole)));
+        Ok(self.batch(batch).await?.at(1)?.changes()? == 1)
     }
 
-    /// What a key's file is recognised by, once all of it was read.
-    pub fn recognise(&self, attempt: &Attempt<'_>, fingerprint: &str) -> Pending<()> {
+    /// What a key's file is recognised by, once all of it was read: in one batch with the answer that it gets from then on.
+    fn recognise(&self, attempt: &Attempt<'_>, fingerprint: &str) -> Statement {
         let mut binds = attempt.binds();
         binds.push(Bind::Text(fingerprint));
         let text = "UPDATE idempotency SET fingerprint = ?5 WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4";
-        self.run_repeatable(vec![self.statement(text, &binds)])
+        self.statement(text, &binds)
     }
 
     /// An upload waits for the shop: the answer, and when it is looked at.

@@ -80,7 +80,7 @@ async fn ask(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let lock = clock::fresh_secret("")?;
     let attempt = Attempt { shop_id: &shop.id, path: PATH, key: &key, lock: &lock };
     if let Some(row) = gone_on(&loaded) {
-        return answer_as_it_is(edge, &attempt, &fingerprint, row, now).await;
+        return answer_as_it_is(edge, &attempt, &fingerprint, None, row, now).await;
     }
     // Record the intent.
     let (mut row, fresh) = row_of(edge, &shop, &loaded, &connection, &asked, now)?;
@@ -97,7 +97,7 @@ async fn ask(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         };
     }
     match sending::deliver(edge, &mut row, &connection).await {
-        Ok(()) => done(edge, &mut row, &attempt).await,
+        Ok(()) => done(edge, &mut row, &attempt, None).await,
         Err(trouble) => Err(not_done(edge, &row, &attempt, trouble).await),
     }
 }
@@ -289,19 +289,21 @@ async fn begin(edge: &Edge, attempt: &Attempt<'_>, fingerprint: &str, row: &Impo
 }
 
 /// Stripe has the file: the answer.
-async fn done(edge: &Edge, row: &mut ImportRow, attempt: &Attempt<'_>) -> Result<Reply> {
+async fn done(edge: &Edge, row: &mut ImportRow, attempt: &Attempt<'_>, whole: Option<&str>) -> Result<Reply> {
     let now = clock::now();
     row.status = "processing".to_owned();
     row.uploaded_at = Some(now);
     row.expires_at = None;
     let body = object(row).to_string();
-    edge.db.import_sent(row, Some((attempt, &body)), now).await?;
+    edge.db.import_sent(row, Some((attempt, &body, whole)), now).await?;
     Ok(Reply::rendered(202, body))
 }
 
-async fn answer_as_it_is(edge: &Edge, attempt: &Attempt<'_>, fingerprint: &str, row: &ImportRow, now: i64) -> Result<Reply> {
+async fn answer_as_it_is(
+    edge: &Edge, attempt: &Attempt<'_>, fingerprint: &str, whole: Option<&str>, row: &ImportRow, now: i64,
+) -> Result<Reply> {
     let body = object(row).to_string();
-    if !edge.db.answer_import(attempt, fingerprint, &row.id, &body, now.saturating_add(attempt::LOCK_LIFE), now).await? {
+    if !edge.db.answer_import(attempt, fingerprint, whole, &row.id, &body, now.saturating_add(attempt::LOCK_LIFE), now).await? {
         return Err(attempt::in_flight());
     }
     Ok(Reply::rendered(202, body))
@@ -432,12 +434,8 @@ async fn pass_on(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, format: 
     let attempt = Attempt { shop_id: &shop.id, path: PATH, key: &key, lock: &lock };
     if let Some(row) = gone_on(&loaded) {
         while file.next().await?.is_some() {}
-        let body = object(row).to_string();
-        if !edge.db.answer_import(&attempt, &begun, &row.id, &body, now.saturating_add(attempt::LOCK_LIFE), now).await? {
-            return Err(attempt::in_flight());
-        }
-        edge.db.recognise(&attempt, &format!("{begun} {}", file.digest.hex())).await?;
-        return Ok(Reply::rendered(202, body));
+        let whole = format!("{begun} {}", file.digest.hex());
+        return answer_as_it_is(edge, &attempt, &begun, Some(&whole), row, now).await;
     }
     // Record the intent.
     let (mut row, fresh) = row_of(edge, &shop, &loaded, &connection, &asked, now)?;
@@ -448,8 +446,8 @@ async fn pass_on(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, format: 
     let sent = pour(edge, &mut file, sieve, &mut row, &connection, media).await;
     match sent {
         Ok(()) => {
-            edge.db.recognise(&attempt, &format!("{begun} {}", file.digest.hex())).await?;
-            done(edge, &mut row, &attempt).await
+            let whole = format!("{begun} {}", file.digest.hex());
+            done(edge, &mut row, &attempt, Some(&whole)).await
         }
         Err(trouble) => Err(not_done(edge, &row, &attempt, trouble).await),
     }
