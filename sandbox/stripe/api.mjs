@@ -97,7 +97,8 @@ function readParams(request, url, body) {
   const params = decodeQuery(url.search);
   if (request.method !== 'POST') return params;
   if (body === null) throw new StripeError(413, { message: 'The request body is too large.' });
-  if (body.multipart !== undefined) return Object.assign(params, body.multipart?.fields);
+  // The file itself lies on disk: its part stands for it.
+  if (body.multipart !== undefined) return Object.assign(params, body.multipart?.fields, (body.multipart?.file || body.multipart?.over) && { file: 'a file' });
   if (body.length === 0) return params;
   const { type, charset } = mediaType(request.headers['content-type']);
   if (url.pathname.startsWith('/v2/')) {

@@ -365,7 +365,6 @@ export const operations = {
 
   'POST /v1/files': ({ world, params, scope, upload }) => {
     if (upload?.over) throw new StripeError(413, { message: 'The file is larger than 200 MB.', param: 'file' });
-    if (!upload?.file) throw invalid('Missing required param: file.', { code: 'parameter_missing', param: 'file' });
     if (params.purpose === 'data_management_manual_upload' && !/^text\/(csv|tab-separated-values)$/.test(upload.file.type)) {
       throw invalid('The file has to be CSV or TSV, and its MIME type has to say so.', { param: 'file' });
     }

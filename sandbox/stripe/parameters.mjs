@@ -322,10 +322,10 @@ export const parameters = {
   'GET /v2/commerce/product_catalog/imports': {
     created: text(), created_gt: text(), created_gte: text(), created_lt: text(), created_lte: text(),
     feed_type: oneOf('inventory pricing product promotion', { open: true }), limit: integer,
-    status: oneOf('awaiting_upload failed processing succeeded succeeded_with_errors', { open: true }),
+    page: text(), status: oneOf('awaiting_upload failed processing succeeded succeeded_with_errors'),
   },
   'GET /v2/commerce/product_catalog/imports/{id}': {},
-  'POST /v1/files': { expand, file: { type: 'file' }, file_link_data: unplayed, purpose: must(PURPOSES) },
+  'POST /v1/files': { expand, file: must({ type: 'file' }), file_link_data: unplayed, purpose: must(PURPOSES) },
   'GET /v1/files/{file}': { expand },
   'GET /v1/files/{file}/contents': {},
   // Under the seed's preview header only.

@@ -328,8 +328,9 @@ pub async fn make_set(edge: &Edge, row: &mut ImportRow, connection: &ConnectionR
         Outcome::Refused(error) => Err(refused(edge, row, connection, error).await),
         Outcome::Unavailable { why, replayed_5xx } => {
             if replayed_5xx {
-                // Stripe keeps giving its stored trouble under this key. Products that are told twice are the same.
-                row.attempt = row.attempt.saturating_add(1);
+                // Stripe keeps giving its stored trouble under this key, and may have imported the file. Products that are told twice are
+                // the same.
+                (row.stripe_file, row.attempt) = (None, row.attempt.saturating_add(1));
                 made(edge, row).await?;
             }
             Err(Trouble::Later(not_answered(why)))
