@@ -133,6 +133,7 @@ pub struct StockLeased {
 
 /// A page of what is sent.
 pub struct SourcePage {
+    /// Of the live catalogue; nobody knows it of a page without rows.
     pub generation: Option<i64>,
     /// The row, or the id of one that is gone.
     pub rows: Vec<std::result::Result<ProductRow, String>>,
@@ -527,27 +528,23 @@ impl Db {
         let live = generation_of("?1");
         let (text, binds) = match source {
             Source::Catalogue => (
-                format!("SELECT p.*, 0 AS held FROM products p WHERE p.generation = {live} AND p.id > ?2 ORDER BY p.id LIMIT {limit}"),
+                format!(
+                    "SELECT p.*, 0 AS held, p.generation AS live FROM products p WHERE p.generation = {live} AND p.id > ?2 ORDER BY p.id LIMIT {limit}"
+                ),
                 vec![Bind::Text(shop_id), Bind::Text(after)],
             ),
             Source::Changes(from, to) => (
                 format!(
-                    "SELECT c.seq AS at, c.product_id AS changed, p.*, 0 AS held FROM feed_changes c
+                    "SELECT c.seq AS at, c.product_id AS changed, p.*, 0 AS held, {live} AS live FROM feed_changes c
                        LEFT JOIN products p ON p.generation = {live} AND p.id = c.product_id
                      WHERE c.shop_id = ?1 AND c.seq > ?2 AND c.seq <= ?3 ORDER BY c.seq LIMIT {limit}"
                 ),
                 vec![Bind::Text(shop_id), Bind::Int(after.parse().unwrap_or(from)), Bind::Int(to)],
             ),
         };
-        let generation = format!("SELECT {live} AS generation, 0 AS latest");
-        let answers = self.batch(vec![sql!(self, &generation, shop_id), self.statement(&text, &binds)]).await?;
-        let mut page = SourcePage {
-            generation: catalogue(answers.at(0)?.objects()).generation,
-            rows: Vec::new(),
-            next: after.to_owned(),
-            more: false,
-        };
-        let rows = answers.at(1)?.objects();
+        let rows = self.one(self.statement(&text, &binds)).await?.objects();
+        let generation = rows.first().and_then(|row| row.get("live")?.as_i64());
+        let mut page = SourcePage { generation, rows: Vec::new(), next: after.to_owned(), more: false };
         page.more = i64::try_from(rows.len()).is_ok_and(|count| count >= limit);
         for row in rows {
             let at = row.get("at").and_then(Value::as_i64).map(|at| at.to_string());

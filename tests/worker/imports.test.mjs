@@ -650,3 +650,27 @@ describe('stock goes by itself', () => {
     assert.deepEqual([end.status, end.success_count, end.error_count, Object.keys(stripe.catalogue(shop.account)).length], ['succeeded', 1499, 0, 1499]);
   });
 });
+
+test('a shop takes its imports along when it leaves, and nothing of them stays', async () => {
+  const shop = await newShop({ catalogue: table(row('a'), row('bad', { link: '' })) });
+  const made = fine(await ask(shop), 202);
+  await ended(shop, made);
+  const all = fine(await api('GET', '/v1/shop/export', { key: shop.key }));
+  assert.deepEqual(all.catalogue_imports.map(({ id, status, from, rejected }) => [id, status, from, rejected]), [[made.id, 'succeeded', 'catalogue', 1]]);
+  fine(await api('DELETE', '/v1/shop', { key: shop.key }));
+  await eventually(async () => {
+    await w.scheduled();
+    const left = await w.d1Batch([`SELECT 1 FROM agentic_imports WHERE shop_id = '${shop.id}'`, `SELECT 1 FROM agentic_import_errors WHERE import_id = '${made.id}'`, `SELECT 1 FROM agentic_stock WHERE shop_id = '${shop.id}'`]);
+    return left.every((rows) => rows.length === 0);
+  }, 'something is left');
+});
+
+test('imports and the rows that were not taken go after 30 days', async () => {
+  const shop = await newShop({ catalogue: table(row('a'), row('bad', { link: '' })) });
+  const made = fine(await ask(shop), 202);
+  await ended(shop, made);
+  await w.d1('UPDATE agentic_imports SET created = created - 30 * 86400 - 1 WHERE id = ?', made.id);
+  await w.scheduled();
+  await w.scheduled();
+  assert.deepEqual(await w.d1('SELECT id FROM agentic_imports WHERE id = ? UNION ALL SELECT import_id FROM agentic_import_errors WHERE import_id = ?', made.id, made.id), []);
+});

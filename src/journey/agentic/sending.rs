@@ -378,7 +378,7 @@ impl Pages {
             return Ok(None);
         }
         let page = edge.db.source_page(&row.shop_id, self.source, &self.after, self.limit).await?;
-        if page.generation != row.generation {
+        if !page.rows.is_empty() && page.generation != row.generation {
             // Of another catalogue all stock is to be told, by the next run.
             if row.origin == "stock" && row.stripe_id.is_none() {
                 return Err(Trouble::Nothing);
@@ -392,11 +392,11 @@ impl Pages {
         Ok(Some(page.rows))
     }
 
-    /// Rows of some 2 MB are read at a time, and at most 1,000.
+    /// Rows of some 2 MB are read at a time, and at most 2,000: D1 allows an invocation 1,000 statements.
     fn adapt(&mut self, bytes: usize, rows: usize) {
         let each = bytes.checked_div(rows.max(1)).unwrap_or_default().saturating_add(300);
         let fit = 2_000_000_usize.checked_div(each).unwrap_or(200);
-        self.limit = i64::try_from(fit).unwrap_or(1000).clamp(50, 1000);
+        self.limit = i64::try_from(fit).unwrap_or(2000).clamp(50, 2000);
     }
 }
 
