@@ -18,6 +18,7 @@ import { NAME } from './pages/layout.mjs';
 import { createRegistration } from './registration.mjs';
 import { createRoutes } from './routes.mjs';
 import { createSelling } from './selling.mjs';
+import { createStripeCatalogue } from './stripe-catalogue.mjs';
 import { createHandler, listen } from './server.mjs';
 import { createStock } from './stock.mjs';
 import { openStore } from './store.mjs';
@@ -72,7 +73,7 @@ export async function startShop({ port = 0, workerUrl, stripeUrl, persist, opera
 
   const { routes, onError } = createRoutes({
     store, client, registration, connectivity, orders, checkout, ledger, notices, manifest,
-    selling, stock, agentOrders, wallet, shopping, events,
+    selling, stripeCatalogue: createStripeCatalogue({ client, stock, siteUrl }), stock, agentOrders, wallet, shopping, events,
     exchanges: createExchangeLog(), siteUrl, name: NAME, now, log: write,
   });
   handle = createHandler({
