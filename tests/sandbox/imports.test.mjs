@@ -157,3 +157,13 @@ describe('files and import sets', () => {
     assert.equal((await post(UDAP)).status, 400);
   });
 });
+
+test('the Dashboard shows the imports and the products', async () => {
+  const page = await (await fetch(`${stripe.url}/dashboard/accounts/${account}/catalogue`)).text();
+  assert.match(page, /import set/);
+  assert.match(page, /Invalid price|succeeded with errors/);
+  assert.match(page, /12\.30/);
+  assert.equal((await fetch(`${stripe.url}/dashboard/accounts/acct_1nobody/catalogue`)).status, 404);
+  assert.match(await (await fetch(`${stripe.url}/dashboard/accounts/${account}`)).text(), /Catalogue for agents/);
+  assert.equal((await fetch(`${stripe.url}/dashboard/events`)).status, 200);
+});

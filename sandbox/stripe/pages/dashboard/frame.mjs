@@ -1,7 +1,8 @@
 // What all Dashboard pages share: the frame, tables, pills, and forms that do one thing.
 import { document, html } from '../html.mjs';
 
-export const when = (seconds) => html`<time>${new Date(seconds * 1000).toISOString().replace('T', ' ').slice(0, 19)}</time>`;
+/** Unix seconds, or a date as v2 prints it. */
+export const when = (at) => html`<time>${new Date(typeof at === 'string' ? at : at * 1000).toISOString().replace('T', ' ').slice(0, 19)}</time>`;
 export const pill = (status) => html`<span class="pill ${String(status).replace(/\W/g, '_')}">${String(status).replaceAll('_', ' ')}</span>`;
 export const mode = (livemode) => (livemode ? 'live' : 'test');
 
