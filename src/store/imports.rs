@@ -590,13 +590,17 @@ impl Db {
 
     // --- for the sweep ------------------------------------------------------------------------------------------
 
-    /// Imports that are due, each shop's first before any shop's second.
-    pub fn due_imports(&self, now: i64, limit: i64) -> Pending<Vec<ImportRow>> {
+    /// Imports that are due, each shop's first before any shop's second; and stock that is due, the longest due first: one row for each
+    /// shop and mode.
+    pub async fn due_imports(&self, now: i64, limit: i64) -> Result<(Vec<ImportRow>, Vec<StockRow>)> {
         let due = in_turn("agentic_imports", "shop_id", "check_at", 8);
-        let text = format!(
+        let imports = format!(
             "{due} SELECT m.* FROM due CROSS JOIN agentic_imports m ON m.id = due.id WHERE m.locked_until <= ?1 ORDER BY turn, due.check_at LIMIT {limit}"
         );
-        self.list(sql!(self, &text, now))
+        let stock =
+            format!("SELECT * FROM agentic_stock WHERE due_at IS NOT NULL AND ready = 1 AND due_at <= ?1 ORDER BY due_at LIMIT {limit}");
+        let answers = self.batch(vec![sql!(self, &imports, now), sql!(self, &stock, now)]).await?;
+        Ok((answers.at(0)?.all()?, answers.at(1)?.all()?))
     }
 
     /// Takes an import for one look, or for work on it; the shop it is of, and its connection. `None`: somebody else has it.
@@ -617,13 +621,6 @@ impl Db {
             return Ok(None);
         }
         Ok(Some((answers.at(1)?.first()?, answers.at(2)?.first()?)))
-    }
-
-    /// Stock that is due, the longest due first: one row for each shop and mode.
-    pub fn due_stock(&self, now: i64, limit: i64) -> Pending<Vec<StockRow>> {
-        let text =
-            format!("SELECT * FROM agentic_stock WHERE due_at IS NOT NULL AND ready = 1 AND due_at <= ?1 ORDER BY due_at LIMIT {limit}");
-        self.list(sql!(self, &text, now))
     }
 
     /// Takes a shop's stock for one look. `None`: somebody else has it.

@@ -140,7 +140,7 @@ export async function idsOf(w, shopId) {
   const owned = (await tables(w)).filter(({ columns }) => columns.includes('shop_id'));
   const rows = await w.d1Batch(owned.map(({ name }) => `SELECT * FROM ${name} WHERE shop_id = '${shopId}'`));
   for (const value of rows.flat().flatMap(Object.values)) {
-    for (const [id] of String(value).matchAll(/\b(?:(?:cs|cct|ccevt|ccup|pi|re|ch|acct|agt|ord|dp|du)_[A-Za-z0-9_]+|(?:checkout|cart)_[0-9a-hjkmnp-tv-z]{26}\b)/g)) ids.add(id);
+    for (const [id] of String(value).matchAll(/\b(?:(?:cs|cct|ccevt|ccup|ccim|pi|re|ch|acct|agt|ord|dp|du)_[A-Za-z0-9_]+|(?:checkout|cart)_[0-9a-hjkmnp-tv-z]{26}\b)/g)) ids.add(id);
   }
   return [...ids];
 }

@@ -34,7 +34,8 @@ pub async fn run(edge: &Edge) -> Result<u32> {
     let ends = clock::now_ms().saturating_add(TIME);
     let d1_ends = edge.counters.d1.get().saturating_add(ROUND_TRIPS);
     let mut done = 0_u32;
-    for row in edge.db.due_imports(clock::now(), IMPORTS).await? {
+    let (imports, stock) = edge.db.due_imports(clock::now(), IMPORTS).await?;
+    for row in imports {
         if clock::now_ms() >= ends || edge.counters.d1.get() >= d1_ends {
             break;
         }
@@ -49,10 +50,7 @@ pub async fn run(edge: &Edge) -> Result<u32> {
             }
         }
     }
-    if clock::now_ms() < ends && edge.counters.d1.get() < d1_ends {
-        done = done.saturating_add(stock::run(edge, ends, d1_ends).await?);
-    }
-    Ok(done)
+    Ok(done.saturating_add(stock::run(edge, stock, ends, d1_ends).await))
 }
 
 /// One import that is due.

@@ -9,17 +9,15 @@ use crate::error::Result;
 use crate::id::Mode;
 use crate::store::imports::{ImportRow, StockLeased, StockRow};
 
-/// Shops of one run.
-const SHOPS: i64 = 50;
 /// How long one look holds a shop's stock, seconds; and when a shop is looked at again that is switched off, or busy.
 const LEASE: i64 = 120;
 const OFF: i64 = 3600;
 const BUSY: i64 = 300;
 
-/// Goes on with every shop whose stock is due, until a time or a number of round trips. Answers how many were told.
-pub async fn run(edge: &Edge, ends: u64, d1_ends: u32) -> Result<u32> {
+/// Goes on with shops whose stock is due, until a time or a number of round trips. Answers how many were told.
+pub async fn run(edge: &Edge, due: Vec<StockRow>, ends: u64, d1_ends: u32) -> u32 {
     let mut told = 0_u32;
-    for stock in edge.db.due_stock(clock::now(), SHOPS).await? {
+    for stock in due {
         if clock::now_ms() >= ends || edge.counters.d1.get() >= d1_ends {
             break;
         }
@@ -33,7 +31,7 @@ pub async fn run(edge: &Edge, ends: u64, d1_ends: u32) -> Result<u32> {
             }
         }
     }
-    Ok(told)
+    told
 }
 
 async fn look(edge: &Edge, stock: &StockRow) -> Result<bool> {
