@@ -1,6 +1,7 @@
 // Sends requests made from src/openapi.json, good ones and bent ones, and holds every answer against it.
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { addAgent, FULFILLMENT } from './agent.mjs';
+import { switchOn } from './imports.mjs';
 import { requestFor, seeded } from './generate.mjs';
 import { operations, resolve, violations, wrongWith } from './schema.mjs';
 import { chatBody, connectShop, createSession, registerShop, sendCatalogue } from './shop.mjs';
@@ -33,6 +34,7 @@ export async function runSchema({ seed, perOperation, until = 0 }) {
     async function makeShop() {
       const shop = await registerShop(w);
       const { account: merchant } = await connectShop(w, stripe, shop);
+      await switchOn(w, shop, merchant);
       const open = await createSession(w, shop, chatBody(shop, { cart: { order_id: `open-${shop.id}` } }));
       const paid = await createSession(w, shop);
       await stripe.pay(paid.id);
