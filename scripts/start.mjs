@@ -108,7 +108,7 @@ await main(import.meta.url, async () => {
       const stripe = await startStripe({
         port: ports['local Stripe'], redirectUris: [`${workerUrl}/connect/callback`], keys: secrets.stripe, persist: join(STATE, 'stripe.json'), settleAfterMs: 60_000,
         webhooks: [{ url: hook, secret: secrets.connectWebhook, connect: true }, { url: hook, secret: secrets.platformWebhook, connect: false },
-          // What v2 tells (agreements with agents, accounts that onboarding made), there is as thin events alone.
+          // What v2 tells (catalogues, agreements with agents, accounts that onboarding made), there is as thin events alone.
           { url: hook, secret: secrets.connectWebhook, connect: true, event_payload: 'thin', events: ['v2.*'] }],
         hooks: [{ url: `${workerUrl}/stripe/agentic-hooks`, secret: secrets.hooks }],
       });

@@ -92,6 +92,14 @@ pub struct Feed {
     /// Bytes of this row.
     size: usize,
     number: i64,
+    /// Whether a table must have a column `id`.
+    by_id: bool,
+    /// Bytes of the file before the piece that is read now.
+    before: usize,
+    /// Where the header ended.
+    header_end: Option<usize>,
+    /// Where the rows ended, for whoever asked.
+    ends: Option<Vec<usize>>,
 }
 
 impl Feed {
@@ -106,7 +114,26 @@ impl Feed {
             cells: Vec::new(),
             size: 0,
             number: 0,
+            by_id: true,
+            before: 0,
+            header_end: None,
+            ends: None,
         }
+    }
+
+    /// The same for a table whose rows are cut out of the file's own bytes: [`Feed::ends`]. `by_id`: whether it must have a column `id`.
+    pub fn with_ends(format: Format, by_id: bool) -> Self {
+        Feed { by_id, ends: Some(Vec::new()), ..Feed::new(format) }
+    }
+
+    /// Where the rows that were added last ended: bytes from the beginning of the file, one for each row. They are handed out once.
+    pub fn ends(&mut self) -> Vec<usize> {
+        self.ends.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Where the header ended, once it has been read.
+    pub fn header_end(&self) -> Option<usize> {
+        self.header_end
     }
 
     /// The names of a table's columns; empty before they were read, and where rows have names of their own.
@@ -138,7 +165,12 @@ impl Feed {
         match self.format {
             Format::Ndjson => self.end_line(rows),
             _ if self.at == At::Quoted => Err(self.unending("ends within a quoted cell: a quote is missing, or the file is not whole")),
-            _ => self.end_row(rows),
+            _ => {
+                let count = rows.len();
+                self.end_row(rows)?;
+                self.ended(self.before, rows.len() > count);
+                Ok(())
+            }
         }
     }
 
@@ -146,7 +178,18 @@ impl Feed {
         if start.starts_with(b"\xFF\xFE") || start.starts_with(b"\xFE\xFF") {
             return Err(Problem::request(422, "catalogue_malformed", "The file is UTF-16. Save it as UTF-8."));
         }
-        self.read(start.strip_prefix(BOM).unwrap_or(start), rows)
+        let text = start.strip_prefix(BOM).unwrap_or(start);
+        self.before = start.len().saturating_sub(text.len());
+        self.read(text, rows)
+    }
+
+    /// Notes where a row ended.
+    fn ended(&mut self, at: usize, is_row: bool) {
+        if self.header.is_some() && self.header_end.is_none() {
+            self.header_end = Some(at);
+        } else if is_row && let Some(ends) = &mut self.ends {
+            ends.push(at);
+        }
     }
 
     fn unending(&self, what: &str) -> Problem {
@@ -171,7 +214,9 @@ impl Feed {
             Format::Ndjson => self.lines(piece, rows),
             Format::Csv => self.table(piece, b',', rows),
             Format::Tsv => self.table(piece, b'\t', rows),
-        }
+        }?;
+        self.before = self.before.saturating_add(piece.len());
+        Ok(())
     }
 
     fn lines(&mut self, piece: &[u8], rows: &mut Vec<Row>) -> Result<()> {
@@ -231,6 +276,7 @@ impl Feed {
                 }
                 (At::Begin, b'"') => self.at = At::Quoted,
                 (At::Bad, b'\n' | b'\r') | (_, b'\n' | b'\r') => {
+                    let count = rows.len();
                     self.end_row(rows)?;
                     if *byte == b'\r' {
                         if rest.is_empty() {
@@ -238,6 +284,8 @@ impl Feed {
                         }
                         rest = rest.strip_prefix(b"\n").unwrap_or(rest);
                     }
+                    let at = self.before.saturating_add(piece.len().saturating_sub(rest.len()));
+                    self.ended(at, rows.len() > count);
                 }
                 (At::Begin | At::Plain | At::Quote, byte) if byte == delimiter => self.end_cell()?,
                 (At::Quote, _) => self.at = At::Bad,
@@ -269,7 +317,7 @@ impl Feed {
         }
         let texts: Option<Vec<String>> = cells.into_iter().map(|cell| String::from_utf8(cell).ok()).collect();
         let Some(header) = &self.header else {
-            self.header = Some(header(texts.filter(|_| !bad))?);
+            self.header = Some(header(texts.filter(|_| !bad), self.by_id)?);
             return Ok(());
         };
         self.number = self.number.saturating_add(1);
@@ -286,7 +334,7 @@ impl Feed {
 }
 
 /// The names of the columns, or why nothing can be read under them.
-fn header(cells: Option<Vec<String>>) -> Result<Vec<String>> {
+fn header(cells: Option<Vec<String>>, by_id: bool) -> Result<Vec<String>> {
     let refused = |why: &str| Err(Problem::request(422, "catalogue_header_invalid", format!("The header {why}. Nothing was changed.")));
     let Some(cells) = cells else { return refused("cannot be read: is the file UTF-8?") };
     let names: Vec<String> = cells.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
@@ -296,7 +344,7 @@ fn header(cells: Option<Vec<String>>) -> Result<Vec<String>> {
         let name: String = name.chars().take(60).collect();
         return refused(&format!("names the column {name} twice"));
     }
-    if !names.iter().any(|name| name == "id") {
+    if by_id && !names.iter().any(|name| name == "id") {
         let first: String = names.join(", ").chars().take(200).collect();
         return refused(&format!("has no column id; it reads: {first}"));
     }

@@ -246,11 +246,21 @@ impl ProductRow {
 }
 
 /// `12.30 USD`
-fn price_text(minor: i64, currency: &str) -> String {
+pub fn price_text(minor: i64, currency: &str) -> String {
     match (Currency::parse(currency), Amount::new(minor)) {
         (Some(money), Some(amount)) => format!("{} {}", money.decimal(amount), currency.to_ascii_uppercase()),
         _ => String::new(),
     }
+}
+
+/// Reads `12.30 USD`. `Err`: a code, and a clause that goes on after the column's name.
+pub fn price_of(text: &str) -> Result<(i64, Currency), (&'static str, &'static str)> {
+    let (amount, code) =
+        text.split_once(char::is_whitespace).ok_or(("price_invalid", "must be an amount and a currency, as in 12.30 USD"))?;
+    let currency =
+        Currency::parse(code.trim()).ok_or(("currency_unsupported", "must be in a currency that Stripe takes, as in 12.30 USD"))?;
+    let amount = currency.read_decimal(amount).map_err(|why| ("price_invalid", why))?;
+    Ok((amount.get(), currency))
 }
 
 /// A row that was found good. `row` is what D1 keeps of it; the stock that it names counts only where `stock_given`.
@@ -446,18 +456,10 @@ impl Reader {
             return read;
         }
         let text = self.text(name)?;
-        let Some((amount, code)) = text.split_once(char::is_whitespace) else {
-            self.fault(name, "price_invalid", "must be an amount and a currency, as in 12.30 USD");
-            return None;
-        };
-        let Some(currency) = Currency::parse(code.trim()) else {
-            self.fault(name, "currency_unsupported", "must be in a currency that Stripe takes, as in 12.30 USD");
-            return None;
-        };
-        match currency.read_decimal(amount) {
-            Ok(amount) => Some((amount.get(), currency)),
-            Err(why) => {
-                self.fault(name, "price_invalid", why);
+        match price_of(&text) {
+            Ok(price) => Some(price),
+            Err((code, why)) => {
+                self.fault(name, code, why);
                 None
             }
         }
@@ -621,7 +623,7 @@ fn range(text: &str) -> Option<(i64, i64)> {
 
 /// A date (`2026-07-01`), or with a time (`2026-07-01T08:00-0700`, seconds and offset may be missing): Unix seconds, and whether it
 /// is a date alone. Without an offset it is UTC.
-fn moment(text: &str) -> Option<(i64, bool)> {
+pub fn moment(text: &str) -> Option<(i64, bool)> {
     let text = text.trim();
     if !text.is_ascii() {
         return None;

@@ -11,6 +11,7 @@ import { agentPage } from './pages/agent.mjs';
 import { policyPage } from './pages/policy.mjs';
 import { productPage } from './pages/product.mjs';
 import { sellingPage } from './pages/selling.mjs';
+import { stripeCataloguePage } from './pages/stripe-catalogue.mjs';
 import { stripeRulesPage } from './pages/stripe-rules.mjs';
 import { policies } from './policies.mjs';
 import { explain } from './problems.mjs';
@@ -20,7 +21,7 @@ import { WorkerError } from './worker-client.mjs';
 
 /** tools: what routes.mjs has for all its handlers. */
 export function createAgentRoutes(shop, { view, say, session, recorder, orderOf }) {
-  const { store, registration, selling, stock, agentOrders, stripeRules, shopping, wallet, events, siteUrl, stripeUrl, now, log } = shop;
+  const { store, registration, selling, stripeCatalogue, stock, agentOrders, stripeRules, shopping, wallet, events, siteUrl, stripeUrl, now, log } = shop;
   const { state } = store;
   const ready = () => registration.current()?.status === 'active';
 
@@ -29,6 +30,40 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
   const sellingHome = (context) => page(sellingPage(view(context), {
     ready: ready(), mode: state.settings.mode, agent: selling.agent(), told: ready() ? selling.told() : {}, quoteWay: selling.quoteWay(), siteUrl,
   }));
+
+  // --- the shop: its catalogue at Stripe ---
+
+  async function stripeHome(context, { text: sent, status = 200, down } = {}) {
+    const file = sent ?? (context.query.get('spoil') ? stripeCatalogue.spoiled() : stripeCatalogue.file());
+    const seen = { ready: ready(), mode: state.settings.mode, text: file, imports: [], down };
+    if (!seen.ready) return page(stripeCataloguePage(view(context), seen));
+    try {
+      if (!down) seen.imports = await stripeCatalogue.list(recorder(context));
+    } catch (error) {
+      if (!(error instanceof WorkerError)) throw error;
+      seen.down = explain(error);
+    }
+    return page(stripeCataloguePage(view(context), seen), status);
+  }
+
+  async function sendToStripe(context) {
+    const file = context.form.get('csv') ?? '';
+    const onError = context.form.get('on_error') === 'fail' ? 'fail' : 'skip';
+    try {
+      const sent = await stripeCatalogue.send(file.replaceAll('\r\n', '\n'), { mode: state.settings.mode, onError }, recorder(context));
+      say(context, sent.rejected > 0 ? 'warn' : 'good', `${sent.rows} rows are on their way to Stripe${sent.rejected > 0 ? `; ${sent.rejected} were left out, see below` : ''}.`);
+      return redirect('/admin/selling/stripe');
+    } catch (error) {
+      if (!(error instanceof WorkerError)) throw error;
+      // The file stays as it was typed, to be mended.
+      return stripeHome(context, { text: file, status: error.status || 503, down: explain(error) });
+    }
+  }
+
+  async function stripeErrors(context) {
+    const answer = await stripeCatalogue.errors(context.params.id, recorder(context));
+    return { status: 200, headers: { 'content-type': 'text/csv; charset=utf-8', 'content-disposition': 'attachment; filename="not-taken.csv"' }, stream: answer.body };
+  }
 
   const backToSelling = (context, kind, message) => { say(context, kind, message); return redirect('/admin/selling'); };
 
@@ -251,6 +286,9 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
   return [
     ['GET', '/admin/selling', sellingHome],
     ['POST', '/admin/selling', sell],
+    ['GET', '/admin/selling/stripe', (context) => stripeHome(context)],
+    ['POST', '/admin/selling/stripe', sendToStripe],
+    ['GET', '/admin/selling/stripe/:id.csv', stripeErrors],
     ['POST', '/admin/selling/stop', stopSelling],
     ['POST', '/admin/selling/catalogue', uploadCatalogue],
     ['POST', '/admin/selling/quote', setQuote],

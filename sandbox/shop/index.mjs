@@ -18,6 +18,7 @@ import { NAME } from './pages/layout.mjs';
 import { createRegistration } from './registration.mjs';
 import { createRoutes } from './routes.mjs';
 import { createSelling } from './selling.mjs';
+import { createStripeCatalogue } from './stripe-catalogue.mjs';
 import { createHandler, listen } from './server.mjs';
 import { createStock } from './stock.mjs';
 import { createStripeAgents } from './stripe-agents.mjs';
@@ -76,7 +77,7 @@ export async function startShop({ port = 0, workerUrl, stripeUrl, persist, opera
 
   const { routes, onError } = createRoutes({
     store, client, registration, connectivity, orders, checkout, ledger, notices, manifest,
-    selling, stripeAgents: createStripeAgents({ client }), stock, agentOrders, stripeRules, stripeUrl, wallet, shopping, events,
+    selling, stripeAgents: createStripeAgents({ client }), stripeCatalogue: createStripeCatalogue({ client, stock, siteUrl }), stock, agentOrders, stripeRules, stripeUrl, wallet, shopping, events,
     exchanges: createExchangeLog(), siteUrl, name: NAME, now, log: write,
   });
   handle = createHandler({

@@ -13,6 +13,7 @@ import { decodeForm, decodeQuery, mediaType } from './form.mjs';
 import { json } from './http.mjs';
 import { claim } from './idempotency.mjs';
 import { newId } from './ids.mjs';
+import * as imports from './imports.mjs';
 import * as intents from './intents.mjs';
 import * as oauth from './oauth.mjs';
 import * as onboarding from './onboarding.mjs';
@@ -26,7 +27,7 @@ import { withoutPreviews } from './previews.mjs';
 import { readVersion } from './versions.mjs';
 
 /** Every operation that is served: a new family of objects is a new file here. */
-const operations = Object.assign({}, ...[accounts, agreements, confirm, disputes, embedded, events, search, intents, oauth, onboarding, refunds, sessions, tokens].map((file) => file.operations));
+const operations = Object.assign({}, ...[accounts, agreements, confirm, disputes, embedded, events, imports, search, intents, oauth, onboarding, refunds, sessions, tokens].map((file) => file.operations));
 
 /** Served under previews alone. */
 export const previewRoutes = [...tokens.previewRoutes, ...agreements.previewRoutes];
@@ -37,7 +38,7 @@ const routes = Object.entries(operations).map(([route, run]) => {
   const [method, pattern] = route.split(' ');
   const names = [...pattern.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
   const matcher = new RegExp(`^${pattern.replace(/\{\w+\}/g, '([^/]+)')}$`);
-  return { route, method, matcher, names, run, fields: parameters[route], preview: previewRoutes.includes(route), second: pattern.startsWith('/v2/') };
+  return { route, method, matcher, names, run, fields: parameters[route], preview: previewRoutes.includes(route), udap: imports.udapRoutes.includes(route), second: pattern.startsWith('/v2/') };
 });
 
 function match(method, pathname) {
@@ -72,6 +73,8 @@ function holder(world, key) {
   for (const livemode of [false, true]) {
     if (key === (livemode ? world.keys.live : world.keys.test).secret) return { owner: world.keys.platform, livemode };
   }
+  const restricted = world.restricted?.get(key);
+  if (restricted) return { owner: world.keys.platform, ...restricted };
   for (const connection of world.connections.values()) {
     if (connection.access_token === key) return { owner: connection.account, livemode: connection.livemode };
   }
@@ -92,7 +95,7 @@ function authenticate(world, key, isOAuth) {
 function actAs(world, scope, account, key) {
   if (!account || account === scope.owner) return scope;
   if (scope.owner !== world.keys.platform || !world.connection(account, scope.livemode)) throw noAccess(account, key);
-  return { owner: account, livemode: scope.livemode };
+  return { ...scope, owner: account };
 }
 
 const unrecognized = (request, url) =>
@@ -102,6 +105,8 @@ function readParams(request, url, body) {
   const params = decodeQuery(url.search);
   if (request.method !== 'POST') return params;
   if (body === null) throw new StripeError(413, { message: 'The request body is too large.' });
+  // The file itself lies on disk: its part stands for it.
+  if (body.multipart !== undefined) return Object.assign(params, body.multipart?.fields, (body.multipart?.file || body.multipart?.over) && { file: 'a file' });
   if (body.length === 0) return params;
   const { type, charset } = mediaType(request.headers['content-type']);
   if (url.pathname.startsWith('/v2/')) return readJson(body, type);
@@ -168,8 +173,9 @@ export class Api {
       const platform = authenticate(this.world, secret, isOAuth);
       entry.livemode = platform.livemode;
       const version = isOAuth ? {} : readVersion(request.headers['stripe-version'], this.world);
-      if (found.preview && !version.preview) throw unrecognized(request, url);
+      if ((found.preview && !version.preview) || (found.udap && !version.udap)) throw unrecognized(request, url);
       const scope = isOAuth ? platform : actAs(this.world, platform, entry.account, secret);
+      // Of a file's parts the table knows the texts; whether the file itself is there is the operation's to say.
       const params = isOAuth ? oauth.checked(raw, found.fields) : checked(found, request.method, raw, version);
 
       if (request.method === 'POST' && key && !isOAuth) {
@@ -183,14 +189,16 @@ export class Api {
       }
       if (rule?.how === 'slow') await sleep(rule.ms);
       if (rule?.how === 'hold_before') await this.misbehaviour.hold();
-      let answer = this.work({ found, params, scope, entry, key, secret, version });
+      let answer = this.work({ found, params, scope, entry, key, secret, version, upload: body?.multipart });
+      if (answer.value?.raw) return { status: 200, headers: { ...headers, 'Content-Type': 'text/csv' }, stream: answer.value.raw };
       if (rule?.how === 'bend' && answer.status === 200) answer.value = this.bend(answer.value, rule.fields);
       // v2 does not replay a failure: the same key gets what was done.
       const kept = found.second ? answer : undefined;
       if (rule?.how === '500_after') {
         answer = { status: 500, value: { error: { type: 'api_error', message: 'Something went wrong after the work was done (asked for in the sandbox).' } } };
       }
-      lock?.keep({ ...(kept ?? answer), original: entry.id });
+      if (found.second && answer.status >= 400 && !kept) lock?.forget();
+      else lock?.keep({ ...(kept ?? answer), original: entry.id });
       if (rule?.how === 'hold_after') await this.misbehaviour.hold();
       if (rule?.how === 'drop_after') return { drop: true };
       return json(answer.status, answer.value, headers);
@@ -217,12 +225,13 @@ export class Api {
   }
 
   /** The work itself is one synchronous step: nothing can come between a check and its change. */
-  run({ found, params, scope, entry, key, secret, version }) {
+  run({ found, params, scope, entry, key, secret, version, upload }) {
     const { world } = this;
     world.cause = { id: entry.id, idempotency_key: key ?? null };
     try {
-      const value = found.run({ world, params, path: found.path, scope, key: secret, version });
+      const value = found.run({ world, params, path: found.path, scope, key: secret, version, upload });
       world.changed();
+      if (value.raw) return value;
       const whole = expand(world, value, params.expand);
       return version.preview ? whole : withoutPreviews(whole);
     } finally {

@@ -42,9 +42,14 @@ export const json = (status, value, headers = {}) => ({
 });
 
 /** Writes what a handler returned; `drop` cuts the connection instead. */
-export function send(request, response, { status = 200, headers = {}, body = '', drop = false }) {
+export function send(request, response, { status = 200, headers = {}, body = '', stream, drop = false }) {
   if (drop) {
     request.socket.destroy();
+    return;
+  }
+  if (stream) {
+    response.writeHead(status, headers);
+    stream.pipe(response);
     return;
   }
   response.writeHead(status, {

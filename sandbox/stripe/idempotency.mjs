@@ -47,6 +47,10 @@ export function claim(world, { key, method, path, params, scope }) {
       mine.answer = answer;
       world.changed();
     },
+    /** v2: what failed is run again, not replayed. */
+    forget() {
+      if (world.idempotent.get(name) === mine) world.idempotent.delete(name);
+    },
     release() {
       if (world.idempotent.get(name) === mine && !mine.answer) world.idempotent.delete(name);
     },

@@ -46,6 +46,7 @@ const kinds = {
   acct: 'account', cs: 'checkout.session', pi: 'payment_intent', ch: 'charge', py: 'charge', re: 'refund', pyr: 'refund',
   fee: 'application_fee', fr: 'fee_refund', du: 'dispute', dp: 'dispute', evt: 'event', prod: 'product', shr: 'shipping_rate', tr: 'transfer',
   agmt: 'agreement', pm: 'payment_method', txr: 'tax_rate', spt: 'shared_payment.granted_token',
+  pcimprt: 'v2.commerce.product_catalog_import', impset: 'data_management.import_set', file: 'file',
 };
 
 /** Which kind of object an id names, by its prefix; undefined when it is none of ours. */

@@ -11,7 +11,8 @@ import { control } from './control.mjs';
 import { decodeQuery } from './form.mjs';
 import { closeServers, isLocalHost, json, openServers, readBody, send as reply } from './http.mjs';
 import { HOOK_TIMEOUT_MS } from './hooks.mjs';
-import { kindOf } from './ids.mjs';
+import { kindOf, random } from './ids.mjs';
+import { Imports, isFileAddress } from './imports.mjs';
 import { cancelByHand, captureIntent } from './intents.mjs';
 import { methodOf } from './methods.mjs';
 import { Misbehaviour } from './misbehave.mjs';
@@ -56,6 +57,7 @@ export class LocalStripe {
     this.api = new Api({ world: this.world, misbehaviour: this.misbehaviour, log: this.log });
     this.webhooks = new Webhooks({ world: this.world, pauses: this.options.retryPauses, timeoutMs: this.options.webhookTimeoutMs, log: this.log });
     this.requests = this.api.requests;
+    this.imports = new Imports(this.world, this.log);
     this.setRedirectUris(this.options.redirectUris);
     this.setWebhooks(this.options.webhooks);
     this.setHooks(this.options.hooks);
@@ -78,18 +80,36 @@ export class LocalStripe {
     this.stopClock();
     this.webhooks.close();
     await closeServers(this.servers);
+    await this.imports.close();
     this.write?.();
   }
 
   async serve(request, response) {
     try {
-      const body = await readBody(request);
-      reply(request, response, await this.answer(request, body));
+      const result = await this.file(request, response) ?? await this.answer(request, await this.bodyOf(request));
+      if (result !== 'sent') reply(request, response, result);
     } catch (error) {
       if (request.aborted || response.destroyed) return;
       console.error(`local Stripe: ${error.stack}`);
       reply(request, response, json(500, { error: { message: 'The local stand-in has a defect; see its log.' } }));
     }
+  }
+
+  /** Files come and go beside the API, and are never held. → undefined where it is none */
+  async file(request, response) {
+    if (!isLocalHost(request.headers.host) || !request.url.startsWith('/files/')) return undefined;
+    const url = new URL(request.url, this.url);
+    if (!isFileAddress(url.pathname)) return undefined;
+    const route = `${request.method} ${url.pathname.includes('/upload/') ? 'upload' : 'download'}`;
+    const entry = this.api.record({ id: '', method: request.method, path: url.pathname, route, params: {}, headers: request.headers, account: null, livemode: null, status: null, replayed: false, at: Date.now() });
+    const result = await this.imports.serve(request, response, url, this.misbehaviour.take(route, route));
+    entry.status = result?.drop ? 0 : result?.status ?? 0;
+    return result ?? 'sent';
+  }
+
+  async bodyOf(request) {
+    if (request.method === 'POST' && request.url.split('?')[0] === '/v1/files') return { length: 0, multipart: await this.imports.multipart(request) };
+    return readBody(request);
   }
 
   async answer(request, body) {
@@ -332,6 +352,36 @@ export class LocalStripe {
   /** What agents have tried to buy, the newest first. */
   purchases() {
     return agenticSessions(this.world).map((record) => ({ ...clone(record.object), account: record.agentic.account, agent: clone(record.agentic.agent), hooks: clone(record.hooks) }));
+  }
+
+  // -- catalogues --------------------------------------------------------------------------------------------------
+
+  /** From now on imports stay `processing` (true) or go on by themselves (false). */
+  holdImports(held = true) {
+    this.imports.hold(held);
+  }
+
+  /** Resolves when no import is being worked on. */
+  async importsDone() {
+    await this.imports.drained();
+  }
+
+  /** The next import fails: { code, failure_message, type }. */
+  failImport(failure = {}) {
+    this.imports.failures.push(failure);
+  }
+
+  /** What agents see of an account's products, by SKU. */
+  catalogue(account) {
+    return clone(this.found('account', account).catalogue ?? {});
+  }
+
+  /** A restricted key of the platform: `permissions` may have product_catalog_import_write. → 'rk_…' */
+  restrictedKey({ livemode = false, permissions = [] } = {}) {
+    const key = `rk_${livemode ? 'live' : 'test'}_51${random(40)}`;
+    this.world.restricted ??= new Map();
+    this.world.restricted.set(key, { livemode, permissions });
+    return key;
   }
 
   // -- trouble ---------------------------------------------------------------------------------------------------

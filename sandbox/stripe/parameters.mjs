@@ -229,6 +229,11 @@ const created = { type: 'range' }; // an integer, or gt/gte/lt/lte
 const page = { ending_before: id, expand, limit: integer, starting_after: id };
 
 /** route → parameters. Routes are spelled as in Stripe's own description. */
+const PURPOSES = oneOf(
+  'account_requirement additional_verification business_icon business_logo customer_signature data_management_manual_upload dispute_evidence ' +
+  'identity_document issuing_regulatory_reporting pci_document platform_terms_of_service tax_document_user_upload terminal_android_apk ' +
+  'terminal_reader_splashscreen terminal_wifi_certificate terminal_wifi_private_key', { open: true, strict: true });
+
 export const parameters = {
   'POST /v1/checkout/sessions': createSession,
   'GET /v1/checkout/sessions': {
@@ -319,6 +324,22 @@ export const parameters = {
     ...page, created, delivery_success: flag, type: id, types: list(text(5000)),
   },
   'GET /v1/events/{id}': { expand },
+
+  'POST /v2/commerce/product_catalog/imports': {
+    feed_type: must(oneOf('inventory pricing product promotion', { open: true, strict: true })), metadata: must(metadata), mode: must(oneOf('replace upsert', { open: true, strict: true })),
+  },
+  'GET /v2/commerce/product_catalog/imports': {
+    created: text(), created_gt: text(), created_gte: text(), created_lt: text(), created_lte: text(),
+    feed_type: oneOf('inventory pricing product promotion', { open: true }), limit: integer,
+    page: text(), status: oneOf('awaiting_upload failed processing succeeded succeeded_with_errors'),
+  },
+  'GET /v2/commerce/product_catalog/imports/{id}': {},
+  'POST /v1/files': { expand, file: must({ type: 'file' }), file_link_data: unplayed, purpose: must(PURPOSES) },
+  'GET /v1/files/{file}': { expand },
+  'GET /v1/files/{file}/contents': {},
+  // Under the seed's preview header only.
+  'POST /v1/data_management/import_sets': { expand, file: must(id), standard_data_format: must(oneOf('inventory_feed product_catalog_feed')) },
+  'GET /v1/data_management/import_sets/{import_set}': { expand: list(text()) },
 
   // Under previews only.
   'GET /v1/shared_payment/granted_tokens/{shared_payment_granted_token}': { expand: list(text()) },

@@ -10,6 +10,8 @@ const BETAS = { embedded_connect_beta: ['v2'] };
 
 /** @param header undefined = the platform's default. → whether preview parameters and operations exist under it, and which betas. `previewsClosed`: Stripe has not let this platform in. */
 export function readVersion(header, { previewsClosed = false } = {}) {
+  // Import sets: a general version of before, with the private preview's own mark.
+  if (/^20\d\d-\d\d-\d\d\.(clover|dahlia|endive|preview);\s?udap_beta=v1$/.test(header ?? '')) return { preview: false, udap: true };
   const [version, ...more] = (header ?? API_VERSION).split(';').map((part) => part.trim());
   const betas = Object.fromEntries(more.map((part) => part.split('=')));
   for (const [name, value] of Object.entries(betas)) {

@@ -67,8 +67,7 @@ impl Incoming {
 
     /// The body piece by piece, for what is too large to be kept. It is read by this or by the others, once.
     pub fn pieces(&self) -> Pieces {
-        let reader = self.request.body().map(|stream| stream.get_reader().into());
-        Pieces { reader, chunk: Uint8Array::new_with_length(0), at: 0 }
+        Pieces::of(self.request.body())
     }
 
     /// What `Content-Length` says; nothing where the body comes in chunks.
@@ -120,6 +119,12 @@ pub struct Pieces {
 impl Pieces {
     /// Longest piece, bytes: what the platform gives at once may be larger than what is to be worked on at once.
     const LONGEST: u32 = 64 * 1024;
+
+    /// Those of a stream.
+    pub fn of(stream: Option<ReadableStream>) -> Pieces {
+        let reader = stream.map(|stream| stream.get_reader().into());
+        Pieces { reader, chunk: Uint8Array::new_with_length(0), at: 0 }
+    }
 
     /// The next piece; `None` at the end. `Err` when it breaks off.
     pub async fn next(&mut self) -> std::result::Result<Option<Vec<u8>>, String> {
@@ -211,6 +216,16 @@ impl Download {
             js::call(&self.writer, "abort", &["broken off".into()]).await
         };
     }
+}
+
+/// The platform's pipe for a body of a known length, which goes out with a `Content-Length`: its reading end and its writer. A write waits
+/// until the other side has taken what was written before.
+pub fn fixed_length(length: usize) -> std::result::Result<(JsValue, JsValue), JsValue> {
+    let class: Function = js::get(&js_sys::global(), "FixedLengthStream").dyn_into()?;
+    #[allow(clippy::cast_precision_loss)]
+    let pipe = Reflect::construct(&class, &Array::of1(&JsValue::from_f64(length as f64)))?;
+    let writer = js::apply(&js::get(&pipe, "writable"), "getWriter", &Array::new())?;
+    Ok((js::get(&pipe, "readable"), writer))
 }
 
 /// `new Response(packed).body.pipeThrough(new DecompressionStream("deflate"))`, for which `worker` has no binding.

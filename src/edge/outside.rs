@@ -1,16 +1,17 @@
 //! Calls to the outside: Stripe, and the shop (its challenge, notices to it). Every one has a deadline, follows no redirect,
 //! and reads its answer to a limit. What to call and what the answer means is decided elsewhere.
 
+use super::http::{Pieces, fixed_length, read};
 use super::{Counters, Edge, js};
 use crate::error::Result;
 use crate::id::Mode;
 use crate::record::Record;
 use crate::stripe::call::{Answer, Base, Call, Outcome};
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{Either, LocalBoxFuture, select};
 use serde_json::{Map, Value};
-use worker::js_sys::Uint8Array;
-use worker::wasm_bindgen::JsCast;
-use worker::web_sys::Headers;
+use worker::js_sys::{self, Uint8Array};
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response};
 
 /// What a call to Stripe gets (contract, *Conventions*, "Time"), milliseconds.
 pub const STRIPE_DEADLINE: u32 = 10_000;
@@ -112,31 +113,40 @@ pub fn stripe_answer<'a>(
                 "call": format!("{} {}", call.method, call.path.split('?').next().unwrap_or_default()), "why": why,
             });
         }
-        Ok(received.map(|received| {
-            let header = |name: &str| received.headers.get(name).ok().flatten();
-            *edge.counters.stripe_request.borrow_mut() = header("Request-Id");
-            Answer {
-                status: received.status,
-                request_id: header("Request-Id"),
-                replayed: header("Idempotent-Replayed").as_deref() == Some("true"),
-                should_retry: header("Stripe-Should-Retry").map(|value| value == "true"),
-                body: received.body,
-            }
-        }))
+        Ok(received.map(|received| answer_of(edge, received)))
     })
+}
+
+/// Stripe's answer, as it came.
+pub fn answer_of(edge: &Edge, received: Received) -> Answer {
+    let header = |name: &str| received.headers.get(name).ok().flatten();
+    *edge.counters.stripe_request.borrow_mut() = header("Request-Id");
+    Answer {
+        status: received.status,
+        request_id: header("Request-Id"),
+        replayed: header("Idempotent-Replayed").as_deref() == Some("true"),
+        should_retry: header("Stripe-Should-Retry").map(|value| value == "true"),
+        body: received.body,
+    }
+}
+
+/// What every call to Stripe says of itself, beside its body.
+fn stripe_headers(edge: &Edge, secret_key: &str, call: &Call) -> Vec<(&'static str, String)> {
+    let mut headers = vec![
+        ("Authorization", format!("Bearer {secret_key}")),
+        ("Stripe-Version", call.version.header().to_owned()),
+        ("User-Agent", edge.user_agent()),
+    ];
+    headers.extend(call.account.clone().map(|account| ("Stripe-Account", account)));
+    headers.extend(call.idempotency_key.clone().map(|key| ("Idempotency-Key", key)));
+    headers
 }
 
 fn stripe_exchange(
     edge: &Edge, secret_key: &str, base: &str, call: &Call, deadline: u32,
 ) -> LocalBoxFuture<'static, std::result::Result<Received, String>> {
-    let (authorization, agent) = (format!("Bearer {secret_key}"), edge.user_agent());
-    let mut headers = vec![("Authorization", &*authorization), ("Stripe-Version", call.version.header()), ("User-Agent", &*agent)];
-    if let Some(account) = &call.account {
-        headers.push(("Stripe-Account", account));
-    }
-    if let Some(key) = &call.idempotency_key {
-        headers.push(("Idempotency-Key", key));
-    }
+    let owned = stripe_headers(edge, secret_key, call);
+    let mut headers: Vec<(&str, &str)> = owned.iter().map(|(name, value)| (*name, value.as_str())).collect();
     if call.form.is_some() {
         headers.push(("Content-Type", "application/x-www-form-urlencoded"));
     }
@@ -153,4 +163,139 @@ pub async fn stripe<T: Record>(edge: &Edge, mode: Mode, call: &Call, deadline: u
         Ok(answer) => Call::read(answer),
         Err(why) => Outcome::Unavailable { why, replayed_5xx: false },
     })
+}
+
+/// How long a file may be on its way, milliseconds.
+const FILE_DEADLINE: u32 = 10 * 60 * 1000;
+
+/// A file on its way out, written while it is sent, so that it is never held.
+pub struct Upload {
+    writer: JsValue,
+    answer: LocalBoxFuture<'static, std::result::Result<JsValue, String>>,
+    /// Where the other side answered before it had all.
+    early: Option<std::result::Result<JsValue, String>>,
+}
+
+/// Where a file goes.
+pub enum Target<'a> {
+    /// An address that Stripe gave for it, which needs no key. Nobody else is to know it: it is not in what this says of trouble.
+    Address { url: &'a str, media: &'a str },
+    /// Stripe's own host.
+    Call { mode: Mode, call: &'a Call, media: &'a str },
+}
+
+impl Upload {
+    /// Begins to send exactly `length` bytes.
+    pub fn begin(edge: &Edge, target: &Target<'_>, length: usize) -> Result<std::result::Result<Upload, String>> {
+        let (key, base) = match target {
+            Target::Address { .. } => ("", ""),
+            Target::Call { mode, .. } => (edge.pair(*mode)?.secret_key.expose(), edge.config.files_base.as_str()),
+        };
+        let begun = (|| {
+            let (method, url, headers, media) = match target {
+                Target::Address { url, media } => ("PUT", (*url).to_owned(), vec![("User-Agent", edge.user_agent())], *media),
+                Target::Call { call, media, .. } => (call.method, format!("{base}{}", call.path), stripe_headers(edge, key, call), *media),
+            };
+            let headers = as_headers(&headers)?;
+            headers.set("Content-Type", media)?;
+            let (readable, writer) = fixed_length(length)?;
+            let init = RequestInit::new();
+            init.set_method(method);
+            init.set_headers(&headers);
+            init.set_redirect(RequestRedirect::Manual);
+            init.set_signal(Some(&AbortSignal::timeout_with_u32(FILE_DEADLINE)));
+            init.set_body(&readable);
+            let request = Request::new_with_str_and_init(&url, &init)?;
+            Ok(Upload { writer, answer: js::call(&js_sys::global(), "fetch", &[request.into()]), early: None })
+        })();
+        Counters::count(&edge.counters.stripe);
+        // What the platform says of a request that it does not take has its address in it.
+        Ok(begun.map_err(|_: JsValue| "the request could not be built".to_owned()))
+    }
+
+    /// `false`: the other side wants no more; [`Upload::end`] tells what it said.
+    pub async fn write(&mut self, bytes: &[u8]) -> bool {
+        if self.early.is_some() {
+            return false;
+        }
+        if bytes.is_empty() {
+            return true;
+        }
+        let writing = js::call(&self.writer, "write", &[Uint8Array::from(bytes).into()]);
+        match select(writing, &mut self.answer).await {
+            Either::Left((written, _)) => written.is_ok(),
+            Either::Right((answer, _)) => {
+                self.early = Some(answer);
+                false
+            }
+        }
+    }
+
+    /// All is written: what the other side says to it. `Err` says why there is no answer.
+    pub async fn end(self, limit: usize) -> std::result::Result<Received, String> {
+        let answer = match self.early {
+            Some(answer) => answer,
+            None => {
+                // A pipe that broke says so in the answer.
+                let closing = js::call(&self.writer, "close", &[]);
+                match select(closing, self.answer).await {
+                    Either::Left((_, answer)) => answer.await,
+                    Either::Right((answer, _)) => answer,
+                }
+            }
+        };
+        read_whole(answer.map_err(|why| format!("no answer: {why}"))?.unchecked_into(), limit).await
+    }
+
+    /// Breaks it off, so that the other side never has a whole file.
+    pub async fn abort(self) {
+        let aborting = js::call(&self.writer, "abort", &["broken off".into()]);
+        // Whatever the other side makes of it: there is nothing to be done about it.
+        let _ = select(aborting, self.answer).await;
+    }
+}
+
+/// GETs a file piece by piece, from an address of Stripe's or from its own host. `Err` says why there is none.
+pub async fn download(edge: &Edge, source: &Target<'_>) -> Result<std::result::Result<(u16, Pieces), String>> {
+    let (url, headers) = match source {
+        Target::Address { url, .. } => ((*url).to_owned(), vec![("User-Agent", edge.user_agent())]),
+        Target::Call { mode, call, .. } => {
+            let key = edge.pair(*mode)?.secret_key.expose();
+            (format!("{}{}", edge.config.files_base, call.path), stripe_headers(edge, key, call))
+        }
+    };
+    Counters::count(&edge.counters.stripe);
+    let built = (|| {
+        let init = RequestInit::new();
+        init.set_headers(&JsValue::from(as_headers(&headers)?));
+        init.set_redirect(RequestRedirect::Manual);
+        init.set_signal(Some(&AbortSignal::timeout_with_u32(FILE_DEADLINE)));
+        Request::new_with_str_and_init(&url, &init)
+    })();
+    // What the platform says of a request that it does not take has its address in it.
+    let Ok(request) = built else { return Ok(Err("the request could not be built".to_owned())) };
+    Ok(match js::call(&js_sys::global(), "fetch", &[request.into()]).await {
+        Ok(answer) => {
+            let response: Response = answer.unchecked_into();
+            Ok((response.status(), Pieces::of(response.body())))
+        }
+        Err(why) => Err(format!("no answer: {why}")),
+    })
+}
+
+fn as_headers(headers: &[(&str, String)]) -> std::result::Result<Headers, JsValue> {
+    let all = Headers::new()?;
+    for (name, value) in headers {
+        all.set(name, value)?;
+    }
+    Ok(all)
+}
+
+/// An answer with at most `limit` bytes of its body.
+async fn read_whole(response: Response, limit: usize) -> std::result::Result<Received, String> {
+    let body = match response.body() {
+        Some(stream) => read(stream, limit, limit).await.map_err(|why| format!("the answer broke off: {why}"))?.bytes,
+        None => Vec::new(),
+    };
+    Ok(Received { status: response.status(), headers: response.headers(), body })
 }

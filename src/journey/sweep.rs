@@ -51,6 +51,7 @@ pub async fn run(edge: &Edge) {
     note("notices_at_once", notify::send_owed(edge).await);
     note("catalogue_rows", clean_catalogues(edge).await);
     note("rows_expired", clean(edge).await);
+    note("imports", super::agentic::following::run(edge).await);
     // Last: of all that is done here it may wait longest.
     note("feeds", super::feed::run(edge).await);
     log::line(

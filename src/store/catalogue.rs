@@ -284,6 +284,7 @@ impl Db {
             self.note_change(shop_id, &product.row.id),
             sql!(self, &write_words(&live, "?2", &there), shop_id, &rows),
             self.wake_feeds(shop_id, now),
+            self.wake_stock(shop_id, now),
             self.products_for(shop_id, &Value::Array(vec![product.row.id.json()]).to_string(), now),
         ];
         self.batch(batch).await?.into_last().map_or(Ok(None), |rows| rows.first())
@@ -297,6 +298,7 @@ impl Db {
             self.note_change(shop_id, id),
             sql!(self, &text, shop_id, id),
             self.wake_feeds(shop_id, now),
+            self.wake_stock(shop_id, now),
         ];
         Ok(self.batch(batch).await?.at(2)?.changes()? == 1)
     }
@@ -356,7 +358,12 @@ impl Db {
             generation_of("?1")
         );
         let note = note_changes("?1", &changing("?1", "SELECT value ->> 0 FROM json_each(?2)"));
-        let batch = vec![sql!(self, &text, shop_id, rows, now), sql!(self, &note, shop_id, rows), self.wake_feeds(shop_id, now)];
+        let batch = vec![
+            sql!(self, &text, shop_id, rows, now),
+            sql!(self, &note, shop_id, rows),
+            self.wake_feeds(shop_id, now),
+            self.wake_stock(shop_id, now),
+        ];
         Ok(self.batch(batch).await?.at(0)?.ids())
     }
 
@@ -400,10 +407,11 @@ impl Db {
     /// After the payment: what the holder holds is gone from the stock, once. Run again it finds no holds. A hold that ran out
     /// counts as well, until the sweep deletes it a day later: what was paid was sold.
     pub fn take_stock(&self, holder: &str, now: i64) -> Vec<Statement> {
-        let [note, wake] = self.note_taken(holder, now);
+        let [note, wake, stock] = self.note_taken(holder, now);
         vec![
             note,
             wake,
+            stock,
             sql!(
                 self,
                 "UPDATE products SET inventory_quantity = max(0, inventory_quantity - taken.quantity)

@@ -65,6 +65,15 @@ impl Db {
             sql!(self, "DELETE FROM stock_holds WHERE shop_id = ?1", id),
             // No hook is answered for it any more, and another shop of the account may have the agentic side.
             sql!(self, "DELETE FROM agentic WHERE shop_id = ?1", id),
+            // Nothing of its catalogue goes to Stripe any more.
+            sql!(self, "DELETE FROM agentic_stock WHERE shop_id = ?1", id),
+            sql!(
+                self,
+                "UPDATE agentic_imports SET status = 'failed', finished = ?2, check_at = NULL
+                 WHERE shop_id = ?1 AND status IN ('awaiting_upload', 'processing')",
+                id,
+                now
+            ),
             // What is open is due for the sweep, which ends it: checkout_enabled is 0.
             sql!(
                 self,
@@ -136,6 +145,18 @@ impl Db {
                 ),
                 sql!(
                     self,
+                    "DELETE FROM agentic_import_errors WHERE rowid IN (SELECT rowid FROM agentic_import_errors
+                       WHERE import_id IN (SELECT id FROM agentic_imports WHERE shop_id = ?1) LIMIT 20)",
+                    shop_id
+                ),
+                sql!(
+                    self,
+                    "DELETE FROM agentic_imports WHERE id IN (SELECT id FROM agentic_imports WHERE shop_id = ?1 LIMIT 500)
+                       AND NOT EXISTS (SELECT 1 FROM agentic_import_errors e WHERE e.import_id = agentic_imports.id)",
+                    shop_id
+                ),
+                sql!(
+                    self,
                     "DELETE FROM product_words WHERE (generation, word, id) IN (SELECT generation, word, id FROM product_words
                        WHERE generation IN (SELECT generation FROM catalogues WHERE shop_id = ?1) LIMIT 5000)",
                     shop_id
@@ -164,7 +185,7 @@ impl Db {
             ])
             .await?;
         let mut cleared = 0_usize;
-        for index in 0..14 {
+        for index in 0..16 {
             cleared = cleared.saturating_add(answers.at(index)?.changes()?);
         }
         Ok(cleared > 0)

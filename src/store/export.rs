@@ -10,7 +10,7 @@ pub struct List {
     sql: &'static str,
 }
 
-pub const LISTS: [List; 8] = [
+pub const LISTS: [List; 9] = [
     // Without what would let anybody look for the key.
     List {
         name: "api_keys",
@@ -54,6 +54,14 @@ pub const LISTS: [List; 8] = [
         sql: "SELECT id, json_object('object', 'agentic.hook', 'id', id, 'type', type, 'livemode', json(iif(livemode, 'true', 'false')),
                 'checkout_session', checkout_session, 'answer', json(answer), 'created', created) AS object
               FROM agentic_hooks WHERE shop_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT 200",
+    },
+    List {
+        name: "catalogue_imports",
+        sql: "SELECT id, json_object('object', 'agentic.import', 'id', id, 'livemode', json(iif(livemode, 'true', 'false')), 'account', account,
+                'api', api, 'feed_type', feed_type, 'mode', mode, 'from', origin, 'status', status, 'stripe_id', stripe_id, 'rows', rows,
+                'rejected', rejected, 'bytes', bytes, 'success_count', success_count, 'error_count', error_count,
+                'problem', json(problem), 'created', created, 'uploaded_at', uploaded_at, 'finished', finished) AS object
+              FROM agentic_imports WHERE shop_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT 200",
     },
     List {
         name: "notices",

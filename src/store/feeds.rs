@@ -21,17 +21,20 @@ const MOST_KNOWN: i64 = 500;
 /// Of a feed that is in hand: nobody took it meanwhile, and the shop did not change where it goes. `?1` and `?2`.
 const HELD: &str = "EXISTS (SELECT 1 FROM agents WHERE id = ?1 AND feed_wait_until = ?2)";
 
-/// Whether any agent of a shop has a feed.
-fn has_feed(shop_expr: &str) -> String {
-    format!("EXISTS (SELECT 1 FROM agents WHERE shop_id = {shop_expr} AND feed_due_at IS NOT NULL)")
+/// Whether anybody is told what changes: an agent of the shop that has a feed, or Stripe.
+fn is_told(shop_expr: &str) -> String {
+    format!(
+        "(EXISTS (SELECT 1 FROM agents WHERE shop_id = {shop_expr} AND feed_due_at IS NOT NULL)
+          OR EXISTS (SELECT 1 FROM agentic_stock WHERE shop_id = {shop_expr}))"
+    )
 }
 
 /// Notes that rows of a shop's catalogue change: goes into the batch that changes them, before it for the group they leave, and behind
-/// it for the one they come to. `rows` is SQL that gives their `id` and `key`. Of shops whose agents have no feed nothing is noted.
+/// it for the one they come to. `rows` is SQL that gives their `id` and `key`. Of shops that nobody is told of nothing is noted.
 pub fn note_changes(shop_expr: &str, rows: &str) -> String {
     format!(
         "INSERT OR REPLACE INTO feed_changes (shop_id, product_id, key) SELECT {shop_expr}, c.id, c.key FROM ({rows}) c WHERE {}",
-        has_feed(shop_expr)
+        is_told(shop_expr)
     )
 }
 
@@ -138,12 +141,15 @@ impl Db {
     }
 
     /// What a payment takes from the stock changes too: before it is taken, by what is held.
-    pub fn note_taken(&self, holder: &str, now: i64) -> [Statement; 2] {
+    pub fn note_taken(&self, holder: &str, now: i64) -> [Statement; 3] {
         // A holder is one checkout, of one shop.
         let shop = "(SELECT shop_id FROM stock_holds WHERE holder = ?1 LIMIT 1)";
         let note = note_changes(shop, &changing(shop, "SELECT product_id FROM stock_holds WHERE holder = ?1"));
         let wake = format!("UPDATE agents SET feed_due_at = ?2 WHERE shop_id = {shop} AND feed_due_at > ?2");
-        [sql!(self, &note, holder), sql!(self, &wake, holder, now)]
+        let stock = format!(
+            "UPDATE agentic_stock SET due_at = max(?2, wait_until) WHERE shop_id = {shop} AND (due_at IS NULL OR due_at > max(?2, wait_until))"
+        );
+        [sql!(self, &note, holder), sql!(self, &wake, holder, now), sql!(self, &stock, holder, now)]
     }
 
     /// Feeds that are due, one of each shop first, then a second of each, and so on.
@@ -359,8 +365,6 @@ impl Db {
         let text = format!(
             "UPDATE agents SET feed_state = ?3, feed_wait_until = ?4, feed_due_at = iif({more}, ?8, ?5) WHERE id = ?1 AND feed_wait_until = ?2"
         );
-        let told = "DELETE FROM feed_changes WHERE shop_id = ?1 AND seq <= (SELECT min(coalesce(feed_state ->> '$.seen', 0)) FROM agents
-             WHERE shop_id = ?1 AND feed_due_at IS NOT NULL)";
         let binds = [
             Bind::from(&end.agent.id),
             Bind::Int(end.token),
@@ -372,12 +376,20 @@ impl Db {
             Bind::Int(end.now),
         ];
         let shop_id = &end.agent.shop_id;
-        self.run_repeatable(vec![self.statement(&text, &binds), sql!(self, told, shop_id), self.forget_changes(shop_id)]).await
+        self.run_repeatable(vec![self.statement(&text, &binds), self.forget_told(shop_id), self.forget_changes(shop_id)]).await
     }
 
-    /// Changes of a shop whose agents have no feed any more.
+    /// Changes that everybody was told: all of the shop's feeds, and Stripe.
+    pub fn forget_told(&self, shop_id: &str) -> Statement {
+        let text = "DELETE FROM feed_changes WHERE shop_id = ?1 AND seq <= (SELECT min(seen) FROM
+          (SELECT coalesce(feed_state ->> '$.seen', 0) AS seen FROM agents WHERE shop_id = ?1 AND feed_due_at IS NOT NULL
+           UNION ALL SELECT seen FROM agentic_stock WHERE shop_id = ?1))";
+        sql!(self, text, shop_id)
+    }
+
+    /// Changes of a shop of which nobody is told any more.
     pub fn forget_changes(&self, shop_id: &str) -> Statement {
-        let text = format!("DELETE FROM feed_changes WHERE shop_id = ?1 AND NOT {}", has_feed("?1"));
+        let text = format!("DELETE FROM feed_changes WHERE shop_id = ?1 AND NOT {}", is_told("?1"));
         sql!(self, &text, shop_id)
     }
 }

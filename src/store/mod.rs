@@ -27,11 +27,13 @@
 //! | `runs` | for good, one row for each job | times only |
 //! | `catalogues`, `products`, `product_words` | the live ones for good; staged and old ones until the sweep has them | public anyway |
 //! | `catalogue_uploads`, `catalogue_errors` | 30 days | nothing secret |
-//! | `feed_products`, `feed_changes` | as long as the agent has a feed; changes until all feeds have told them | public anyway |
+//! | `feed_products`, `feed_changes` | as long as the agent has a feed; changes until all feeds, and Stripe, were told them | public anyway |
 //! | `agentic` | as long as the shop | nothing secret |
 //! | `agentic_settings` | 10 min until opened, then 1 h for one browser | SHA-256 of ticket and cookie; account sessions are stored nowhere |
 //! | `agreements` | as long as the shop | names of agents |
 //! | `agentic_hooks` | 40 days | what Stripe was answered: amounts and texts of shipping and tax; of an approved session when Stripe is asked what became of it |
+//! | `agentic_imports`, `agentic_import_errors` | 30 days | nothing secret: never the address of an upload |
+//! | `agentic_stock` | as long as the shop | nothing secret |
 //! | `stock_holds` | until paid or given back, else a day past their end | ids only |
 //! | `fulfillment`, `coupon_redemptions` | for good | coupon codes in clear: restrict who may read D1 |
 //! | KV `oauth/{connection}` | as long as the connection | sealed, bound to shop, account and mode |
@@ -49,6 +51,7 @@ pub mod erase;
 pub mod export;
 pub mod feeds;
 pub mod idempotency;
+pub mod imports;
 pub mod notices;
 pub mod onboarding;
 pub mod orders;

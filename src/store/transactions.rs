@@ -462,6 +462,7 @@ impl Db {
                     now.saturating_sub(DAY.saturating_mul(40))),
             ];
         statements.extend(self.expire_documents(now));
+        statements.extend(self.expire_imports(now));
         // The last step of a run: whoever watches sees by it that the sweep runs.
         statements.push(self.ran("sweep", now));
         let deletions = statements.len().saturating_sub(1);

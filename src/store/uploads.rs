@@ -285,6 +285,7 @@ impl Db {
             progress.rejected
         ));
         batch.push(self.wake_feeds(shop_id, finished));
+        batch.push(self.wake_stock(shop_id, finished));
         batch.push(sql!(self, "SELECT count(*) AS n FROM catalogue_uploads WHERE id = ?1 AND status = 'succeeded'", upload.id));
         // Where the first answer was lost, the second run changes nothing and still finds it done.
         let answers = self.repeatable(batch).await?;

@@ -11,6 +11,7 @@ pub mod charge;
 pub mod dispute;
 pub mod event;
 pub mod form;
+pub mod import;
 pub mod oauth;
 pub mod payment_intent;
 pub mod refund;

@@ -6,6 +6,7 @@ mod acp_read;
 mod acp_write;
 mod aftermath;
 mod agent;
+mod agentic_columns;
 mod agentic_order;
 mod cart;
 mod catalogue;

@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import { NOTICES_PATH, sign } from '../../sandbox/shop/notices.mjs';
 
 export async function startStubWorker() {
-  const stub = { requests: [], sessions: new Map(), answers: new Map(), transactions: [], summary: [], agents: [], orders: [], connected: false, checkoutEnabled: true, secret: `whsec_${randomBytes(32).toString('base64')}`, trouble: [] };
+  const stub = { requests: [], sessions: new Map(), answers: new Map(), transactions: [], summary: [], agents: [], orders: [], imports: [], connected: false, checkoutEnabled: true, secret: `whsec_${randomBytes(32).toString('base64')}`, trouble: [] };
   const shop = {};
 
   const routes = {
@@ -38,6 +38,17 @@ export async function startStubWorker() {
       stub.rows = body.trimEnd().split('\n').map((line) => JSON.parse(line));
       return [200, { object: 'catalogue.upload', id: 'ccup_1', mode: 'replace', accepted: stub.rows.length, rejected: 0, errors: [] }];
     },
+    'PUT /v1/agentic/rules': (body) => { stub.agentic = body; return [200, { object: 'agentic.rules', ...body }]; },
+    'POST /v1/agentic/catalogue/imports': (body, query) => {
+      if (!stub.agentic?.enabled) return [409, { error: { type: 'invalid_request', code: 'agentic_not_enabled', message: 'Agents are not switched on.' } }];
+      const [, ...rows] = body.trimEnd().split('\n');
+      const bad = rows.map((text, at) => ({ row: at + 1, id: text.split(',')[0], field: 'price', code: 'price_invalid', message: 'price must be an amount and a currency, as in 12.30 USD.' })).filter(({ row }) => !/\d (USD|EUR),/.test(rows[row - 1]));
+      if (bad.length > 0 && query.get('on_error') === 'fail') return [422, { error: { type: 'invalid_request', code: 'rows_invalid', message: `${bad.length} rows are not as Stripe wants them. Nothing was sent.` } }];
+      const made = { object: 'agentic.import', id: `ccim_${stub.imports.length + 1}`, status: 'succeeded', from: 'file', feed_type: query.get('feed_type'), rows: rows.length - bad.length, rejected: bad.length, success_count: rows.length - bad.length, error_count: 0, errors: bad, problem: null, created: 1_795_000_000, finished: 1_795_000_001 };
+      stub.imports.unshift(made);
+      return [202, made];
+    },
+    'GET /v1/agentic/catalogue/imports': () => [200, { object: 'list', data: stub.imports, has_more: false }],
     'PATCH /v1/catalogue/inventory': (body) => [200, { object: 'catalogue.inventory', updated: body.length }],
     'GET /v1/agents': () => [200, { object: 'list', data: stub.agents, has_more: false }],
     'POST /v1/agents': (body) => {

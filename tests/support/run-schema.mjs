@@ -1,6 +1,7 @@
 // Sends requests made from src/openapi.json, good ones and bent ones, and holds every answer against it.
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { addAgent, FULFILLMENT } from './agent.mjs';
+import { switchOn } from './imports.mjs';
 import { requestFor, seeded } from './generate.mjs';
 import { operations, resolve, violations, wrongWith } from './schema.mjs';
 import { chatBody, connectShop, createSession, registerShop, sendCatalogue } from './shop.mjs';
@@ -34,6 +35,7 @@ export async function runSchema({ seed, perOperation, until = 0, seen }) {
     async function makeShop() {
       const shop = await registerShop(w);
       const { account: merchant } = await connectShop(w, stripe, shop);
+      await switchOn(w, shop, merchant);
       const open = await createSession(w, shop, chatBody(shop, { cart: { order_id: `open-${shop.id}` } }));
       const paid = await createSession(w, shop);
       await stripe.pay(paid.id);
@@ -143,7 +145,7 @@ export async function idsOf(w, shopId) {
   const owned = (await tables(w)).filter(({ columns }) => columns.includes('shop_id'));
   const rows = await w.d1Batch(owned.map(({ name }) => `SELECT * FROM ${name} WHERE shop_id = '${shopId}'`));
   for (const value of rows.flat().flatMap(Object.values)) {
-    for (const [id] of String(value).matchAll(/\b(?:(?:cs|cct|ccevt|ccup|pi|re|ch|acct|agt|ord|dp|du)_[A-Za-z0-9_]+|(?:checkout|cart)_[0-9a-hjkmnp-tv-z]{26}\b)/g)) ids.add(id);
+    for (const [id] of String(value).matchAll(/\b(?:(?:cs|cct|ccevt|ccup|ccim|pi|re|ch|acct|agt|ord|dp|du)_[A-Za-z0-9_]+|(?:checkout|cart)_[0-9a-hjkmnp-tv-z]{26}\b)/g)) ids.add(id);
   }
   return [...ids];
 }

@@ -9,6 +9,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { addAgent, BUYER, buyAs, sellToAgents, speaker } from '../support/agent.mjs';
 import { cartData, hookOf, orderData } from '../support/hooks.mjs';
+import { row, switchOn, table } from '../support/imports.mjs';
 import { startShopServer } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 import { codesOf, openapi, operations, operationOf, resolve, violations, wrongWith } from '../support/schema.mjs';
@@ -96,7 +97,7 @@ describe('the pages about it', () => {
   });
 
   test('docs/contract.md names every route under /v1', () => {
-    const text = read('docs/contract.md').replaceAll('{cct_…}', '{id}').replaceAll('{ccevt_…}', '{id}').replaceAll('{cs_…}', '{id}').replaceAll('{ccup_…}', '{id}').replaceAll('{ord_…}', '{id}');
+    const text = read('docs/contract.md').replaceAll('{cct_…}', '{id}').replaceAll('{ccevt_…}', '{id}').replaceAll('{cs_…}', '{id}').replaceAll('{ccup_…}', '{id}').replaceAll('{ord_…}', '{id}').replaceAll('{ccim_…}', '{id}');
     for (const { method, path } of operations.filter(({ path }) => path.startsWith('/v1'))) {
       const route = `${method} ${path}`;
       assert.ok(text.includes(route) || text.includes(`${method} http://localhost:8787${path}`) || text.includes(path), `${route} is not in docs/contract.md`);
@@ -430,6 +431,24 @@ describe('the running Worker', () => {
     await call('GET', '/v1/catalogue/products/mug', { expect: 404 });
     await call('GET', '/v1/shop/fulfillment', { expect: 200 });
     await call('PUT', '/v1/shop/fulfillment', { body: example('setFulfillment', 'rules'), expect: 200 });
+  });
+
+  test('the catalogue at Stripe', async () => {
+    const [{ id: shop }] = await worker.d1("SELECT id FROM shops WHERE id = (SELECT shop_id FROM api_keys WHERE hash = ?)", createHash('sha256').update(key).digest('hex'));
+    const [connection] = await worker.d1("SELECT account FROM connections WHERE shop_id = ? AND livemode = 0 AND status = 'active'", shop);
+    const send = (expect, idempotencyKey = randomUUID()) => call('POST', '/v1/agentic/catalogue/imports', { body: { ...example('createImport', 'all'), livemode: false }, headers: { 'Idempotency-Key': idempotencyKey }, expect });
+    assert.equal((await send(409)).error.code, connection ? 'agentic_not_enabled' : 'not_connected');
+    await switchOn(worker, { id: shop }, connection.account);
+    await call('PUT', '/v1/catalogue/products', { body: table(row('a'), row('bad', { link: '' })), headers: { 'Content-Type': 'text/csv', 'Idempotency-Key': randomUUID() }, expect: 200 });
+    const { json: made, body } = await send(202, 'import-1');
+    assert.equal((await send(202, 'import-1')).body, body);
+    await stripe.importsDone();
+    await worker.scheduled();
+    assert.equal((await send(429)).error.code, 'import_too_soon');
+    const { json: list } = await call('GET', '/v1/agentic/catalogue/imports', { expect: 200 });
+    assert.equal(list.data[0].id, made.id);
+    assert.equal((await call('GET', `/v1/agentic/catalogue/imports/${made.id}`, { expect: 200 })).json.status, 'succeeded');
+    await call('GET', `/v1/agentic/catalogue/imports/${made.id}/errors`, { expect: 200 });
   });
 
   test('notices: list, one, again', async () => {

@@ -9,6 +9,7 @@ import { bodyOf, parametersOf, seeded } from '../support/generate.mjs';
 import { idsOf, prefixOf, tables } from '../support/run-schema.mjs';
 import { operations, wrongWith } from '../support/schema.mjs';
 import { approve } from '../support/hooks.mjs';
+import { pass, row, switchOn, table } from '../support/imports.mjs';
 import { addAgent, BUYER, buyAs, sellToAgents, speaker } from '../support/agent.mjs';
 import { agentBody, beginConnect, chatBody, comeBack, connectShop, createSession, registerShop, sendCatalogue } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
@@ -91,6 +92,11 @@ async function fill() {
   const { id } = await buyAs(stripe, victim.account, speaker(w, victim.agent.api_key).call, { buyer: { ...BUYER, email: EMAIL } });
   fine(await w.api('PATCH', `/v1/orders/${id}`, { key: victim.key, body: { order_id: `${MARK}-order`, fulfillments: [{ type: 'shipping', carrier: MARK, tracking_number: MARK }] } }));
   fine(await sendCatalogue(w, victim, `id,title,price,availability,brand\n${MARK}-mug,${MARK} mug,12.30 USD,in_stock,${MARK}\n${MARK}-bad,,,,\n`));
+  await switchOn(w, victim, victim.account);
+  fine(await pass((...args) => w.api(...args), victim, table(row(`${MARK}-mug`, { title: MARK }), row(`${MARK}-bad`, { price: MARK }))), 202);
+  await stripe.importsDone();
+  await w.scheduled();
+  await w.scheduled();
   fine(await w.api('PUT', '/v1/shop/fulfillment', { key: victim.key, body: { coupons: [{ code: MARK, percent_off: 10 }] } }));
   await w.d1('INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at) VALUES (?1, ?2, ?3, 1, 9999999999)', `${MARK}-holder`, victim.id, `${MARK}-mug`);
   // A claim that waits, and a ticket that nobody has used.

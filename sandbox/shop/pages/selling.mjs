@@ -40,7 +40,7 @@ ${catalogue.errors?.length > 0 && html`<ul>${catalogue.errors.map((one) => html`
 <div class="scroll" role="region" aria-label="Uploaded catalogue" tabindex="0"><table><thead><tr><th scope="col">Id</th><th scope="col">Title</th><th scope="col" class="number">Price</th><th scope="col" class="number">Sale</th><th scope="col">Stock</th><th scope="col">What else</th></tr></thead><tbody>
 ${catalogue.rows.map((row) => html`<tr><th scope="row"><code>${row.id}</code></th><td>${row.title}</td><td class="number">${row.price}</td><td class="number">${row.sale_price ?? ''}</td><td>${row.availability === 'in_stock' ? row.inventory_quantity ?? 'enough' : pill('bad', 'sold out')}</td><td class="small">${row.is_digital ? 'download' : row.size ? `size ${row.size} of ${row.item_group_title}` : ''}</td></tr>`)}
 </tbody></table></div>`}
-<div class="row">${button(view, '/admin/selling/catalogue', 'Upload the catalogue')}${button(view, '/admin/selling/catalogue', 'Restock and upload', { className: 'second', fields: { restock: 'yes' } })}</div></section>`;
+<div class="row"><a class="button second" href="/admin/selling/stripe">Catalogue at Stripe</a>${button(view, '/admin/selling/catalogue', 'Upload the catalogue')}${button(view, '/admin/selling/catalogue', 'Restock and upload', { className: 'second', fields: { restock: 'yes' } })}</div></section>`;
 }
 
 function rulesCard(told) {

@@ -3,6 +3,7 @@ import { account, home } from './dashboard/accounts.mjs';
 import { agreements } from './dashboard/agreements.mjs';
 import { agents, purchase } from './dashboard/agents.mjs';
 import { perform } from './dashboard/deeds.mjs';
+import { catalogue } from './dashboard/catalogue.mjs';
 import { event, events } from './dashboard/events.mjs';
 import { payment } from './dashboard/payment.mjs';
 import { tokens } from './dashboard/tokens.mjs';
@@ -14,6 +15,8 @@ export async function dashboard(stripe, { method, rest, query, form }) {
   const note = typeof query.note === 'string' ? query.note.slice(0, 300) : '';
   const [, what, id] = rest.split('/');
   if (!what) return home(stripe, note);
+  const [, , , part] = rest.split('/');
+  if (what === 'accounts' && id && part === 'catalogue') return catalogue(stripe, id, note);
   if (what === 'accounts' && id) return account(stripe, id, note);
   if (what === 'payments' && id) return payment(stripe, id, note);
   if (what === 'events') return id ? event(stripe, id, note) : events(stripe, note);

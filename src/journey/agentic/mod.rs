@@ -3,7 +3,10 @@
 
 pub mod account;
 pub mod agreements;
+pub mod following;
 pub mod hooks;
 pub mod imports;
 pub mod orders;
 pub mod rules;
+pub mod sending;
+pub mod stock;

@@ -54,6 +54,7 @@ ${[false, true].map((live) => (world.connection(id, live)
 ${![false, true].some((live) => world.connection(id, live)) && html`<p class="muted">${id === world.keys.platform ? 'This is the platform itself.' : 'Not connected to CognitiveCart.'}</p>`}
 ${id !== world.keys.platform && act('charges', object.charges_enabled ? 'Switch charges off' : 'Switch charges on', { id, back: `/dashboard/accounts/${id}` })}
 ${id !== world.keys.platform && act('details', object.details_submitted ? 'Ask for the details again' : 'Hand the details in', { id, back: `/dashboard/accounts/${id}` })}
+<p><a href="/dashboard/accounts/${id}/catalogue">Catalogue for agents</a> (${Object.keys(record.catalogue ?? {}).length} products)</p>
 <h2>Payments</h2>
 ${table(['Amount', 'Status', 'Refunded', 'Fee', 'Buyer', 'Mode', 'Made (UTC)'], payments, 'No payments yet.')}
 <h2>Open checkouts</h2>

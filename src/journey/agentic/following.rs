@@ -1,0 +1,329 @@
+//! What becomes of a catalogue at Stripe: told by thin events, asked about by the sweep; and the rows that Stripe refused, which it shows
+//! for five minutes and which are kept here.
+
+use super::sending::{self, Errors, Trouble, by_sets, mode_of};
+use super::stock;
+use crate::agentic::columns::ErrorFile;
+use crate::edge::outside::{self, Target};
+use crate::edge::{Edge, clock, log};
+use crate::error::{Problem, Result};
+use crate::feed::Format;
+use crate::record::Json;
+use crate::store::connect::ConnectionRow;
+use crate::store::imports::{ImportRow, STRIPES};
+use crate::stripe::call::Outcome;
+use crate::stripe::import::{self, ErrorsAt, State};
+use serde_json::Value;
+
+/// Imports of one run, and after how long none is begun any more, milliseconds.
+const IMPORTS: i64 = 60;
+const TIME: u64 = 20_000;
+/// Round trips to D1 of one run's looks (a large catalogue that is sent again has its own).
+const ROUND_TRIPS: u32 = 200;
+/// How long one look holds an import, seconds.
+const LEASE: i64 = 60;
+/// How often Stripe is asked in vain: for some days.
+const MOST_CHECKS: i64 = 400;
+/// How long after its address an upload may still come to its end, seconds.
+pub const UPLOAD_TAKES: i64 = 3600;
+/// Named rows of an import's object.
+const NAMED: usize = 100;
+
+/// For the sweep. Answers how many imports it got further.
+pub async fn run(edge: &Edge) -> Result<u32> {
+    let ends = clock::now_ms().saturating_add(TIME);
+    let d1_ends = edge.counters.d1.get().saturating_add(ROUND_TRIPS);
+    let mut done = 0_u32;
+    let (imports, stock) = edge.db.due_imports(clock::now(), IMPORTS).await?;
+    for row in imports {
+        if clock::now_ms() >= ends || edge.counters.d1.get() >= d1_ends {
+            break;
+        }
+        let (id, shop) = (row.id.clone(), row.shop_id.clone());
+        match look(edge, row).await {
+            Ok(moved) => done = done.saturating_add(u32::from(moved)),
+            // One import's trouble is its own.
+            Err(problem) => {
+                log::line(
+                    object! { "level": "warn", "event": "import_trouble", "import": id, "shop": shop, "why": problem.code, "cause": problem.cause },
+                );
+            }
+        }
+    }
+    Ok(done.saturating_add(stock::run(edge, stock, ends, d1_ends).await))
+}
+
+/// One import that is due.
+async fn look(edge: &Edge, mut row: ImportRow) -> Result<bool> {
+    let now = clock::now();
+    let until = now.saturating_add(LEASE);
+    let Some((shop, connection)) = edge.db.lease_import(&row, now, until).await? else { return Ok(false) };
+    if row.status == "awaiting_upload" {
+        row.locked_until = until;
+    }
+    let gone = shop.is_none_or(|shop| shop.ended());
+    let Some(connection) = connection.filter(|_| !gone) else {
+        if row.running() {
+            over(edge, &row, "connection_gone", "The Stripe account is not connected any more.").await?;
+        } else {
+            edge.db.errors_kept(&row.id, &row.columns).await?;
+        }
+        return Ok(true);
+    };
+    match (row.status.as_str(), row.origin.as_str()) {
+        ("awaiting_upload", "catalogue" | "stock") => {
+            let sent = sending::deliver(edge, &mut row, &connection).await;
+            settle(edge, &row, sent).await?;
+            Ok(true)
+        }
+        ("awaiting_upload", _) if row.stripe_id.is_none() => {
+            over(edge, &row, "upload_broken_off", "The file broke off before Stripe had it. Send it again.").await?;
+            Ok(true)
+        }
+        ("awaiting_upload" | "processing", _) => ask(edge, &row, &connection, now).await,
+        _ => {
+            keep_errors(edge, &row, &connection).await?;
+            Ok(true)
+        }
+    }
+}
+
+/// What came of sending, where no caller waits for it.
+pub async fn settle(edge: &Edge, row: &ImportRow, sent: std::result::Result<(), Trouble>) -> Result<()> {
+    let now = clock::now();
+    match sent {
+        Ok(()) => edge.db.import_sent(row, None, now).await,
+        Err(Trouble::Nothing) => edge.db.drop_import(row, now).await,
+        Err(Trouble::Over(problem) | Trouble::Refused(problem)) => {
+            log::line(object! { "level": "warn", "event": "import_failed", "import": row.id, "shop": row.shop_id, "why": problem.code });
+            edge.db.fail_import(row, &told(&problem.code, &problem.message), None, now).await
+        }
+        Err(Trouble::Later(problem)) => {
+            log::line(
+                object! { "level": "warn", "event": "import_later", "import": row.id, "shop": row.shop_id, "why": problem.code, "cause": problem.cause },
+            );
+            let checks = row.checks.saturating_add(1);
+            if checks > MOST_CHECKS {
+                return over(edge, row, "import_lost", "Stripe did not take the catalogue for days.").await;
+            }
+            edge.db.leave_import(row, None, now.saturating_add(pause(checks))).await?;
+            edge.db.check_import_later(row, Some(now.saturating_add(pause(checks))), checks).await
+        }
+    }
+}
+
+pub fn told(code: &str, message: &str) -> String {
+    object! { "code": code, "message": message }.to_string()
+}
+
+async fn over(edge: &Edge, row: &ImportRow, code: &str, message: &str) -> Result<()> {
+    edge.db.fail_import(row, &told(code, message), None, clock::now()).await
+}
+
+/// Between one question and the next, seconds.
+fn pause(checks: i64) -> i64 {
+    match checks {
+        ..=3 => 60,
+        4..=10 => 300,
+        _ => 900,
+    }
+}
+
+/// Asks Stripe how an import stands; whether it moved.
+async fn ask(edge: &Edge, row: &ImportRow, connection: &ConnectionRow, now: i64) -> Result<bool> {
+    let checks = row.checks.saturating_add(1);
+    let later = |row: &ImportRow| edge.db.check_import_later(row, Some(now.saturating_add(pause(checks))), checks);
+    let state = match state_of(edge, row).await? {
+        Outcome::Ok(state) => state,
+        Outcome::Refused(error) if error.account_invalid() => {
+            crate::journey::connect::account_refused(edge, mode_of(row), connection).await?;
+            later(row).await?;
+            return Ok(false);
+        }
+        Outcome::Refused(error) if error.status == 404 => {
+            over(edge, row, "import_lost", "Stripe does not know the import any more.").await?;
+            return Ok(true);
+        }
+        Outcome::Refused(_) | Outcome::Unavailable { .. } => {
+            later(row).await?;
+            return Ok(false);
+        }
+    };
+    if state.status == "awaiting_upload" {
+        if row.origin == "file" {
+            over(edge, row, "upload_broken_off", "The file broke off before Stripe had it. Send it again.").await?;
+            return Ok(true);
+        }
+        let end = row.expires_at.unwrap_or(row.created).saturating_add(UPLOAD_TAKES);
+        if end <= now {
+            over(edge, row, "upload_expired", "Nothing was sent to the upload_url in its time.").await?;
+            return Ok(true);
+        }
+        let at = now.saturating_add(pause(checks)).min(end);
+        edge.db.leave_import(row, None, at).await?;
+        edge.db.check_import_later(row, Some(at), checks).await?;
+        return Ok(false);
+    }
+    if checks > MOST_CHECKS && !state.ended() {
+        over(edge, row, "import_lost", "Stripe has not come to an end with the import for days.").await?;
+        return Ok(true);
+    }
+    tell(edge, row, &state, checks, now).await
+}
+
+/// How an import stands at Stripe.
+async fn state_of(edge: &Edge, row: &ImportRow) -> Result<Outcome<State>> {
+    let id = row.stripe_id.as_deref().unwrap_or_default();
+    let lost = || Outcome::Unavailable { why: "another object than was asked for".to_owned(), replayed_5xx: false };
+    if by_sets(row) {
+        let call = import::retrieve_set(id, &row.account);
+        return Ok(match outside::stripe::<import::ImportSet>(edge, mode_of(row), &call, outside::STRIPE_DEADLINE).await? {
+            Outcome::Ok(set) if set.id == id => Outcome::Ok(set.state()),
+            Outcome::Ok(_) => lost(),
+            Outcome::Refused(error) => Outcome::Refused(error),
+            Outcome::Unavailable { why, replayed_5xx } => Outcome::Unavailable { why, replayed_5xx },
+        });
+    }
+    let call = import::retrieve(id, &row.account);
+    Ok(match outside::stripe::<import::Import>(edge, mode_of(row), &call, outside::STRIPE_DEADLINE).await? {
+        Outcome::Ok(found) if found.id == id && found.livemode == (row.livemode != 0) => found.state().map_or_else(lost, Outcome::Ok),
+        Outcome::Ok(_) => lost(),
+        Outcome::Refused(error) => Outcome::Refused(error),
+        Outcome::Unavailable { why, replayed_5xx } => Outcome::Unavailable { why, replayed_5xx },
+    })
+}
+
+/// Writes down what Stripe says; whether anything moved.
+async fn tell(edge: &Edge, row: &ImportRow, state: &State, checks: i64, now: i64) -> Result<bool> {
+    let bad = state.errors.is_some() || state.status == "succeeded_with_errors";
+    let mut after = row.clone();
+    after.status = state.status.to_owned();
+    after.success_count = state.success_count.or(row.success_count);
+    after.error_count = state.error_count.or(row.error_count);
+    after.problem = state.problem.as_ref().map(|(code, message)| told(code, message));
+    after.uploaded_at = row.uploaded_at.or(Some(now));
+    after.checks = checks;
+    after.finished = state.ended().then_some(now);
+    // Rows that were refused are fetched at once, or with the next run.
+    after.check_at = if state.ended() { bad.then_some(now) } else { Some(now.saturating_add(pause(checks))) };
+    after.errors_kept = i64::from(state.ended() && !bad);
+    let mut named: Vec<Value> =
+        serde_json::from_str::<Value>(&row.samples).ok().and_then(|list| list.as_array().cloned()).unwrap_or_default();
+    if state.ended() {
+        named.extend(state.samples.iter().map(sample));
+        named.truncate(NAMED);
+    }
+    after.samples = named.json().to_string();
+    let moved = edge.db.import_told(row, &after, now).await?;
+    if moved && state.status == "failed" {
+        log::line(object! { "level": "warn", "event": "import_failed", "import": row.id, "shop": row.shop_id, "why": after.problem });
+    }
+    Ok(moved)
+}
+
+/// A refused row as Stripe names it.
+fn sample(given: &Value) -> Value {
+    let text = |name: &str, most: usize| -> Option<String> {
+        let text = given.get(name)?.as_str()?;
+        Some(text.chars().filter(|c| !c.is_control()).take(most).collect())
+    };
+    let row = given.get("row").and_then(|row| row.as_i64().or_else(|| row.as_str()?.parse().ok()));
+    object! { "row": row, "id": text("id", 100), "field": text("field", 100), "code": "stripe_refused", "message": text("error_message", 500) }
+}
+
+/// A thin event about an import: it is fetched by its id from the configured host, never by the address in the event.
+pub async fn heard(edge: &Edge, stripe_id: &str, account: &str, live: bool) -> Result<&'static str> {
+    let Some(row) = edge.db.import_of_stripe(stripe_id, account, live).await? else { return Ok("not_ours") };
+    *edge.counters.shop.borrow_mut() = Some(row.shop_id.clone());
+    if !row.running() {
+        return Ok("nothing_new");
+    }
+    let state = match state_of(edge, &row).await? {
+        Outcome::Ok(state) => state,
+        Outcome::Refused(error) if error.account_invalid() || error.status == 404 => return Ok("not_ours"),
+        // Stripe sends it again.
+        Outcome::Refused(_) | Outcome::Unavailable { .. } => return Err(Problem::stripe_unavailable("Stripe could not be asked.")),
+    };
+    if state.status == "awaiting_upload" || !tell(edge, &row, &state, row.checks, clock::now()).await? {
+        return Ok("nothing_new");
+    }
+    if state.errors.is_some() {
+        keep_later(edge, &row);
+    }
+    Ok(state.status)
+}
+
+/// Fetches refused rows behind the answer. The sweep finds what is left.
+fn keep_later(edge: &Edge, row: &ImportRow) {
+    let (work, id, shop) = (edge.aside(), row.id.clone(), row.shop_id.clone());
+    edge.later(async move {
+        let kept = async {
+            let Some(row) = work.db.import(&shop, &id).await? else { return Ok(()) };
+            let Some(connection) = work.db.active_connection(&shop, row.livemode != 0).await? else { return Ok(()) };
+            keep_errors(&work, &row, &connection).await
+        };
+        if let Err(problem) = kept.await {
+            let problem: Problem = problem;
+            log::line(
+                object! { "level": "warn", "event": "import_errors_later", "import": id, "why": problem.code, "cause": problem.cause },
+            );
+        }
+    });
+}
+
+/// Keeps the rows that Stripe refused, before its link dies; a new one is asked for each time. May be repeated.
+pub async fn keep_errors(edge: &Edge, row: &ImportRow, connection: &ConnectionRow) -> Result<()> {
+    if row.errors_kept != 0 {
+        return Ok(());
+    }
+    let unavailable = |why: String| Problem::stripe_unavailable("Stripe does not show the rows right now. Ask again.").because(why);
+    let state = match state_of(edge, row).await? {
+        Outcome::Ok(state) => state,
+        Outcome::Refused(error) if error.account_invalid() => {
+            return Err(crate::journey::connect::account_refused(edge, mode_of(row), connection).await?);
+        }
+        Outcome::Refused(error) => return Err(unavailable(error.message)),
+        Outcome::Unavailable { why, .. } => return Err(unavailable(why)),
+    };
+    let opened = match &state.errors {
+        None => return edge.db.errors_kept(&row.id, &row.columns).await,
+        Some(ErrorsAt::Address(url)) => {
+            let url = import::address(url, &edge.config.api_base, edge.config.allow_local)
+                .map_err(|why| Problem::fault(format!("the address of refused rows is refused: {why}")))?;
+            outside::download(edge, &Target::Address { url: &url, media: "" }).await?
+        }
+        Some(ErrorsAt::File(file)) => {
+            let call = import::file_contents(file, &row.account);
+            outside::download(edge, &Target::Call { mode: mode_of(row), call: &call, media: "" }).await?
+        }
+    };
+    let mut pieces = match opened {
+        Ok((200, pieces)) => pieces,
+        Ok((status, _)) => return Err(unavailable(format!("refused rows answer {status}"))),
+        Err(why) => return Err(unavailable(why)),
+    };
+    edge.db.forget_errors(&row.id, STRIPES, i64::MAX >> 12).await?;
+    let columns: Vec<String> = match serde_json::from_str(&row.columns) {
+        Ok(Value::Array(names)) => names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+        _ => Vec::new(),
+    };
+    let mut file = ErrorFile::new(Format::Csv, columns);
+    let mut errors = Errors::new(&row.id, STRIPES);
+    let mut rows = Vec::new();
+    loop {
+        let piece = pieces.next().await.map_err(unavailable)?;
+        if let Err(problem) = file.push(piece.as_deref(), &mut rows) {
+            // Not a table: what was read so far is what there is.
+            log::line(object! { "level": "warn", "event": "import_errors_unreadable", "import": row.id, "why": problem.message });
+            break;
+        }
+        rows.drain(..).for_each(|row| errors.keep(row));
+        errors.flush(edge, false).await?;
+        if piece.is_none() || errors.full() {
+            break;
+        }
+    }
+    errors.flush(edge, true).await?;
+    pieces.drain().await;
+    edge.db.errors_kept(&row.id, &file.columns.json().to_string()).await
+}
