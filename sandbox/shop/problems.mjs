@@ -9,7 +9,6 @@ const KNOWN = {
   shop_suspended: ['This shop is suspended', 'The operator of the Worker has suspended it. Payments under way are still recorded.'],
   checkout_disabled: ['Checkout is switched off', 'The kill switch is on. An administrator can switch checkout on again under Connectivity.'],
   not_connected: ['No Stripe account is connected', 'An administrator connects one under Connectivity, for the mode this shop sells in.'],
-  account_shared: ['Another shop has the agents of this account', 'Two shops are connected to the same Stripe account; agents at Stripe sell for one of them.'],
   connection_gone: ['The Stripe account is gone', 'The connection was ended at Stripe. An administrator connects again under Connectivity.'],
   api_key_invalid: ['The Worker does not know this shop\'s key', 'Another registration of this address has replaced this one, or the Worker\'s data was reset. Open Connectivity to register anew.'],
   challenge_failed: ['The Worker could not read the challenge', 'It asked for the challenge address and got something else. On a real site this is nearly always a firewall or a cache.'],

@@ -56,7 +56,7 @@ function looksLikeUrl(value) {
 }
 
 function checkText(value, rule, at) {
-  if (rule.values && (rule.strict || !rule.open) && !rule.values.includes(value)) {
+  if (rule.values && !rule.values.includes(value)) {
     refuse(`Invalid ${at}: must be one of ${rule.values.slice(0, 12).join(', ')}${rule.values.length > 12 ? ', …' : ''}`, at);
   }
   if (rule.max && [...value].length > rule.max) {
@@ -127,17 +127,6 @@ function checkHash(value, fields, at, under) {
     }
   }
   return result;
-}
-
-/** JSON of v2: texts and truth values are what they are; required members, unknown ones and words as in forms. */
-export function checkJson(value, fields) {
-  const written = (member) => {
-    if (typeof member === 'number' || typeof member === 'boolean') return String(member);
-    if (Array.isArray(member)) return member.map(written);
-    return isObject(member) ? Object.fromEntries(Object.entries(member).map(([name, inner]) => [name, written(inner)])) : member;
-  };
-  if (!isObject(value) || Array.isArray(value)) throw invalid('Send a JSON object.');
-  return checkHash(written(value), fields, '', {});
 }
 
 /** `preview`: whether the version of the call has what only previews have. */

@@ -59,7 +59,7 @@ function checkValue(value, rule, at) {
       return value;
     default:
       expect(typeof value === 'string', 'a string');
-      expect(!rule.values || rule.open || rule.values.includes(value), `one of ${rule.values?.join(', ')}`);
+      expect(!rule.values || (rule.open && !rule.strict) || rule.values.includes(value), `one of ${rule.values?.join(', ')}`);
       return value;
   }
 }

@@ -372,10 +372,14 @@ fn forbidden(question: &Question, rules: &Rules, products: &[ProductRow], now: i
     if question.lines.iter().any(|line| line.sku.as_ref().is_some_and(|sku| rules.blocked_skus.contains(sku))) {
         return Err("sku_blocked");
     }
-    // An agent, or an index that is hours old, must not sell below the catalogue's price: line by line, and, since a discount may be
-    // told of the order alone, by all that the known lines cost together.
-    let least = |price: i64| i128::from(price).saturating_mul(i128::from(WHOLE.saturating_sub(rules.price_tolerance_bps)));
-    let enough = |amount: i64, price: i64| i128::from(amount).saturating_mul(i128::from(WHOLE)) >= least(price);
+    // For a shop that wants it: an index that is hours old must not sell below the catalogue's price, line by line, and, since a discount
+    // may be told of the order alone, by all that the known lines cost together.
+    let enough = |amount: i64, price: i64| {
+        rules.price_tolerance_bps.is_none_or(|tolerance| {
+            let least = i128::from(price).saturating_mul(i128::from(WHOLE.saturating_sub(tolerance)));
+            i128::from(amount).saturating_mul(i128::from(WHOLE)) >= least
+        })
+    };
     let mut listed = 0_i64;
     for line in &question.lines {
         let Some(product) = find(line, products) else { continue };

@@ -43,8 +43,9 @@ pub struct Rules {
     pub require_stock: bool,
     /// Ids of products that agents do not get.
     pub blocked_skus: Vec<String>,
-    /// How far a price may lie below the catalogue's, basis points of it: an index that agents search may be some minutes old.
-    pub price_tolerance_bps: i64,
+    /// How far a price may lie below the catalogue's, basis points of it: an index that agents search may be some minutes old. None:
+    /// prices are not compared, since what Stripe has may come from a file of the shop's and not from the catalogue here.
+    pub price_tolerance_bps: Option<i64>,
     /// Whether the shop's own server is asked before an order is approved.
     pub ask_shop: bool,
     pub on_trouble: OnTrouble,
@@ -58,7 +59,7 @@ impl Default for Rules {
             countries: None,
             require_stock: true,
             blocked_skus: Vec::new(),
-            price_tolerance_bps: 0,
+            price_tolerance_bps: None,
             ask_shop: false,
             on_trouble: OnTrouble::Decline,
         }
@@ -105,7 +106,7 @@ impl Rules {
             }
         }
         rules.blocked_skus = blocked.into_iter().map(|(_, sku)| sku).collect();
-        rules.price_tolerance_bps = approve.integer("price_tolerance_bps", 0, 10_000)?.unwrap_or_default();
+        rules.price_tolerance_bps = approve.integer("price_tolerance_bps", 0, 10_000)?;
         Ok(rules)
     }
 

@@ -113,7 +113,12 @@ fn a_price_below_the_catalogues_is_declined_wherever_it_is_hidden() {
     let products =
         [product("mug", 1230, None), ProductRow { sale_price: Some(1000), sale_until: Some(NOW), ..product("sold", 1230, None) }];
     let declined = Verdict::Decline("price_below_catalogue");
-    let on = json!({ "enabled": true });
+    let on = json!({ "enabled": true, "approve": { "price_tolerance_bps": 0 } });
+    assert_eq!(
+        verdict(json!({ "enabled": true }), order(&[("mug", 1, 3)]), &products),
+        Verdict::Approve,
+        "compared only where the shop wants it"
+    );
     assert_eq!(verdict(on.clone(), order(&[("mug", 1230, 3)]), &products), Verdict::Approve);
     assert_eq!(verdict(on.clone(), order(&[("mug", 1229, 3)]), &products), declined);
     assert_eq!(verdict(on.clone(), order(&[("sold", 1000, 1)]), &products), declined, "the sale is over in this very second");
@@ -188,11 +193,13 @@ fn whatever_is_approved_keeps_all_rules() {
         if dice.one_in(6) {
             data.as_object_mut().unwrap().remove("shipping_details");
         }
+        // 10,000: as if they were not compared.
         let tolerance = dice.one_of(&[0, 0, 5000, 10_000]);
+        let compared = tolerance != 10_000 || dice.one_in(2);
         let (most, country) = (dice.within(0, 1500), dice.pick(&["US", "DE"]));
         let body = json!({ "enabled": !dice.one_in(20), "on_trouble": dice.pick(&["decline", "approve"]), "approve": {
             "max_total": if dice.one_in(3) { json!({ "usd": most }) } else { json!(null) }, "countries": if dice.one_in(3) { json!([country]) } else { json!(null) },
-            "require_stock": dice.one_in(2), "blocked_skus": if dice.one_in(3) { json!([dice.pick(&skus)]) } else { json!([]) }, "price_tolerance_bps": tolerance } });
+            "require_stock": dice.one_in(2), "blocked_skus": if dice.one_in(3) { json!([dice.pick(&skus)]) } else { json!([]) }, "price_tolerance_bps": if compared { json!(tolerance) } else { json!(null) } } });
         let (rules, question) = (rules(body.clone()), Question::read(&data).unwrap());
         let settled = hook::decide(&question, &rules, &products, NOW).settled(rules.on_trouble);
         seen[usize::from(settled.is_ok())] += 1;

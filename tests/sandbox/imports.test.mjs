@@ -35,8 +35,11 @@ const made = async (more) => (await create(more)).body;
 
 describe('imports of v2', () => {
   test('all three members are required, unknown ones and words are refused', async () => {
-    for (const name of ['feed_type', 'mode', 'metadata']) assert.equal((await create({ [name]: undefined })).body.error.param, name);
-    assert.equal((await create({ speed: 1 })).body.error.code, 'parameter_unknown');
+    for (const name of ['feed_type', 'mode', 'metadata']) {
+      const { error } = (await create({ [name]: undefined })).body;
+      assert.deepEqual([error.code, error.message], ['missing_field', `The field ${name} is required.`]);
+    }
+    assert.equal((await create({ speed: 1 })).body.error.code, 'unknown_field');
     assert.equal((await create({ feed_type: 'stock' })).status, 400);
     for (const feed_type of ['inventory', 'pricing', 'promotion']) assert.match((await create({ feed_type, mode: 'replace' })).body.error.message, /upsert only/);
     assert.equal((await call('POST', V2, 'feed_type=product', { account })).status, 400);

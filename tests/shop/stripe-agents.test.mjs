@@ -57,7 +57,7 @@ test('a Worker that refuses: its reason in words', () => setting(async ({ stub, 
   stub.trouble = [{ on: 'GET /v1/agentic/agreements', answer: [409, { error: { type: 'invalid_request', code: 'account_shared', message: 'Another shop has it.' } }] }];
   const { status, text } = await visitor.go('/admin/stripe-agents');
   assert.equal(status, 200);
-  assert.match(text, /Another shop has the agents of this account/);
+  assert.match(text, /Another shop sells with this account/);
 }));
 
 test('no account yet: the start says so, and the verifier waits for the form', () => setting(async ({ stub, visitor }) => {

@@ -33,7 +33,7 @@ const get = (shop, query = '') => api('GET', `/v1/agentic/rules${query}`, { key:
 describe('rules', () => {
   test('are none before the first PUT, what was said after it, and replaced as a whole', async () => {
     const shop = await connected();
-    const none = { object: 'agentic.rules', livemode: false, account: null, enabled: false, approve: { max_total: null, countries: null, require_stock: true, blocked_skus: [], price_tolerance_bps: 0 }, ask_shop: false, on_trouble: 'decline', created: null, updated: null };
+    const none = { object: 'agentic.rules', livemode: false, account: null, enabled: false, approve: { max_total: null, countries: null, require_stock: true, blocked_skus: [], price_tolerance_bps: null }, ask_shop: false, on_trouble: 'decline', created: null, updated: null };
     assert.deepEqual(fine(await get(shop)), none);
     const said = { enabled: true, approve: { max_total: { usd: 50_000, jpy: 0 }, countries: ['US', 'CA', 'US'], require_stock: false, blocked_skus: [' gift ', 'gift', 'x'], price_tolerance_bps: 100 }, ask_shop: true, on_trouble: 'approve', mode: 'test' };
     const made = fine(await put(shop, said));

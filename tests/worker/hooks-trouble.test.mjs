@@ -14,7 +14,7 @@ import { startWorker } from '../support/worker.mjs';
 const CEILING = 3_800;
 let stripe, w, shop, account, word, asked;
 const line = (sku, unit_amount, quantity = 1) => ({ ...MUG, id: `li_${sku}`, sku_id: sku, unit_amount, quantity });
-const rules = (body = {}) => w.api('PUT', '/v1/agentic/rules', { key: shop.key, body: { enabled: true, ...body } }).then(fine);
+const rules = (body = {}) => w.api('PUT', '/v1/agentic/rules', { key: shop.key, body: { enabled: true, ...body, approve: { price_tolerance_bps: 0, ...body.approve } } }).then(fine);
 const settings = (body) => w.api('PATCH', '/v1/shop', { key: shop.key, body }).then(fine);
 const rowOf = async (id) => (await w.d1('SELECT approved, answer FROM agentic_hooks WHERE id = ?', id))[0];
 const held = async () => (await w.d1('SELECT holder FROM stock_holds')).map(({ holder }) => holder);

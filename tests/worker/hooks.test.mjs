@@ -9,7 +9,7 @@ import { connectShop, registerShop } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
 let stripe, w, shop, account;
-const rules = (body = {}) => w.api('PUT', '/v1/agentic/rules', { key: shop.key, body: { enabled: true, ...body } });
+const rules = (body = {}) => w.api('PUT', '/v1/agentic/rules', { key: shop.key, body: { enabled: true, ...body, approve: { price_tolerance_bps: 0, ...body.approve } } });
 const admin = (body) => w.api('PATCH', `/v1/admin/shops/${shop.id}`, { key: w.vars.ADMIN_KEY, body });
 const holds = async () => (await w.d1('SELECT holder, product_id, quantity FROM stock_holds ORDER BY 1, 2')).map(({ holder, product_id, quantity }) => `${holder} ${product_id} ${quantity}`);
 const line = (sku, unit_amount, quantity = 1, more = {}) => ({ ...MUG, id: `li_${sku}`, sku_id: sku, unit_amount, quantity, ...more });

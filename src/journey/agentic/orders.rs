@@ -241,7 +241,7 @@ async fn take_in(edge: &Edge, place: &Place<'_>, known: Known, event: Option<&Ev
         batch.push(edge.db.remember_event_of(id, kind, event.account.as_deref(), event.livemode, event.created.0, now, &after));
     }
     // Sent again it finds the row, and writes nothing a second time.
-    if edge.db.repeatable(batch).await?.at(0)?.changes()? == 1 || edge.db.transaction(&after.id).await?.is_some() {
+    if edge.db.repeatable(batch).await?.at(0)?.changed()? || edge.db.transaction(&after.id).await?.is_some() {
         return Ok(Found::Done(after.status.name()));
     }
     // Another event was faster. What this one says counts as of any row that is known.
