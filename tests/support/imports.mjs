@@ -17,9 +17,11 @@ export function listenToImports(w, stripe) {
   stripe.addWebhook({ url: `${w.url}/stripe/webhooks`, secret: w.webhookSecrets.connect, connect: true, event_payload: 'thin', events });
 }
 
-/** The agentic side of a connected shop, on or off. */
-export const switchOn = (w, shop, account, { enabled = 1, livemode = 0, created = 1 } = {}) =>
-  w.d1('INSERT OR REPLACE INTO agentic (shop_id, livemode, account, enabled, rules, created, updated) VALUES (?, ?, ?, ?, \'{}\', ?, 1)', shop.id, livemode, account, enabled, created);
+/** The agentic side of a connected shop, on or off; also as no request could make it (another account's, older than another's). */
+export function switchOn(w, shop, account, { enabled = 1, livemode = 0, created = 1 } = {}) {
+  const rules = { enabled: enabled === 1, approve: { max_total: null, countries: null, require_stock: true, blocked_skus: [], price_tolerance_bps: null }, ask_shop: false, on_trouble: 'decline' };
+  return w.d1('INSERT OR REPLACE INTO agentic (shop_id, livemode, account, enabled, rules, created, updated) VALUES (?, ?, ?, ?, ?, ?, 1)', shop.id, livemode, account, enabled, JSON.stringify(rules), created);
+}
 
 /** A shop that is connected and has agents switched on. */
 export async function importingShop(w, stripe, shops, { catalogue, account: given } = {}) {
@@ -27,7 +29,9 @@ export async function importingShop(w, stripe, shops, { catalogue, account: give
   shops.push(shop);
   const { account } = await connectShop(w, stripe, shop, given && { account: given });
   shop.account = account;
-  await switchOn(w, shop, account);
+  // Of two on one account the rules let only one have it.
+  if (given) await switchOn(w, shop, account);
+  else fine(await w.api('PUT', '/v1/agentic/rules', { key: shop.key, body: { enabled: true } }));
   if (catalogue) fine(await sendCatalogue(w, shop, catalogue));
   return shop;
 }

@@ -9,7 +9,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { addAgent, BUYER, buyAs, sellToAgents, speaker } from '../support/agent.mjs';
 import { cartData, hookOf, orderData } from '../support/hooks.mjs';
-import { row, switchOn, table } from '../support/imports.mjs';
+import { row, table } from '../support/imports.mjs';
 import { startShopServer } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 import { codesOf, openapi, operations, operationOf, resolve, violations, wrongWith } from '../support/schema.mjs';
@@ -68,7 +68,8 @@ describe('the document by itself', () => {
   });
 
   test('is small enough to be carried in the binary', () => {
-    assert.ok(JSON.stringify(openapi).length < 190_000);
+    // Unpacked, it has to fit into what is read of a text (256 KiB).
+    assert.ok(JSON.stringify(openapi).length < 230_000);
   });
 });
 
@@ -438,7 +439,8 @@ describe('the running Worker', () => {
     const [connection] = await worker.d1("SELECT account FROM connections WHERE shop_id = ? AND livemode = 0 AND status = 'active'", shop);
     const send = (expect, idempotencyKey = randomUUID()) => call('POST', '/v1/agentic/catalogue/imports', { body: { ...example('createImport', 'all'), livemode: false }, headers: { 'Idempotency-Key': idempotencyKey }, expect });
     assert.equal((await send(409)).error.code, connection ? 'agentic_not_enabled' : 'not_connected');
-    await switchOn(worker, { id: shop }, connection.account);
+    assert.equal((await call('GET', '/v1/agentic/rules', { expect: 200 })).json.enabled, false);
+    await call('PUT', '/v1/agentic/rules', { body: { enabled: true, mode: 'test' }, expect: 200 });
     await call('PUT', '/v1/catalogue/products', { body: table(row('a'), row('bad', { link: '' })), headers: { 'Content-Type': 'text/csv', 'Idempotency-Key': randomUUID() }, expect: 200 });
     const { json: made, body } = await send(202, 'import-1');
     assert.equal((await send(202, 'import-1')).body, body);
@@ -535,7 +537,6 @@ describe('the running Worker', () => {
   });
 
   test('agents at Stripe: rules, and what Stripe asks', async () => {
-    assert.equal((await call('GET', '/v1/agentic/rules', { expect: 200 })).json.enabled, false);
     const { json } = await call('PUT', '/v1/agentic/rules', { body: example('setAgenticRules', 'rules'), expect: 200 });
     assert.deepEqual([json.enabled, json.livemode, json.account], [true, false, account]);
     assert.equal((await call('PUT', '/v1/agentic/rules', { body: { enabled: true, mode: 'live' }, expect: 409 })).error.code, 'not_connected');
