@@ -12,9 +12,9 @@ const RETRY_PAUSES_MS = [400, 1000, 2000];
 const LONGEST_PAUSE_MS = 5000;
 
 export class WorkerError extends Error {
-  constructor({ message, code, status = 0, type = 'no_answer', param, requestId, retryAfter, saw }) {
+  constructor({ message, code, status = 0, type = 'no_answer', param, requestId, retryAfter, saw, errors }) {
     super(message);
-    Object.assign(this, { code, status, type, param, requestId, retryAfter, saw });
+    Object.assign(this, { code, status, type, param, requestId, retryAfter, saw, errors });
   }
 
   /** True when the Worker has decided and the same request would be decided the same way: the attempt is over. */

@@ -32,7 +32,7 @@ ${link(view, '/admin/orders', 'Orders', 'apart')}
 ${link(view, '/admin/ledger', 'Ledger')}
 ${link(view, '/admin/selling', 'Selling')}
 ${link(view, '/admin/stripe-agents', 'Agents at Stripe')}
-${link(view, '/admin/stripe-rules', 'At Stripe')}
+${link(view, '/admin/stripe-rules', 'Rules at Stripe')}
 ${link(view, '/admin/connectivity', 'Connectivity')}
 </ul></nav>
 </div></div>
