@@ -33,9 +33,9 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
 
   // --- the shop: its catalogue at Stripe ---
 
-  async function stripeHome(context, { text: sent, status = 200, down, bad = [] } = {}) {
+  async function stripeHome(context, { text: sent, onError, status = 200, down, bad = [] } = {}) {
     const file = sent ?? (context.query.get('spoil') ? stripeCatalogue.spoiled() : stripeCatalogue.file());
-    const seen = { ready: ready(), mode: state.settings.mode, text: file, imports: [], down, bad };
+    const seen = { ready: ready(), mode: state.settings.mode, text: file, onError, imports: [], down, bad };
     if (!seen.ready) return page(stripeCataloguePage(view(context), seen));
     try {
       if (!down) seen.imports = await stripeCatalogue.list(recorder(context));
@@ -56,7 +56,7 @@ export function createAgentRoutes(shop, { view, say, session, recorder, orderOf 
     } catch (error) {
       if (!(error instanceof WorkerError)) throw error;
       // The file stays as it was typed, to be mended.
-      return stripeHome(context, { text: file, status: error.status || 503, down: explain(error), bad: error.errors });
+      return stripeHome(context, { text: file, onError, status: error.status || 503, down: explain(error), bad: error.errors });
     }
   }
 

@@ -46,6 +46,7 @@ button:hover, .button:hover { background: var(--accent-deep); color: #fff; }
 .wide { width: 100%; }
 label, legend { font-weight: 600; font-size: .93rem; } .hint { font-size: .87rem; color: var(--soft); font-weight: 400; }
 input[type=text], input[type=url], input[type=number], input[type=search], select { font: inherit; width: 100%; min-height: 2.75rem; padding: .45rem .6rem; border: 1px solid var(--field); border-radius: .5rem; background: #fff; color: var(--ink); }
+textarea { display: block; font: .8rem/1.5 ui-monospace, monospace; width: 100%; margin: .3rem 0 1rem; padding: .6rem; border: 1px solid var(--field); border-radius: .5rem; background: #fff; color: var(--ink); white-space: pre; overflow-x: auto; }
 input[type=number] { max-width: 6rem; } input[type=radio], input[type=checkbox] { width: 1.15rem; height: 1.15rem; accent-color: var(--accent); margin: 0; flex: none; }
 .choice { display: flex; gap: .6rem; align-items: center; padding: .35rem 0; font-weight: 400; }
 .choice span:last-child:not(:first-of-type) { margin-left: auto; }
