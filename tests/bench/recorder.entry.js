@@ -35,7 +35,7 @@ function recording(database) {
       if (name === 'batch') {
         return async (statements) => {
           const answers = await found.call(target, statements);
-          trace.push({ batch: statements.map((statement) => made.get(statement)), read: sum(answers, 'rows_read'), written: sum(answers, 'rows_written') });
+          trace.push({ batch: statements.map((statement) => made.get(statement)), read: sum(answers, 'rows_read'), written: sum(answers, 'rows_written'), ms: sum(answers, 'duration') });
           return answers;
         };
       }

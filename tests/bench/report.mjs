@@ -12,15 +12,29 @@ function ratio(rounds, one, other, what = 'cpu') {
 }
 const shown = ({ median: middle, low, high }) => `${round(middle)} (${round(low)}–${round(high)})`;
 
+/** What one database carries, from what a checkout took: created, completed, and told of by two webhooks. */
+function scale({ costs, saleBytes }) {
+  const parts = ['create, 2 lines', 'complete', 'webhook', 'webhook'].map((name) => costs[name]);
+  const sum = (what) => parts.reduce((total, part) => total + part[what], 0);
+  const [written, read, busy] = [sum('written'), sum('read'), sum('ms')];
+  const GB = 1024 ** 3;
+  return [
+    '| one checkout (created, completed, two webhooks) | |', '| --- | --- |',
+    `| within D1, ms | ${round(busy, 1)}: ${Math.floor(1000 / busy)} checkouts a second keep one database busy |`,
+    `| rows written / read | ${written} / ${read}: $${round(written / 1000, 3)} and $${round(read / 1e6, 5)} for 1,000 checkouts at $1.00 and $0.001 a million |`,
+    `| bytes of a sale in the ledger, indices and days with it | ${Math.round(saleBytes)}: ${(10 * GB / saleBytes / 1e6).toFixed(1)} million sales fill 10 GB |`, '',
+  ].join('\n');
+}
+
 export function report(result, { write, names }) {
   const { figures, costs, memories, starts, sizes } = result;
   const rows = names.map((name) => {
     const of = figures[name];
     const cost = costs[name];
     return [name, round(median(of.worker.map(({ cpu }) => cpu))), shown(ratio(of, 'worker', 'hono')), shown(ratio(of, 'worker', 'usual')), shown(ratio(of, 'worker', 'floor')),
-      Math.round(median(of.worker.map(({ rps }) => rps))), `${round(median(of.worker.map(({ p50 }) => p50)), 1)} / ${round(median(of.worker.map(({ p99 }) => p99)), 1)}`, `${cost.d1} / ${cost.statements}`, cost.stripe, `${cost.read} / ${cost.written}`];
+      Math.round(median(of.worker.map(({ rps }) => rps))), `${round(median(of.worker.map(({ p50 }) => p50)), 1)} / ${round(median(of.worker.map(({ p99 }) => p99)), 1)}`, `${cost.d1} / ${cost.statements}`, cost.stripe, `${cost.read} / ${cost.written}`, round(cost.ms, 1)];
   });
-  const head = ['journey', 'CPU ms', '÷ Hono', '÷ Hono, a round trip a statement', '÷ floor', 'requests/s', 'p50 / p99 ms', 'D1 round trips / statements', 'Stripe calls', 'rows read / written'];
+  const head = ['journey', 'CPU ms', '÷ Hono', '÷ Hono, a round trip a statement', '÷ floor', 'requests/s', 'p50 / p99 ms', 'D1 round trips / statements', 'Stripe calls', 'rows read / written', 'ms within D1'];
   const table = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
   const flat = [['ledger page, 1,000 sales', 'ledger page, 1,000,000'], ['summary, 1,000 sales', 'summary, 1,000,000'], ['search, 1,000 products', 'search, 100,000']].filter((pair) => pair.every((name) => names.includes(name))).map(([small, big]) => {
     const each = figures[big].worker.map(({ cpu }, at) => cpu / figures[small].worker[at].cpu);
@@ -38,7 +52,7 @@ export function report(result, { write, names }) {
     `| start to first answer, ms | ${kinds.map((name) => round(first[name], 0)).join(' | ')} |`,
     `| CPU until then, ms | ${kinds.map((name) => round(median(starts[name].map(({ cpu }) => cpu)), 0)).join(' | ')} |`,
     `| size, KB raw / gzipped | ${kinds.map((name) => `${sizes[name].raw} / ${sizes[name].gzip}`).join(' | ')} |`,
-    `| memory of the process at the end / at most, MB | ${kinds.map((name) => `${memories[name].now} / ${memories[name].peak}`).join(' | ')} |`, '',
+    `| memory of the process at the end / at most, MB | ${kinds.map((name) => `${memories[name].now} / ${memories[name].peak}`).join(' | ')} |`, '', scale(result),
   ].join('\n');
   console.log(`\n${text}`);
   if (!write) return;

@@ -74,7 +74,7 @@ try {
   await build();
   console.log('the database, and the journeys as the Worker makes them');
   const first = join(folder, 'd1');
-  const { context, plans, answers, costs } = await seed({ persist: first, sales: Number(options.sales), products: Number(options.products), note: say });
+  const { context, plans, answers, costs, saleBytes } = await seed({ persist: first, sales: Number(options.sales), products: Number(options.products), note: say });
   writeFileSync(join(folder, 'answers.json'), JSON.stringify({ answers }));
   mkdirSync(join(folder, 'source'));
   for (const name of ['floor.js', 'hono.js', 'replay.js']) cpSync(inRoot('tests', 'bench', 'targets', name), join(folder, 'source', name));
@@ -163,7 +163,7 @@ try {
   }
 
   const result = {
-    rounds: ROUNDS, requests: REQUESTS, sales: Number(options.sales), products: Number(options.products), figures, costs, latency, memories, starts,
+    rounds: ROUNDS, requests: REQUESTS, sales: Number(options.sales), products: Number(options.products), figures, costs, saleBytes, latency, memories, starts,
     sizes: { worker: size(join(BUILD, 'index.js'), join(BUILD, 'index_bg.wasm')), hono: size(twins.hono), floor: size(twins.floor) },
   };
   report(result, { write: options.write, names });

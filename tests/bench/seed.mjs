@@ -22,15 +22,19 @@ const SALES = `INSERT INTO transactions (id, shop_id, livemode, account, charge_
     '[{"name":"A thing of the shop","quantity":1,"amount_total":2000,"product_id":"1"}]', '{}', '[]', '{"cart_id":"cart_1"}', ?2 || i, 0, 1780000000 + (i * 86400 / ?5) % 7776000, 1780000100 + (i * 86400 / ?5) % 7776000
   FROM n`;
 
+/** -> bytes of the database then */
 async function fillLedger(database, shop, prefix, count, note) {
   const step = 50_000;
+  let size = 0;
   for (let from = 1; from <= count; from += step) {
-    await database.prepare(SALES).bind(shop, prefix, from, Math.min(count, from + step - 1), Math.max(1, Math.floor(count / 90))).run();
+    const { meta } = await database.prepare(SALES).bind(shop, prefix, from, Math.min(count, from + step - 1), Math.max(1, Math.floor(count / 90))).run();
+    size = meta.size_after;
     note?.(`${prefix} ${Math.min(count, from + step - 1).toLocaleString('en')} sales`);
   }
+  return size;
 }
 
-/** -> {context, plans, answers, costs, close}; the database lies in `persist`. `sales`, `products`: of the big shop. */
+/** -> {context, plans, answers, costs, saleBytes}; the database lies in `persist`. `sales`, `products`: of the big shop. */
 export async function seed({ persist, sales, products, note }) {
   const stripe = await startStripe({ retryPauses: [] });
   const hex = (bytes) => randomBytes(bytes).toString('hex');
@@ -59,8 +63,8 @@ export async function seed({ persist, sales, products, note }) {
     const sent = await sendCatalogue(w, shop, catalogue(count));
     if (sent.body.accepted !== count) throw new Error(sent.text.slice(0, 500));
   }
-  await fillLedger(database, small.id, 'cct_a', 1_000);
-  await fillLedger(database, big.id, 'cct_b', sales, note);
+  const before = await fillLedger(database, small.id, 'cct_a', 1_000);
+  const saleBytes = (await fillLedger(database, big.id, 'cct_b', sales, note) - before) / sales;
 
   const context = { sells: { key: sells.key, id: sells.id, origin: sells.origin, account: sells.account }, small: { key: small.key }, big: { key: big.key }, agent: agent.api_key, webhookSecret, vars };
   note('recording');
@@ -69,7 +73,7 @@ export async function seed({ persist, sales, products, note }) {
   for (const shop of [sells, small, big]) await shop.close();
   await target.close();
   await stripe.close();
-  return { context: { ...context, event }, plans, answers, costs };
+  return { context: { ...context, event }, plans, answers, costs, saleBytes };
 }
 
 /** The Worker as the tests' helpers want it. */
@@ -147,7 +151,7 @@ async function record({ w, stripe, context }) {
     const transaction = findTransaction(steps);
     plans[name].transaction = journey.names === 'create' ? ['', 'cct', ''] : transaction && ['cct_', transaction, ''];
     const sum = (what) => one.trace.reduce((total, step) => total + (step[what] ?? 0), 0);
-    costs[name] = { d1: one.trace.filter((step) => step.batch).length, statements: one.trace.reduce((total, step) => total + (step.batch?.length ?? 0), 0), stripe: one.trace.filter((step) => step.fetch).length, read: sum('read'), written: sum('written') };
+    costs[name] = { d1: one.trace.filter((step) => step.batch).length, statements: one.trace.reduce((total, step) => total + (step.batch?.length ?? 0), 0), stripe: one.trace.filter((step) => step.fetch).length, read: sum('read'), written: sum('written'), ms: sum('ms') };
   }
   return { plans, answers, costs, event };
 }
