@@ -414,7 +414,8 @@ impl Reader {
         } else if !urls.iter().all(|url| self.is_address(url)) {
             self.fault(name, "url_invalid", "must be https addresses with commas between them");
         }
-        Some(urls.join(","))
+        // Commas alone are no addresses.
+        (!urls.is_empty()).then(|| urls.join(","))
     }
 
     fn choice(&mut self, name: &str, words: &[&str]) -> Option<String> {

@@ -2,6 +2,7 @@
 // floor (the least JavaScript that makes the same statements and calls), on the same workerd, the same D1 and the same canned Stripe.
 //   --rounds N --requests N    how often, how many each time     --sales N --products N    of the big shop
 //   --only TEXT                journeys whose name has it        --write                   docs/performance.md and its chart
+//   --soak                     100,000 requests to the Worker alone, and its memory every 10,000
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +17,7 @@ import { report } from './report.mjs';
 import { seed } from './seed.mjs';
 import { bundle, cpu, freePort, memory, size, sources, start } from './targets.mjs';
 
-const { values: options } = parseArgs({ options: { rounds: { type: 'string', default: '5' }, requests: { type: 'string', default: '200' }, sales: { type: 'string', default: '1000000' }, products: { type: 'string', default: '100000' }, only: { type: 'string' }, write: { type: 'boolean' } } });
+const { values: options } = parseArgs({ options: { rounds: { type: 'string', default: '5' }, requests: { type: 'string', default: '200' }, sales: { type: 'string', default: '1000000' }, products: { type: 'string', default: '100000' }, only: { type: 'string' }, write: { type: 'boolean' }, soak: { type: 'boolean' } } });
 const [ROUNDS, REQUESTS, CONCURRENCY] = [Number(options.rounds), Number(options.requests), 8];
 const wanted = (name) => !options.only || name.includes(options.only) || Object.values(JOURNEYS).some(({ from }, at) => from === name && Object.keys(JOURNEYS)[at].includes(options.only));
 
@@ -103,6 +104,15 @@ try {
     targets.push({ name, vars, persist, source: kind.source, ...(await start({ source: kind.source, vars, persist })) });
   }
   for (const target of targets) open.push(() => target.close());
+
+  if (options.soak) {
+    const [worker] = targets;
+    for (let sent = 0; sent < 100_000; sent += 10_000) {
+      for (const [name, count] of [['healthz', 5_000], ['create, 2 lines', 1_000], ['ledger page, 1,000 sales', 2_000], ['summary, 1,000 sales', 1_000], ['ACP create', 1_000]]) await measure(worker, name, context, undefined, { count });
+      const { now, peak } = memory(worker.pid);
+      say(`${(sent + 10_000).toLocaleString('en')} requests: ${now} MB, at most ${peak}`);
+    }
+  }
 
   const figures = Object.fromEntries(Object.keys(JOURNEYS).map((name) => [name, Object.fromEntries(targets.map((target) => [target.name, []]))]));
   const names = Object.keys(JOURNEYS).filter(wanted);
