@@ -43,6 +43,8 @@ const model = (seed) => inOurTarget(async () => {
 const PARTS = [
   { name: 'fuzz', about: 'every parser that a stranger reaches, 6 million inputs', seconds: 60, work: fuzz },
   { name: 'model', about: 'histories of a payment on the pure core, 100,000', seconds: 30, work: model },
+  { name: 'catalogue', about: 'the largest catalogue that may be uploaded: 250,000 rows', seconds: 60, built: true, work: nodeTest(['soak', 'catalogue.test.mjs']) },
+  { name: 'imports', about: 'catalogues on their way to Stripe: 95 MB passed on, 200 MB made of the catalogue', seconds: 60, built: true, work: nodeTest(['soak', 'imports.test.mjs']) },
   { name: 'histories', about: 'histories of a payment through workerd, 500', seconds: 160, built: true, work: nodeTest(['soak', 'histories.test.mjs']) },
   { name: 'faults', about: 'every await point of every journey fails in every way', seconds: 230, built: true, work: nodeTest(['soak', 'faults.test.mjs']) },
   { name: 'schema', about: 'requests made from openapi.json', seconds: 90, built: true, work: nodeTest(['soak', 'schema-run.test.mjs']) },
