@@ -149,7 +149,10 @@ describe('round trips to D1, calls to Stripe', () => {
     assert.deepEqual(await cost(await call('GET', path), 200), { d1: 1, stripe: 0 });
     assert.deepEqual(await cost(await call('POST', path, { line_items: [{ id: 'mug', quantity: 2 }] }), 200), { d1: 2, stripe: 0 });
     const pay = payBody(await stripe.grantToken({ account, maxAmount: 1_000_000 }));
+    // Stripe's event may be faster than the answer's way into the books; then they are read once more, which is not what is counted here.
+    stripe.webhooks.pause();
     assert.deepEqual(await cost(await call('POST', `${path}/complete`, pay, { key: 'pay' }), 200), { d1: 3, stripe: 1 });
+    stripe.webhooks.resume();
     assert.deepEqual(await cost(await call('POST', `${path}/complete`, pay, { key: 'pay' }), 200), { d1: 1, stripe: 0 });
     const other = await call('POST', '/checkouts', { items: [{ id: 'book', quantity: 1 }] });
     assert.deepEqual(await cost(await call('POST', `/checkouts/${other.body.id}/cancel`, {}), 200), { d1: 2, stripe: 0 });
