@@ -71,6 +71,7 @@ for (const [what, query] of [['as it comes', ''], ['its rows checked as they pas
     const small = await watched(() => sendFile(w, shop, 48 * MB, query));
     assert.equal(small.result.status, 202, JSON.stringify(small.result.body));
     await stripe.importsDone();
+    await stripe.webhooks.drained();
     await w.scheduled();
     const large = await watched(() => sendFile(w, shop, 95 * MB, query));
     assert.equal(large.result.status, 202, JSON.stringify(large.result.body));
@@ -79,6 +80,7 @@ for (const [what, query] of [['as it comes', ''], ['its rows checked as they pas
     // The runtime takes some 100 MB until it collects what passed, and no more for a larger file.
     if (large.peak > 0) assert.ok(large.peak < small.peak + 60, `${small.peak} MB for 48 MB, ${large.peak} MB for 95 MB`);
     await stripe.importsDone();
+    await stripe.webhooks.drained();
     await w.scheduled();
     const end = (await w.api('GET', `${PATH}/${large.result.body.id}`, { key: shop.key })).body;
     assert.equal(end.status, 'succeeded', JSON.stringify(end));
