@@ -105,11 +105,12 @@ impl Db {
     }
 
     /// For an event about an agreement of an account: whether it was taken before, and whom it is for. That is the shop which has the
-    /// account's agentic side; as long as nobody has it, every shop that is connected to the account.
+    /// account's agentic side; as long as nobody has it who could act, every shop that is connected to the account.
     pub async fn agreement_told(&self, event: &str, account: &str, live: bool) -> Result<(bool, Vec<String>)> {
         let shops = format!(
             "SELECT c.shop_id AS id FROM connections c WHERE c.account = ?1 AND c.livemode = ?2 AND c.status = 'active'
-               AND c.shop_id = coalesce((SELECT a.shop_id {AGENTIC_OF_ACCOUNT}), c.shop_id) LIMIT 100"
+               AND c.shop_id = coalesce((SELECT h.id FROM shops h WHERE h.id = (SELECT a.shop_id {AGENTIC_OF_ACCOUNT})
+                 AND h.status IN ('active', 'suspended')), c.shop_id) LIMIT 100"
         );
         let answers =
             self.batch(vec![sql!(self, "SELECT id FROM stripe_events WHERE id = ?1", event), sql!(self, &shops, account, live)]).await?;

@@ -1,5 +1,6 @@
 //! Links to the page on which a merchant switches agents on.
 
+use super::agentic::AGENTIC_OF_ACCOUNT;
 use super::connect::ConnectionRow;
 use super::{Db, Pending};
 use crate::error::Result;
@@ -45,17 +46,16 @@ impl Seat {
 }
 
 impl Db {
-    /// A shop's connections, and who has the agentic side of their accounts.
+    /// A shop's connections, and who has the agentic side of their accounts: nobody, where the shop that had it has ended (a site that is
+    /// registered anew takes its place).
     pub async fn seat(&self, shop_id: &str) -> Result<Seat> {
-        let holders = sql!(
-            self,
-            "SELECT a.shop_id, a.account, a.livemode FROM connections mine
-             JOIN agentic a ON a.account = mine.account AND a.livemode = mine.livemode
-             JOIN connections c ON c.shop_id = a.shop_id AND c.livemode = a.livemode AND c.account = a.account AND c.status = 'active'
-             WHERE mine.shop_id = ?1 AND mine.status = 'active' ORDER BY a.created, a.shop_id",
-            shop_id
+        let of = AGENTIC_OF_ACCOUNT.replace("?1", "mine.account").replace("?2", "mine.livemode");
+        let holders = format!(
+            "SELECT h.id AS shop_id, mine.account, mine.livemode FROM connections mine
+             JOIN shops h ON h.id = (SELECT a.shop_id {of}) AND h.status IN ('active', 'suspended')
+             WHERE mine.shop_id = ?1 AND mine.status = 'active'"
         );
-        let answers = self.batch(vec![self.connections_of(shop_id), holders]).await?;
+        let answers = self.batch(vec![self.connections_of(shop_id), sql!(self, &holders, shop_id)]).await?;
         Ok(Seat { connections: answers.at(0)?.all()?, holders: answers.at(1)?.all()? })
     }
 

@@ -2,6 +2,7 @@
 import { createHash, createHmac, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { fine } from './answers.mjs';
 
 const base64url = (bytes) => Buffer.from(bytes).toString('base64url');
 // The addresses that may take over a site that another shop holds.
@@ -58,6 +59,14 @@ export async function registerShop(w, { path = '', verify = true, registrationKe
     }
   }
   return Object.assign(server, { id, key, secret, site, shop: made.body });
+}
+
+/** The same site is registered anew and verified: it takes the place of `shop`, whose keys are dead from here on. */
+export async function registerAnew(w, shop) {
+  const made = fine(await w.api('POST', '/v1/shops', { body: { site_url: shop.site, challenge_url: `${shop.site}${CHALLENGE_PATH}` } }), 201);
+  shop.challenge = made.challenge;
+  fine(await w.api('POST', '/v1/shop/verify', { key: made.api_key }));
+  return { ...shop, id: made.id, key: made.api_key, secret: made.signing_secret, shop: made };
 }
 
 /** A browser's memory for one walk: it follows nothing by itself and keeps cookies. */

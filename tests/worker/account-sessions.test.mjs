@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { documented, fine, refused } from '../support/answers.mjs';
-import { browserLike, connectShop, registerShop } from '../support/shop.mjs';
+import { browserLike, connectShop, registerAnew, registerShop } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
 let stripe, w, api, shop, account;
@@ -105,6 +105,22 @@ describe('account sessions', () => {
     fine(await session(first));
     await w.d1("UPDATE connections SET status = 'gone' WHERE shop_id = ?", first.id);
     fine(await session(second));
+  });
+
+  test('a site that is registered anew takes the place of the shop that had it', async (t) => {
+    const old = await shopOf(t);
+    const { account: kept } = await connectShop(w, stripe, old);
+    await agentic(old, kept);
+    const renewed = await registerAnew(w, old);
+    await connectShop(w, stripe, renewed, { account: kept });
+    fine(await session(renewed));
+    fine(await link(renewed), 201);
+    // Nobody gets it from a shop that may come back.
+    const other = await shopOf(t);
+    await connectShop(w, stripe, other, { account: kept });
+    await agentic(renewed, kept, 2);
+    fine(await api('POST', `/v1/admin/shops/${renewed.id}/suspend`, { key: w.vars.ADMIN_KEY, body: {} }));
+    refused(await session(other), 409, 'account_shared');
   });
 });
 

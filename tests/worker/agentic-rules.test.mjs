@@ -5,7 +5,7 @@ import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { sellToAgents } from '../support/agent.mjs';
 import { documented, eventually, fine, refused } from '../support/answers.mjs';
 import { approve } from '../support/hooks.mjs';
-import { connectShop, registerShop } from '../support/shop.mjs';
+import { connectShop, registerAnew, registerShop } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
 let stripe, w, api;
@@ -115,10 +115,7 @@ describe('the agentic side of an account', () => {
     const old = await connected();
     await sellToAgents(w, old.key);
     fine(await put(old));
-    const again = fine(await w.api('POST', '/v1/shops', { body: { site_url: old.site, challenge_url: `${old.site}/wp-json/cognitive-cart/v1/challenge` } }), 201);
-    old.challenge = again.challenge;
-    const renewed = { ...old, key: again.api_key };
-    fine(await w.api('POST', '/v1/shop/verify', { key: renewed.key }));
+    const renewed = await registerAnew(w, old);
     assert.equal((await approve(w, old.account)).reason, 'checkout_disabled');
     await connectShop(w, stripe, renewed, { account: old.account });
     fine(await put(renewed));

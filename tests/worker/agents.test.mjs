@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { documented, fine, refused } from '../support/answers.mjs';
-import { connectShop, registerShop } from '../support/shop.mjs';
+import { connectShop, registerAnew, registerShop } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
 const hash = (key) => createHash('sha256').update(key).digest('hex');
@@ -206,9 +206,7 @@ describe('whose key it is', () => {
   test('the keys of a superseded shop’s agents are gone with its own', async (t) => {
     const old = await another(t);
     const made = await agent({}, old.key);
-    const again = fine(await api('POST', '/v1/shops', { body: { site_url: old.site, challenge_url: `${old.site}/wp-json/cognitive-cart/v1/challenge` } }), 201);
-    old.challenge = again.challenge;
-    fine(await api('POST', '/v1/shop/verify', { key: again.api_key }));
+    const again = await registerAnew(w, old);
     assert.deepEqual(await keysOf(made.id), []);
   });
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { documented, eventually, fine, refused } from '../support/answers.mjs';
-import { connectShop, registerShop } from '../support/shop.mjs';
+import { connectShop, registerAnew, registerShop } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
 let stripe, w, api;
@@ -151,6 +151,17 @@ describe('by API', () => {
     await stripe.webhooks.drained();
     assert.equal((await notices(first)).length, 3);
     assert.equal((await notices(second)).length, 2);
+  });
+
+  test('a site that is registered anew has them, and is told of them', async (t) => {
+    const old = await shopOf(t);
+    await agentic(old);
+    const renewed = await registerAnew(w, old);
+    await connectShop(w, stripe, renewed, { account: old.account });
+    const { id } = await stripe.enableAgent(old.account);
+    await stripe.webhooks.drained();
+    assert.deepEqual((await notices(renewed)).map(({ type }) => type).sort(), ['agreement.created', 'agreement.partially_confirmed']);
+    assert.equal(fine(await get(renewed, id)).id, id);
   });
 });
 

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { documented, eventually, fine, refused } from '../support/answers.mjs';
-import { registerShop, sendCatalogue } from '../support/shop.mjs';
+import { registerAnew, registerShop, sendCatalogue } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
 const shops = [];
@@ -488,12 +488,10 @@ test('a shop whose site was registered anew has no catalogue any more', async ()
   const running = await slowly(shop);
   await running.write(csv(mug('b')));
   await eventually(async () => (await uploads(shop))[0].status === 'running', 'it has not begun');
-  const again = fine(await w.api('POST', '/v1/shops', { body: { site_url: shop.site, challenge_url: `${shop.site}/wp-json/cognitive-cart/v1/challenge` } }), 201);
-  shop.challenge = again.challenge;
-  fine(await w.api('POST', '/v1/shop/verify', { key: again.api_key }));
+  const again = await registerAnew(w, shop);
   assert.equal((await running.end()).status, 409);
   await eventually(async () => (await w.scheduled(), (await w.d1('SELECT 1 FROM catalogues WHERE shop_id = ?', shop.id)).length === 0), 'it is still there');
-  assert.deepEqual(await ids({ key: again.api_key }), []);
+  assert.deepEqual(await ids({ key: again.key }), []);
 });
 
 test('a shop that is not verified has no catalogue', async (t) => {

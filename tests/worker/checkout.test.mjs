@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { documented, eventually, fine, refused } from '../support/answers.mjs';
-import { agentBody, chatBody, connectShop, createSession, registerShop } from '../support/shop.mjs';
+import { agentBody, chatBody, connectShop, createSession, registerAnew, registerShop } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
 const ROUTE = 'POST /v1/checkout/sessions';
@@ -617,13 +617,11 @@ describe('a superseded shop', () => {
   test('makes no new sessions; what was open is paid and recorded', async (t) => {
     const first = await newShop(t);
     const open = await made(agentBody(first), first);
-    const again = fine(await api('POST', '/v1/shops', { body: { site_url: first.site, challenge_url: first.shop.challenge_url } }), 201);
-    first.challenge = again.challenge;
-    fine(await api('POST', '/v1/shop/verify', { key: again.api_key }));
+    const again = await registerAnew(w, first);
     refused(await create(agentBody(first), first), 401, 'api_key_invalid');
-    refused(await create(agentBody(first), { key: again.api_key }), 409, 'not_connected');
+    refused(await create(agentBody(first), { key: again.key }), 409, 'not_connected');
     await pay(open.id);
     assert.deepEqual(await w.d1('SELECT status, shop_id FROM transactions WHERE id = ?', open.transaction), [{ status: 'paid', shop_id: first.id }]);
-    assert.deepEqual(fine(await api('GET', '/v1/transactions', { key: again.api_key })).data, []);
+    assert.deepEqual(fine(await api('GET', '/v1/transactions', { key: again.key })).data, []);
   });
 });

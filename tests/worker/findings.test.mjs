@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
-import { agentBody, beginConnect, chatBody, comeBack, connectShop, registerShop, startShopServer } from '../support/shop.mjs';
+import { agentBody, beginConnect, chatBody, comeBack, connectShop, registerAnew, registerShop, startShopServer } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
 let stripe, w;
@@ -319,9 +319,7 @@ describe('what a hostile review of tenants and input found', () => {
     const shop = await registerShop(w);
     open.push(shop);
     await w.d1('UPDATE shops SET fee_bps = 900 WHERE id = ?', shop.id);
-    const { body: again } = await w.api('POST', '/v1/shops', { body: { site_url: shop.site, challenge_url: shop.shop.challenge_url ?? `${shop.site}/wp-json/cognitive-cart/v1/challenge` } });
-    shop.challenge = again.challenge;
-    assert.equal((await w.api('POST', '/v1/shop/verify', { key: again.api_key })).status, 200);
+    const again = await registerAnew(w, shop);
     const rows = await w.d1('SELECT status, fee_bps FROM shops WHERE id IN (?, ?) ORDER BY status', shop.id, again.id);
     assert.deepEqual(rows, [{ status: 'active', fee_bps: 900 }, { status: 'superseded', fee_bps: 900 }]);
   });

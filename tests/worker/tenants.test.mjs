@@ -11,7 +11,7 @@ import { operations, wrongWith } from '../support/schema.mjs';
 import { approve } from '../support/hooks.mjs';
 import { pass, row, switchOn, table } from '../support/imports.mjs';
 import { addAgent, BUYER, buyAs, sellToAgents, speaker } from '../support/agent.mjs';
-import { agentBody, beginConnect, chatBody, comeBack, connectShop, createSession, registerShop, sendCatalogue } from '../support/shop.mjs';
+import { agentBody, beginConnect, chatBody, comeBack, connectShop, createSession, registerAnew, registerShop, sendCatalogue } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
 // Stands in everything that the victim says of itself: whoever sees it sees the victim's.
@@ -130,9 +130,7 @@ async function everybody(shop) {
   fine(await w.api('POST', '/v1/shop/api_keys', { key: rolled.key }), 201);
   await w.d1('UPDATE api_keys SET expires_at = ? WHERE shop_id = ? AND expires_at IS NOT NULL', now - 1, rolled.id);
   const superseded = await shop();
-  const again = fine(await w.api('POST', '/v1/shops', { body: { site_url: superseded.site, challenge_url: `${superseded.site}/wp-json/cognitive-cart/v1/challenge` } }), 201);
-  superseded.challenge = again.challenge;
-  fine(await w.api('POST', '/v1/shop/verify', { key: again.api_key }));
+  const again = await registerAnew(w, superseded);
   const nobody = (key) => ({ key, status: 401, code: 'api_key_invalid' });
   return {
     'no key': { status: 401, code: 'api_key_missing' },
