@@ -57,6 +57,11 @@ export class Imports {
     if (!held) for (const wake of this.waiting.splice(0)) wake();
   }
 
+  /** Of the imports that are held the one that came last goes on: nobody promises their order. */
+  letLastGo() {
+    this.waiting.pop()?.();
+  }
+
   /** Resolves when no import is being worked on. */
   async drained() {
     while (this.running.size > 0) await Promise.allSettled([...this.running]);

@@ -361,6 +361,11 @@ export class LocalStripe {
     this.imports.hold(held);
   }
 
+  /** Of the imports that are held the last one goes on alone. */
+  letLastImportGo() {
+    this.imports.letLastGo();
+  }
+
   /** Resolves when no import is being worked on. */
   async importsDone() {
     await this.imports.drained();

@@ -148,6 +148,8 @@ pub enum Source {
     Catalogue,
     /// What changed behind a change's number, up to another.
     Changes(i64, i64),
+    /// What of that is not there any more.
+    Gone(i64, i64),
 }
 
 const RUNNING: &str = "status IN ('awaiting_upload', 'processing')";
@@ -370,10 +372,27 @@ impl Db {
         self.run_repeatable(vec![sql!(self, text, &row.id, row.locked_until, check_at), self.keep_answer(attempt, 202, body)])
     }
 
-    /// There was nothing to be told after all.
+    /// Stock of another catalogue than the one it was begun of: the next run tells all of that one's.
     pub fn drop_import(&self, row: &ImportRow, now: i64) -> Pending<()> {
+        self.run(vec![self.unsent(row), self.wake_stock(&row.shop_id, now)])
+    }
+
+    /// None of the stock that changed is anything that Stripe could be told: it counts as told.
+    pub fn stock_told(&self, row: &ImportRow, now: i64) -> Pending<()> {
+        let told = "UPDATE agentic_stock SET seen = max(seen, ?5), generation = ?6, tries = 0, wait_until = 0, due_at = ?7
+          WHERE shop_id = ?1 AND livemode = ?2
+            AND EXISTS (SELECT 1 FROM agentic_imports WHERE id = ?3 AND locked_until = ?4 AND stripe_id IS NULL)";
+        self.run(vec![
+            sql!(self, told, &row.shop_id, row.livemode, &row.id, row.locked_until, row.seen, row.generation, now),
+            self.unsent(row),
+            self.forget_told(&row.shop_id),
+        ])
+    }
+
+    /// An import of which Stripe has heard nothing is none.
+    fn unsent(&self, row: &ImportRow) -> Statement {
         let text = "DELETE FROM agentic_imports WHERE id = ?1 AND locked_until = ?2 AND stripe_id IS NULL";
-        self.run(vec![sql!(self, text, &row.id, row.locked_until), self.wake_stock(&row.shop_id, now)])
+        sql!(self, text, &row.id, row.locked_until)
     }
 
     /// What Stripe knows of a shop's stock.
@@ -381,7 +400,7 @@ impl Db {
         self.find(sql!(self, "SELECT * FROM agentic_stock WHERE shop_id = ?1 AND livemode = ?2", shop_id, live))
     }
 
-    /// Nobody works on it for now: the sweep looks at `check_at`, and the key may be sent again at once.
+    /// Whoever worked on it stops: the sweep goes on at `check_at`, and the key may be sent again at once.
     pub fn leave_import(&self, row: &ImportRow, attempt: Option<&Attempt<'_>>, check_at: i64) -> Pending<()> {
         let mut batch = vec![sql!(
             self,
@@ -448,31 +467,24 @@ impl Db {
         self.run(vec![sql!(self, "UPDATE agentic_imports SET check_at = ?2, checks = ?3 WHERE id = ?1", &row.id, check_at, checks)])
     }
 
-    /// What an import's end means for what Stripe knows of the stock; goes behind the statement that ends it at `now`.
+    /// What an import's end means for what Stripe knows of the stock; goes behind the statement that ends it at `now`. Only stock itself
+    /// moves the change up to which all is told: products may have been read before what stock overwrites, and Stripe promises no order.
     fn after_import(&self, row: &ImportRow, status: &str, now: i64) -> Vec<Statement> {
-        const ENDED: &str = "EXISTS (SELECT 1 FROM agentic_imports m WHERE m.id = ?3 AND m.finished = ?4 AND m.status = ?5
-          AND m.shop_id = agentic_stock.shop_id AND m.livemode = agentic_stock.livemode)";
-        let told = format!(
-            "UPDATE agentic_stock SET seen = max(seen, ?6), generation = coalesce(?7, generation), ready = 1, tries = 0, wait_until = 0, due_at = ?4
-             WHERE shop_id = ?1 AND livemode = ?2 AND {ENDED}"
-        );
-        // A minute, two, four … an hour.
-        let failed = format!(
-            "UPDATE agentic_stock SET tries = tries + 1, wait_until = ?4 + min(3600, 60 << min(tries, 6)), due_at = ?4 + min(3600, 60 << min(tries, 6))
-             WHERE shop_id = ?1 AND livemode = ?2 AND {ENDED} AND ?6 = ?6 AND ?7 IS ?7"
-        );
-        let other = format!(
-            "UPDATE agentic_stock SET ready = ready OR ?6, due_at = max(?4, wait_until) WHERE shop_id = ?1 AND livemode = ?2 AND {ENDED} AND ?7 IS ?7"
-        );
+        const ENDED: &str = "shop_id = ?1 AND livemode = ?2 AND EXISTS (SELECT 1 FROM agentic_imports m WHERE m.id = ?3 AND m.finished = ?4
+          AND m.status = ?5 AND m.shop_id = agentic_stock.shop_id AND m.livemode = agentic_stock.livemode)";
         let good = status != "failed";
-        let products = row.feed_type == "product" && good;
-        let (text, number, generation) = match row.origin.as_str() {
-            "stock" if good => (&told, row.seen, row.generation),
-            "stock" => (&failed, 0, None),
-            "catalogue" if products => (&told, row.seen, row.generation),
-            _ => (&other, i64::from(products), None),
+        let mut binds = vec![Bind::from(&row.shop_id), Bind::Int(row.livemode), Bind::from(&row.id), Bind::Int(now), Bind::Text(status)];
+        let effect = match row.origin.as_str() {
+            "stock" if good => {
+                binds.extend([Bind::Int(row.seen), row.generation.into()]);
+                "seen = max(seen, ?6), generation = coalesce(?7, generation), ready = 1, tries = 0, wait_until = 0, due_at = ?4"
+            }
+            // A minute, two, four … an hour.
+            "stock" => "tries = tries + 1, wait_until = ?4 + min(3600, 60 << min(tries, 6)), due_at = ?4 + min(3600, 60 << min(tries, 6))",
+            _ if good && row.feed_type == "product" => "ready = 1, due_at = max(?4, wait_until)",
+            _ => "due_at = max(?4, wait_until)",
         };
-        vec![sql!(self, text, &row.shop_id, row.livemode, &row.id, now, status, number, generation), self.forget_told(&row.shop_id)]
+        vec![self.statement(&format!("UPDATE agentic_stock SET {effect} WHERE {ENDED}"), &binds), self.forget_told(&row.shop_id)]
     }
 
     /// Makes what Stripe knows of a shop's stock due, in the batch that changed its catalogue.
@@ -533,14 +545,17 @@ impl Db {
                 ),
                 vec![Bind::Text(shop_id), Bind::Text(after)],
             ),
-            Source::Changes(from, to) => (
-                format!(
-                    "SELECT c.seq AS at, c.product_id AS changed, p.*, 0 AS held, {live} AS live FROM feed_changes c
-                       LEFT JOIN products p ON p.generation = {live} AND p.id = c.product_id
-                     WHERE c.shop_id = ?1 AND c.seq > ?2 AND c.seq <= ?3 ORDER BY c.seq LIMIT {limit}"
-                ),
-                vec![Bind::Text(shop_id), Bind::Int(after.parse().unwrap_or(from)), Bind::Int(to)],
-            ),
+            Source::Changes(from, to) | Source::Gone(from, to) => {
+                let gone = if matches!(source, Source::Gone(..)) { "AND p.id IS NULL" } else { "" };
+                (
+                    format!(
+                        "SELECT c.seq AS at, c.product_id AS changed, p.*, 0 AS held, {live} AS live FROM feed_changes c
+                           LEFT JOIN products p ON p.generation = {live} AND p.id = c.product_id
+                         WHERE c.shop_id = ?1 AND c.seq > ?2 AND c.seq <= ?3 {gone} ORDER BY c.seq LIMIT {limit}"
+                    ),
+                    vec![Bind::Text(shop_id), Bind::Int(after.parse().unwrap_or(from)), Bind::Int(to)],
+                )
+            }
         };
         let rows = self.one(self.statement(&text, &binds)).await?.objects();
         let generation = rows.first().and_then(|row| row.get("live")?.as_i64());

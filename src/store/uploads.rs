@@ -247,6 +247,13 @@ impl Db {
         let shop_id = upload.attempt.shop_id;
         let mut batch = Vec::new();
         if upload.replaces {
+            // Stripe keeps what it was not told is gone: what the new catalogue leaves out is a change like any other.
+            let left_out = format!(
+                "SELECT id, coalesce(item_group_id, id) AS key FROM products WHERE generation = {} AND {RUNS} AND NOT EXISTS
+                   (SELECT 1 FROM products n WHERE n.generation = ?2 AND n.id = products.id AND n.deleted = 0)",
+                generation_of("?3")
+            );
+            batch.push(sql!(self, &note_changes("?3", &left_out), upload.id, upload.generation, shop_id));
             let old = format!("UPDATE catalogues SET state = 'old' WHERE shop_id = ?2 AND state = 'live' AND {RUNS}");
             let gone = format!("DELETE FROM products WHERE generation = ?2 AND deleted = 1 AND {RUNS}");
             let live = format!("UPDATE catalogues SET state = 'live' WHERE generation = ?2 AND state = 'staged' AND {RUNS}");

@@ -233,7 +233,7 @@ describe('the same key', () => {
     ['Stripe has trouble', { on: CREATE, how: '500' }],
     ['Stripe has trouble after it made it', { on: CREATE, how: '500_after' }],
     ['the file does not arrive', { on: 'PUT upload', how: 'drop_before' }],
-    ['the file is refused for now', { on: 'PUT upload', how: '500' }],
+    ['the file is refused', { on: 'PUT upload', how: '500' }],
     ['the answer to the file is lost', { on: 'PUT upload', how: 'drop_after' }],
   ]) {
     for (const who of ['the same key', 'the sweep']) {
@@ -581,6 +581,76 @@ describe('stock goes by itself', () => {
     assert.deepEqual(levels(shop), { a: 1, b: 2 });
   });
 
+  test('what a new catalogue leaves out cannot be had any more, until it is there again', async () => {
+    const shop = await selling('a', 'b', 'c');
+    fine(await sendCatalogue(w, shop, table(row('a', { stock: '1' }))));
+    await sweep();
+    assert.deepEqual(levels(shop), { a: 1, b: 0, c: 0 });
+    assert.equal(stripe.catalogue(shop.account).b.availability, 'out_of_stock');
+    assert.equal((await stockImports(shop))[0].rows, 3);
+    fine(await sendCatalogue(w, shop, table(row('a', { stock: '1' }), row('b', { stock: '7' }))));
+    await sweep();
+    assert.deepEqual(levels(shop), { a: 1, b: 7, c: 0 });
+    for (const id of ['a', 'b']) fine(await api('DELETE', `/v1/catalogue/products/${id}`, { key: shop.key }));
+    await sweep();
+    assert.deepEqual(levels(shop), { a: 0, b: 0, c: 0 }, 'an empty one too');
+    await sweep();
+    assert.equal((await stockImports(shop)).length, 3, 'each once');
+    assert.deepEqual(await w.d1('SELECT due_at FROM agentic_stock WHERE shop_id = ?', shop.id), [{ due_at: null }]);
+  });
+
+  test('a catalogue of which nothing can be told is looked at once', async () => {
+    const shop = await newShop();
+    await ended(shop, fine(await send(shop, table(row('a'))), 202));
+    fine(await sendCatalogue(w, shop, table(row('a'))));
+    fine(await api('DELETE', '/v1/catalogue/products/a', { key: shop.key }));
+    // As when a product is changed again while the run begins: its change has another number then.
+    await w.d1('DELETE FROM feed_changes WHERE shop_id = ?', shop.id);
+    await sweep();
+    await sweep();
+    assert.deepEqual(await stockImports(shop), []);
+    assert.deepEqual(await w.d1('SELECT due_at FROM agentic_stock WHERE shop_id = ?', shop.id), [{ due_at: null }]);
+    assert.deepEqual(requests(shop, CREATE).length, 1);
+  });
+
+  test('a catalogue that is replaced before its stock was sent ends that import; its own follows', async () => {
+    const shop = await selling('a');
+    await set(shop, ['a', 4]);
+    stripe.misbehave({ on: 'PUT upload', how: 'drop_before' });
+    await sweep();
+    const [left] = await stockImports(shop);
+    assert.equal(left.status, 'awaiting_upload');
+    assert.match(left.stripe_import, /^pcimprt_/);
+    fine(await sendCatalogue(w, shop, table(row('a', { stock: '2' }))));
+    await w.d1('UPDATE agentic_imports SET check_at = 1 WHERE shop_id = ? AND finished IS NULL', shop.id);
+    await sweep();
+    const failed = await get(shop, left.id);
+    assert.deepEqual([failed.status, failed.problem.code], ['failed', 'catalogue_changed']);
+    await w.d1('UPDATE agentic_stock SET due_at = 1, wait_until = 0 WHERE shop_id = ?', shop.id);
+    await sweep();
+    assert.deepEqual(levels(shop), { a: 2 });
+  });
+
+  test('products that Stripe takes before older stock do not hide what changed in between', async () => {
+    const shop = await selling('a');
+    await later(w, shop);
+    await set(shop, ['a', 4]);
+    stripe.holdImports();
+    await w.scheduled();
+    assert.equal((await stockImports(shop)).length, 1, 'of 4 pieces, not through');
+    await set(shop, ['a', 0]);
+    const products = fine(await ask(shop), 202);
+    stripe.letLastImportGo();
+    await eventually(async () => (await get(shop, products.id)).status === 'succeeded');
+    assert.deepEqual(levels(shop), { a: 0 });
+    stripe.holdImports(false);
+    await stripe.importsDone();
+    await stripe.webhooks.drained();
+    assert.deepEqual(levels(shop), { a: 4 }, 'the older stock was read later');
+    await sweep();
+    assert.deepEqual(levels(shop), { a: 0 }, 'nothing is sold that is not there');
+  });
+
   test('before there are products, and while the agents are switched off, nothing goes', async () => {
     const shop = await newShop({ catalogue: table(row('a')) });
     await set(shop, ['a', 1]);
@@ -648,6 +718,21 @@ describe('stock goes by itself', () => {
     assert.ok(made.bytes > 6e6);
     const end = await ended(shop, made);
     assert.deepEqual([end.status, end.success_count, end.error_count, Object.keys(stripe.catalogue(shop.account)).length], ['succeeded', 1499, 0, 1499]);
+  });
+
+  test('one that is replaced between the two times is counted anew: its columns may be others', async () => {
+    const rows = (header, more) => `${header}\n${Array.from({ length: 1500 }, (_, n) => row(`p${n}`, { description: 'x'.repeat(4000) }).replace(/,5$/, more)).join('\n')}\n`;
+    const shop = await newShop({ catalogue: rows(HEADER.replace(',inventory_quantity', ''), '') });
+    stripe.misbehave({ on: CREATE, how: 'hold_before' });
+    const key = randomUUID();
+    const asked = ask(shop, {}, key);
+    await stripe.holding();
+    fine(await sendCatalogue(w, shop, rows(HEADER, ',3')));
+    stripe.release();
+    refused(await asked, 503, 'stripe_unavailable');
+    const end = await ended(shop, fine(await ask(shop, {}, key), 202));
+    assert.deepEqual([end.status, end.success_count], ['succeeded', 1500]);
+    assert.deepEqual(new Set(Object.values(levels(shop))), new Set([3]));
   });
 });
 

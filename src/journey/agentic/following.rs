@@ -93,7 +93,12 @@ pub async fn settle(edge: &Edge, row: &ImportRow, sent: std::result::Result<(), 
     let now = clock::now();
     match sent {
         Ok(()) => edge.db.import_sent(row, None, now).await,
-        Err(Trouble::Nothing) => edge.db.drop_import(row, now).await,
+        Err(Trouble::Nothing) if row.stripe_id.is_none() => edge.db.stock_told(row, now).await,
+        Err(Trouble::Stale) if row.stripe_id.is_none() => edge.db.drop_import(row, now).await,
+        // Stripe waits for a file that will not come: the next run makes an import of its own.
+        Err(Trouble::Nothing | Trouble::Stale) => {
+            over(edge, row, "catalogue_changed", "The catalogue was replaced before its stock was sent. Its own is sent next.").await
+        }
         Err(Trouble::Over(problem) | Trouble::Refused(problem)) => {
             log::line(object! { "level": "warn", "event": "import_failed", "import": row.id, "shop": row.shop_id, "why": problem.code });
             edge.db.fail_import(row, &told(&problem.code, &problem.message), None, now).await

@@ -329,7 +329,7 @@ async fn hand_out(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, url: &str
 async fn not_done(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, trouble: Trouble) -> Problem {
     let now = clock::now();
     let (problem, written) = match trouble {
-        Trouble::Nothing => {
+        Trouble::Nothing | Trouble::Stale => {
             let problem = Problem::request(422, "catalogue_empty", "There is nothing to be sent.");
             let told = told_json(&problem.code, &problem.message);
             (problem, edge.db.fail_import(row, &told, Some((attempt, None)), now).await)

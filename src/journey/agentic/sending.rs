@@ -50,8 +50,10 @@ pub enum Trouble {
     Refused(Problem),
     /// It is tried again as it is.
     Later(Problem),
-    /// There is nothing to be told.
+    /// None of the stock that changed is anything to be told.
     Nothing,
+    /// Stock of a catalogue that has been replaced.
+    Stale,
 }
 
 impl From<Problem> for Trouble {
@@ -350,7 +352,7 @@ fn cells(item: &Item, kind: FeedType) -> RowCells<'_> {
 
 /// What the first time through the rows tells.
 struct Plan {
-    source: Source,
+    sources: Sources,
     header: Header,
     /// Of the rows that are sent.
     length: usize,
@@ -359,36 +361,59 @@ struct Plan {
     held: Option<Vec<Item>>,
 }
 
+/// What is sent, in this order. Of stock of another catalogue than before: all of it, and then what it left out.
+type Sources = [Option<Source>; 2];
+
 /// Pages of what is sent, larger where rows are small.
 struct Pages {
-    source: Source,
+    sources: std::array::IntoIter<Option<Source>, 2>,
+    source: Option<Source>,
     after: String,
     limit: i64,
-    more: bool,
+    /// Whether the rows may be those of another catalogue than the import was begun of: nothing of it has been read.
+    open: bool,
 }
 
 impl Pages {
-    fn new(source: Source) -> Self {
-        Pages { source, after: String::new(), limit: 200, more: true }
+    /// The first time through the rows: those of products are the ones of the catalogue that is live then.
+    fn new(sources: Sources, row: &ImportRow) -> Self {
+        let open = row.origin != "stock";
+        let mut pages = Pages { sources: sources.into_iter(), source: None, after: String::new(), limit: 200, open };
+        pages.turn();
+        pages
     }
 
-    /// The next page; `None` at the end. The catalogue must be the one that the import is of, which its first page says.
+    /// The second time: they must be the ones that were counted, under the header that was made of them.
+    fn again(sources: Sources, row: &ImportRow) -> Self {
+        Pages { open: false, ..Pages::new(sources, row) }
+    }
+
+    fn turn(&mut self) {
+        self.source = self.sources.next().flatten();
+        self.after.clear();
+    }
+
+    /// The next page; `None` at the end.
     async fn next(&mut self, edge: &Edge, row: &mut ImportRow) -> Sent<Option<Vec<Item>>> {
-        if !self.more {
-            return Ok(None);
-        }
-        let page = edge.db.source_page(&row.shop_id, self.source, &self.after, self.limit).await?;
-        if !page.rows.is_empty() && page.generation != row.generation {
-            // Of another catalogue all stock is to be told, by the next run.
-            if row.origin == "stock" && row.stripe_id.is_none() {
-                return Err(Trouble::Nothing);
+        let Some(source) = self.source else { return Ok(None) };
+        let page = edge.db.source_page(&row.shop_id, source, &self.after, self.limit).await?;
+        if !page.rows.is_empty() {
+            if page.generation != row.generation {
+                if row.origin == "stock" {
+                    return Err(Trouble::Stale);
+                }
+                if !self.open {
+                    return Err(changed());
+                }
+                row.generation = page.generation;
             }
-            if !self.after.is_empty() || row.origin == "stock" {
-                return Err(changed());
-            }
-            row.generation = page.generation;
+            self.open = false;
         }
-        (self.after, self.more) = (page.next, page.more);
+        if page.more {
+            self.after = page.next;
+        } else {
+            self.turn();
+        }
         Ok(Some(page.rows))
     }
 
@@ -405,12 +430,12 @@ fn changed() -> Trouble {
 }
 
 /// Goes through all rows: checks them, keeps the bad ones, counts the others.
-async fn plan(edge: &Edge, row: &mut ImportRow, source: Source) -> Sent<Plan> {
+async fn plan(edge: &Edge, row: &mut ImportRow, sources: Sources) -> Sent<Plan> {
     let kind = kind_of(row);
     edge.db.forget_errors(&row.id, 0, crate::store::imports::STRIPES).await?;
     let mut errors = Errors::new(&row.id, 0);
-    let mut plan = Plan { source, header: Header::default(), length: 0, rows: 0, held: Some(Vec::new()) };
-    let mut pages = Pages::new(source);
+    let mut plan = Plan { sources, header: Header::default(), length: 0, rows: 0, held: Some(Vec::new()) };
+    let mut pages = Pages::new(sources, row);
     let mut number = 0_i64;
     while let Some(items) = pages.next(edge, row).await? {
         let (before, count) = (plan.length, items.len());
@@ -480,13 +505,18 @@ pub async fn deliver(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRo
             return Ok(());
         }
     }
-    let mut source = Source::Catalogue;
+    let mut sources = [Some(Source::Catalogue), None];
     if row.origin == "stock"
-        && let Some(stock) = edge.db.stock(&row.shop_id, row.livemode).await?.filter(|stock| stock.generation == row.generation)
+        && let Some(stock) = edge.db.stock(&row.shop_id, row.livemode).await?
     {
-        source = Source::Changes(stock.seen, row.seen);
+        let (from, to) = (stock.seen, row.seen);
+        sources = if stock.generation == row.generation {
+            [Some(Source::Changes(from, to)), None]
+        } else {
+            [Some(Source::Catalogue), Some(Source::Gone(from, to))]
+        };
     }
-    let plan = plan(edge, row, source).await?;
+    let plan = plan(edge, row, sources).await?;
     if row.origin == "stock" && plan.rows == 0 {
         return Err(Trouble::Nothing);
     }
@@ -519,7 +549,7 @@ async fn write(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow, pla
         return outgoing.finish(edge, row, connection).await;
     }
     let mut outgoing = Outgoing::begin(edge, row, place, "text/csv", plan.length.saturating_add(SLACK)).await?;
-    let mut pages = Pages::new(plan.source);
+    let mut pages = Pages::again(plan.sources, row);
     loop {
         let page = match pages.next(edge, row).await {
             Ok(page) => page,
