@@ -221,7 +221,7 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
         Route::RollAgentKey(id) => Box::pin(agents::roll_api_key(edge, incoming, id)),
         Route::RollAgentSecret(id) => Box::pin(agents::roll_signing_secret(edge, incoming, id)),
         Route::StartConnect => Box::pin(connect::start(edge, incoming)),
-        Route::ConsentPage(ticket) => Box::pin(connect::consent_page(edge, ticket)),
+        Route::ConsentPage(ticket) => Box::pin(connect::consent_page(edge, incoming, ticket)),
         Route::Consent(ticket) => Box::pin(connect::consent(edge, incoming, ticket)),
         Route::ConnectCallback => Box::pin(connect::callback(edge, incoming)),
         Route::ConnectReturn => Box::pin(journey::onboarding::came_back(edge, incoming)),

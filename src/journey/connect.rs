@@ -114,9 +114,10 @@ async fn live_ticket(edge: &Edge, ticket: &str) -> Result<Option<Box<TicketRow>>
 
 /// `GET /connect/{ticket}`: the page that names the shop and the mode before Stripe is reached, so that nobody is
 /// led to connect an account to a stranger's shop.
-pub async fn consent_page(edge: &Edge, ticket: &str) -> Result<Reply> {
+pub async fn consent_page(edge: &Edge, incoming: &Incoming, ticket: &str) -> Result<Reply> {
     let Some(row) = live_ticket(edge, ticket).await? else { return Ok(dead_ticket(edge)) };
-    Ok(asking(edge, &row, ticket, 200, None, &prefill_of(&row)))
+    let page = asking(edge, &row, ticket, 200, None, &prefill_of(&row));
+    if row.method == "onboarding" { onboarding::asked(incoming, &row, page) } else { Ok(page) }
 }
 
 /// That page. `refused` is why the button did not lead on, `known` what is filled in.
@@ -152,7 +153,7 @@ pub async fn consent(edge: &Edge, incoming: &mut Incoming, ticket: &str) -> Resu
     // Attack: a stranger's page sends the form with the ticket of his own shop, and the merchant, who never saw whose shop it is, lands
     // at Stripe with the right cookie. Browsers say where a request comes from; our own button is `same-origin`.
     if incoming.header("Sec-Fetch-Site").is_some_and(|site| site != "same-origin") {
-        return consent_page(edge, ticket).await;
+        return consent_page(edge, incoming, ticket).await;
     }
     let Some(row) = live_ticket(edge, ticket).await? else { return Ok(dead_ticket(edge)) };
     if row.method == "onboarding" {

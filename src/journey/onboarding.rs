@@ -26,28 +26,33 @@ const FORM_LIFE: i64 = 2 * 3600;
 const MOST_LINKS: i64 = 20;
 const MOST_ATTEMPTS: i64 = 10;
 
+/// The cookie of a ticket: by it a browser is known again when it presses the button a second time.
+fn marked(incoming: &Incoming, row: &TicketRow) -> Option<String> {
+    incoming.cookie(&connect::cookie_name(&row.hash)).filter(|cookie| (20..=100).contains(&cookie.len()))
+}
+
+/// The consent page, with that cookie: whoever presses twice, or again after an answer that never arrived, sends it both times.
+pub fn asked(incoming: &Incoming, row: &TicketRow, page: Reply) -> Result<Reply> {
+    if marked(incoming, row).is_some() {
+        return Ok(page);
+    }
+    Ok(page.with("Set-Cookie", connect::cookie(&row.hash, &clock::fresh_secret("")?, FORM_LIFE)))
+}
+
 /// The button of the consent page.
 pub async fn begin(edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &TicketRow) -> Result<Reply> {
     let mode = Mode::from_live(row.livemode != 0);
     edge.pair(mode)?;
     // Attack: somebody has seen the link and presses first, with an e-mail address of his. The admin would go on with an account that is
     // a stranger's, fill in his papers, and confirm it. So a ticket is of the browser that pressed first, and no other's.
-    let browser = match &row.browser_hash {
-        None => {
-            let fresh = clock::fresh_secret("")?;
-            if !edge.db.bind_ticket(&row.hash, &sign::sha256_hex(fresh.as_bytes())).await? {
-                return Ok(connect::other_browser(edge));
-            }
-            fresh
-        }
-        Some(known) => {
-            let given = incoming.cookie(&connect::cookie_name(&row.hash)).unwrap_or_default();
-            if !sign::equal(sign::sha256_hex(given.as_bytes()).as_bytes(), known.as_bytes()) {
-                return Ok(connect::other_browser(edge));
-            }
-            given
-        }
+    let browser = match marked(incoming, row) {
+        Some(known) => known,
+        None if row.browser_hash.is_some() => return Ok(connect::other_browser(edge)),
+        None => clock::fresh_secret("")?,
     };
+    if !edge.db.bind_ticket(&row.hash, &sign::sha256_hex(browser.as_bytes())).await? {
+        return Ok(connect::other_browser(edge));
+    }
     let reply = pressed(edge, incoming, ticket, row, mode).await?;
     Ok(reply.with("Set-Cookie", connect::cookie(&row.hash, &browser, FORM_LIFE)))
 }

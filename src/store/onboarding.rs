@@ -5,11 +5,11 @@ use crate::error::Result;
 use crate::sql;
 
 impl Db {
-    /// Binds a ticket to the browser that presses its button first. `false`: another one was faster.
+    /// Binds a ticket to the browser that presses its button first; the same one may press again. `false`: it is another one's.
     pub fn bind_ticket(&self, ticket: &str, browser_hash: &str) -> Pending<bool> {
         self.moved(sql!(
             self,
-            "UPDATE connect_tickets SET browser_hash = ?2 WHERE hash = ?1 AND browser_hash IS NULL",
+            "UPDATE connect_tickets SET browser_hash = ?2 WHERE hash = ?1 AND (browser_hash IS NULL OR browser_hash = ?2)",
             ticket,
             browser_hash
         ))
