@@ -115,6 +115,7 @@ export class Imports {
     if (request.method === 'GET') {
       // Files are forgotten when the stand-in ends; what it remembers of them leads nowhere then.
       if (!token?.errors || token.until < this.world.now() || !existsSync(token.errors)) return gone;
+      if (rule?.how === '500') return answer(500, '<Error><Code>InternalError</Code></Error>');
       response.writeHead(200, { 'Content-Type': 'text/csv' });
       createReadStream(token.errors).pipe(response);
       return null;

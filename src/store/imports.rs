@@ -131,6 +131,15 @@ pub struct StockLeased {
     pub busy: bool,
 }
 
+/// The key of an import that fails.
+pub struct KeyOf<'a> {
+    pub attempt: &'a Attempt<'a>,
+    /// What it gets from now on; without an answer it is as if it had never been sent.
+    pub answer: Option<(u16, &'a str)>,
+    /// What its file is recognised by from now on.
+    pub whole: Option<&'a str>,
+}
+
 /// A page of what is sent.
 pub struct SourcePage {
     /// Of the live catalogue; nobody knows it of a page without rows.
@@ -413,10 +422,8 @@ impl Db {
         self.run_repeatable(batch)
     }
 
-    /// Nothing comes of it. `kept`: the answer that its key gets from now on; without one the key is as if it had never been sent.
-    pub fn fail_import(
-        &self, row: &ImportRow, problem: &str, attempt: Option<(&Attempt<'_>, Option<(u16, &str)>)>, now: i64,
-    ) -> Pending<()> {
+    /// Nothing comes of it.
+    pub fn fail_import(&self, row: &ImportRow, problem: &str, key: Option<&KeyOf<'_>>, now: i64) -> Pending<()> {
         let mut batch = vec![sql!(
             self,
             "UPDATE agentic_imports SET status = 'failed', finished = ?2, problem = ?3, check_at = NULL, locked_until = 0, errors_kept = 1,
@@ -428,10 +435,12 @@ impl Db {
             &row.columns,
             &row.samples
         )];
-        match attempt {
-            Some((attempt, Some((status, body)))) => batch.push(self.keep_answer(attempt, status, body)),
-            Some((attempt, None)) => batch.push(self.forget(attempt)),
-            None => {}
+        if let Some(KeyOf { attempt, answer, whole }) = key {
+            match answer {
+                Some((status, body)) => batch.push(self.keep_answer(attempt, *status, body)),
+                None => batch.push(self.forget(attempt)),
+            }
+            batch.extend(whole.map(|whole| self.recognise(attempt, whole)));
         }
         batch.extend(self.after_import(row, "failed", now));
         self.run_repeatable(batch)

@@ -89,6 +89,23 @@ for (const [on, how] of [
   }
 }
 
+for (const who of ['the same key', 'the sweep']) {
+  test(`a file of the shop's own that Stripe has, and no answer about its set: ${who} goes on with it, once`, async () => {
+    const shop = await newShop();
+    const [key, body] = [randomUUID(), table(row('a'), row('b'))];
+    stripe.misbehave({ on: 'POST /v1/data_management/import_sets', how: 'drop_after' });
+    refused(await pass(api, shop, body, { idempotencyKey: key }), 503, 'stripe_unavailable');
+    if (who === 'the sweep') {
+      await w.d1('UPDATE agentic_imports SET check_at = 1 WHERE shop_id = ? AND finished IS NULL', shop.id);
+      await w.scheduled();
+    }
+    const made = fine(await pass(api, shop, body, { idempotencyKey: key }), 202);
+    const end = await ended(shop, made);
+    assert.deepEqual([end.status, end.success_count, sets(shop).length], ['succeeded', 2, 1]);
+    assert.equal(stripe.requests.filter((one) => one.route === 'POST /v1/files' && one.account === shop.account).length, 1);
+  });
+}
+
 test('a stored 500 does not stand in the way for good: another file, under another key', async () => {
   const shop = await newShop();
   const key = randomUUID();

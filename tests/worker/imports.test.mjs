@@ -420,6 +420,22 @@ describe('a file of the shop\'s own', () => {
     assert.equal(importsOf(shop).length, 1);
   });
 
+  test('what Stripe refuses of a file is the key\'s answer too, for these bytes', async (t) => {
+    const shop = await newShop();
+    await w.restart({ STRIPE_TEST_SECRET_KEY: stripe.restrictedKey() });
+    t.after(() => w.restart({ STRIPE_TEST_SECRET_KEY: stripe.keys.test.secret }));
+    const files = (id) => [table(row(id)), table(...Array.from({ length: 1200 }, (_, n) => row(`${id}${n}`, { description: 'x'.repeat(4000) })))];
+    for (const [at, body] of files('a').entries()) {
+      const key = randomUUID();
+      const first = await send(shop, body, { idempotencyKey: key });
+      refused(first, 422, 'stripe_refused');
+      const again = await send(shop, body, { idempotencyKey: key });
+      assert.deepEqual([again.status, again.text, again.headers.get('idempotent-replayed')], [422, first.text, 'true']);
+      refused(await send(shop, files('b')[at], { idempotencyKey: key }), 422, 'idempotency_conflict');
+    }
+    assert.equal(requests(shop, CREATE).length, 2);
+  });
+
   test('a file whose sender does not come back ends with the sweep', async () => {
     const shop = await newShop();
     stripe.misbehave({ on: 'PUT upload', how: 'drop_before' });
@@ -528,6 +544,65 @@ describe('what Stripe tells', () => {
     stripe.webhooks.resume();
     await w.scheduled();
     assert.equal((await get(shop, made.id)).status, 'succeeded');
+  });
+
+  test('Stripe that never says more: it ends, and stands in nobody\'s way', async () => {
+    const shop = await newShop({ catalogue: table(row('a')) });
+    stripe.holdImports();
+    const made = fine(await ask(shop), 202);
+    const due = () => w.d1('UPDATE agentic_imports SET check_at = 1, checks = 400 WHERE id = ?', made.id);
+    stripe.misbehave({ on: RETRIEVE, how: '500', times: 9 });
+    await w.d1('UPDATE agentic_imports SET check_at = 1, checks = 12 WHERE id = ?', made.id);
+    await w.scheduled();
+    const [{ check_at: next, checks }] = await w.d1('SELECT check_at, checks FROM agentic_imports WHERE id = ?', made.id);
+    assert.ok(checks === 13 && Math.abs(next - Date.now() / 1000 - 900) < 30, 'four times an hour, and no more');
+    await due();
+    await w.scheduled();
+    const end = await get(shop, made.id);
+    assert.deepEqual([end.status, end.problem.code], ['failed', 'import_lost']);
+    await later(w, shop);
+    stripe.clearMisbehaviour();
+    fine(await ask(shop), 202);
+  });
+
+  test('refused rows that cannot be had are asked for ever less often, and in the end no more', async () => {
+    const shop = await newShop();
+    stripe.webhooks.pause();
+    const made = fine(await send(shop, table(row('bad', { price: 'x' }))), 202);
+    await stripe.importsDone();
+    stripe.webhooks.drop();
+    stripe.webhooks.resume();
+    stripe.misbehave({ on: 'GET download', how: '500', times: 99 });
+    const stored = async () => (await w.d1('SELECT check_at, checks, errors_kept FROM agentic_imports WHERE id = ?', made.id))[0];
+    await w.scheduled();
+    assert.equal((await get(shop, made.id)).status, 'succeeded_with_errors');
+    assert.equal((await stored()).checks, 0);
+    for (const [checks, pause] of [[0, 60], [5, 300], [20, 900]]) {
+      await w.d1('UPDATE agentic_imports SET check_at = 1, checks = ? WHERE id = ?', checks, made.id);
+      await w.scheduled();
+      const { check_at: next, checks: counted } = await stored();
+      assert.ok(Math.abs(next - Date.now() / 1000 - pause) < 30, `${checks}: ${next}`);
+      assert.equal(counted, checks + 1);
+    }
+    await w.d1('UPDATE agentic_imports SET check_at = 1, checks = 400 WHERE id = ?', made.id);
+    await w.scheduled();
+    assert.deepEqual(await stored(), { check_at: null, checks: 20 + 380, errors_kept: 1 });
+    assert.match((await errors(shop, made.id)).text, /^id,title.*stripe_error_message\r\n$/);
+  });
+
+  test('of an account that was replaced meanwhile: the new connection stays as it is', async () => {
+    const shop = await newShop();
+    stripe.holdImports();
+    const made = fine(await send(shop, table(row('bad', { price: 'x' }))), 202);
+    stripe.misbehave({ on: RETRIEVE, how: 'hold_after' });
+    stripe.holdImports(false);
+    await stripe.holding();
+    const { account } = await connectShop(w, stripe, shop, { replace: true, mode: 'test' });
+    stripe.release();
+    assert.equal((await ended(shop, made)).status, 'succeeded_with_errors');
+    await w.scheduled();
+    const now = fine(await api('GET', '/v1/connection?mode=test', { key: shop.key }));
+    assert.deepEqual([now.connected, now.account], [true, account]);
   });
 
   test('the account is gone: its imports end', async () => {

@@ -71,7 +71,10 @@ async fn look(edge: &Edge, mut row: ImportRow) -> Result<bool> {
         return Ok(true);
     };
     match (row.status.as_str(), row.origin.as_str()) {
-        ("awaiting_upload", "catalogue" | "stock") => {
+        // A file that Stripe has, and no import set of it yet, can be gone on with whosoever it was.
+        ("awaiting_upload", origin)
+            if matches!(origin, "catalogue" | "stock") || (row.stripe_file.is_some() && row.stripe_id.is_none()) =>
+        {
             let sent = sending::deliver(edge, &mut row, &connection).await;
             settle(edge, &row, sent).await?;
             Ok(true)
@@ -81,10 +84,19 @@ async fn look(edge: &Edge, mut row: ImportRow) -> Result<bool> {
             Ok(true)
         }
         ("awaiting_upload" | "processing", _) => ask(edge, &row, &connection, now).await,
-        _ => {
-            keep_errors(edge, &row, &connection).await?;
-            Ok(true)
-        }
+        _ => match keep_errors(edge, &row, &connection).await {
+            Ok(()) => Ok(true),
+            Err(problem) => {
+                let checks = row.checks.saturating_add(1);
+                if checks > MOST_CHECKS {
+                    // Stripe shows them no more: what is known of them is what the import's object names.
+                    edge.db.errors_kept(&row.id, &row.columns).await?;
+                } else {
+                    edge.db.check_import_later(&row, Some(now.saturating_add(pause(checks))), checks).await?;
+                }
+                Err(problem)
+            }
+        },
     }
 }
 
@@ -140,13 +152,17 @@ async fn ask(edge: &Edge, row: &ImportRow, connection: &ConnectionRow, now: i64)
     let later = |row: &ImportRow| edge.db.check_import_later(row, Some(now.saturating_add(pause(checks))), checks);
     let state = match state_of(edge, row).await? {
         Outcome::Ok(state) => state,
-        Outcome::Refused(error) if error.account_invalid() => {
+        Outcome::Refused(error) if error.account_invalid() && checks <= MOST_CHECKS => {
             crate::journey::connect::account_refused(edge, mode_of(row), connection).await?;
             later(row).await?;
             return Ok(false);
         }
         Outcome::Refused(error) if error.status == 404 => {
             over(edge, row, "import_lost", "Stripe does not know the import any more.").await?;
+            return Ok(true);
+        }
+        Outcome::Refused(_) | Outcome::Unavailable { .. } if checks > MOST_CHECKS => {
+            over(edge, row, "import_lost", "Stripe did not say for days what became of the import.").await?;
             return Ok(true);
         }
         Outcome::Refused(_) | Outcome::Unavailable { .. } => {
@@ -207,7 +223,8 @@ async fn tell(edge: &Edge, row: &ImportRow, state: &State, checks: i64, now: i64
     after.error_count = state.error_count.or(row.error_count);
     after.problem = state.problem.as_ref().map(|(code, message)| told(code, message));
     after.uploaded_at = row.uploaded_at.or(Some(now));
-    after.checks = checks;
+    // From its end on it is counted how often the refused rows were fetched in vain.
+    after.checks = if state.ended() { 0 } else { checks };
     after.finished = state.ended().then_some(now);
     // Rows that were refused are fetched at once, or with the next run.
     after.check_at = if state.ended() { bad.then_some(now) } else { Some(now.saturating_add(pause(checks))) };
@@ -264,7 +281,8 @@ fn keep_later(edge: &Edge, row: &ImportRow) {
     edge.later(async move {
         let kept = async {
             let Some(row) = work.db.import(&shop, &id).await? else { return Ok(()) };
-            let Some(connection) = work.db.active_connection(&shop, row.livemode != 0).await? else { return Ok(()) };
+            let connection = work.db.active_connection(&shop, row.livemode != 0).await?;
+            let Some(connection) = connection.filter(|connection| connection.account == row.account) else { return Ok(()) };
             keep_errors(&work, &row, &connection).await
         };
         if let Err(problem) = kept.await {

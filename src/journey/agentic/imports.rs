@@ -21,7 +21,7 @@ use crate::record::Json;
 use crate::sign::Digest;
 use crate::store::connect::{ConnectionRow, in_mode};
 use crate::store::idempotency::{Attempt, AttemptRow};
-use crate::store::imports::{Begun, ForImport, ImportRow, PRODUCT_PAUSE};
+use crate::store::imports::{Begun, ForImport, ImportRow, KeyOf, PRODUCT_PAUSE};
 use crate::store::shops::ShopRow;
 use crate::stripe::event::Event;
 use crate::text::csv_cell;
@@ -89,16 +89,16 @@ async fn ask(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     if row.origin == "upload" {
         let place = match sending::place(edge, &mut row, &connection).await {
             Ok(place) => place,
-            Err(trouble) => return Err(not_done(edge, &row, &attempt, trouble).await),
+            Err(trouble) => return Err(not_done(edge, &row, &attempt, trouble, None).await),
         };
         return match place {
             Place::Address(url, until) => hand_out(edge, &row, &attempt, &url, until).await,
-            _ => Err(not_done(edge, &row, &attempt, Trouble::Later(Problem::fault("an upload without an address"))).await),
+            _ => Err(not_done(edge, &row, &attempt, Trouble::Later(Problem::fault("an upload without an address")), None).await),
         };
     }
     match sending::deliver(edge, &mut row, &connection).await {
         Ok(()) => done(edge, &mut row, &attempt, None).await,
-        Err(trouble) => Err(not_done(edge, &row, &attempt, trouble).await),
+        Err(trouble) => Err(not_done(edge, &row, &attempt, trouble, None).await),
     }
 }
 
@@ -325,37 +325,31 @@ async fn hand_out(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, url: &str
     Ok(Reply::rendered(202, body))
 }
 
-/// What came instead: the row and the key say so, and the caller is told.
-async fn not_done(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, trouble: Trouble) -> Problem {
+/// What came instead: the row and the key say so, and the caller is told. `whole`: what the key's file is recognised by from now on.
+async fn not_done(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, trouble: Trouble, whole: Option<&str>) -> Problem {
     let now = clock::now();
-    let (problem, written) = match trouble {
-        Trouble::Nothing | Trouble::Stale => {
-            let problem = Problem::request(422, "catalogue_empty", "There is nothing to be sent.");
-            let told = told_json(&problem.code, &problem.message);
-            (problem, edge.db.fail_import(row, &told, Some((attempt, None)), now).await)
-        }
-        Trouble::Over(problem) => {
-            let told = told_json(&problem.code, &problem.message);
-            let written = edge.db.fail_import(row, &told, Some((attempt, None)), now).await;
-            (problem, written)
-        }
-        Trouble::Refused(problem) => {
-            let told = told_json(&problem.code, &problem.message);
-            let body = problem.body(&edge.request_id).to_string();
-            let written = edge.db.fail_import(row, &told, Some((attempt, Some((problem.status, &body)))), now).await;
-            (problem, written)
-        }
+    let (problem, stays) = match trouble {
+        Trouble::Nothing | Trouble::Stale => (Problem::request(422, "catalogue_empty", "There is nothing to be sent."), false),
+        Trouble::Over(problem) => (problem, false),
+        Trouble::Refused(problem) => (problem, true),
         Trouble::Later(problem) => {
             // A file can only be sent again by whoever has it; a minute later the sweep takes it for broken off.
             let check_at = if row.origin == "file" { now.saturating_add(LOCK) } else { now };
-            (problem, edge.db.leave_import(row, Some(attempt), check_at).await)
+            left(row, edge.db.leave_import(row, Some(attempt), check_at).await);
+            return problem;
         }
     };
-    // What cannot be written down now is found by the sweep, once the lock is over.
+    let body = problem.body(&edge.request_id).to_string();
+    let key = KeyOf { attempt, answer: stays.then_some((problem.status, &body)), whole: whole.filter(|_| stays) };
+    left(row, edge.db.fail_import(row, &told_json(&problem.code, &problem.message), Some(&key), now).await);
+    problem
+}
+
+/// What could not be written down is found by the sweep, once the lock is over.
+fn left(row: &ImportRow, written: Result<()>) {
     if let Err(why) = written {
         log::line(object! { "level": "warn", "event": "import_left_to_sweep", "import": row.id, "why": why.cause });
     }
-    problem
 }
 
 // --- a file of the shop's own ---------------------------------------------------------------------------------------
@@ -418,7 +412,8 @@ async fn pass_on(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, format: 
         let same = earlier.fingerprint == begun || earlier.fingerprint.strip_prefix(&begun).is_some_and(|rest| rest.starts_with(' '));
         if same && earlier.status.is_some() {
             while file.next().await?.is_some() {}
-            let fingerprint = format!("{begun} {}", file.digest.hex());
+            // A file that broke off behind a refusal is known by its beginning only.
+            let fingerprint = if earlier.fingerprint == begun { begun } else { format!("{begun} {}", file.digest.hex()) };
             if let Some(reply) = attempt::earlier_answer(Some(earlier), &fingerprint, now)? {
                 return Ok(reply);
             }
@@ -449,7 +444,12 @@ async fn pass_on(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, format: 
             let whole = format!("{begun} {}", file.digest.hex());
             done(edge, &mut row, &attempt, Some(&whole)).await
         }
-        Err(trouble) => Err(not_done(edge, &row, &attempt, trouble).await),
+        Err(trouble) => {
+            // A refusal is the key's answer from now on, and the key belongs to all of the bytes.
+            while matches!(trouble, Trouble::Refused(_)) && file.next().await.is_ok_and(|piece| piece.is_some()) {}
+            let whole = (file.bytes == file.length).then(|| format!("{begun} {}", file.digest.hex()));
+            Err(not_done(edge, &row, &attempt, trouble, whole.as_deref()).await)
+        }
     }
 }
 

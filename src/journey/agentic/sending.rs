@@ -189,11 +189,13 @@ pub enum Place {
 /// Has the import made at Stripe, or asks how it stands where that was done before.
 pub async fn place(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow) -> Sent<Place> {
     if by_sets(row) {
-        if row.stripe_file.is_none() {
-            // A stored answer of the try before must not be this one's, and a file that nobody names does no harm.
-            row.attempt = row.attempt.saturating_add(1);
-            made(edge, row).await?;
+        if row.stripe_file.is_some() {
+            make_set(edge, row, connection).await?;
+            return Ok(Place::There);
         }
+        // A stored answer of the try before must not be this one's, and a file that nobody names does no harm.
+        row.attempt = row.attempt.saturating_add(1);
+        made(edge, row).await?;
         return Ok(Place::Files);
     }
     let call = match &row.stripe_id {
@@ -496,10 +498,7 @@ pub fn sendable(row: &ImportRow) -> Sent<()> {
 
 /// Makes a file of the shop's catalogue, or of what changed of its stock, and sends it. May be repeated: what is there is found.
 pub async fn deliver(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow) -> Sent<()> {
-    if row.stripe_file.is_some() && row.stripe_id.is_none() {
-        return make_set(edge, row, connection).await;
-    }
-    if row.stripe_id.is_some() {
+    if row.stripe_id.is_some() || row.stripe_file.is_some() {
         // A try before may have come to its end without being heard.
         if let Place::There = place(edge, row, connection).await? {
             return Ok(());
