@@ -592,13 +592,14 @@ describe('what Stripe tells', () => {
 
   test('of an account that was replaced meanwhile: the new connection stays as it is', async () => {
     const shop = await newShop();
-    stripe.holdImports();
+    stripe.webhooks.pause();
     const made = fine(await send(shop, table(row('bad', { price: 'x' }))), 202);
-    stripe.misbehave({ on: RETRIEVE, how: 'hold_after' });
-    stripe.holdImports(false);
+    await stripe.importsDone();
+    stripe.misbehave({ on: RETRIEVE, how: 'hold_after', times: 9 });
+    stripe.webhooks.resume();
     await stripe.holding();
     const { account } = await connectShop(w, stripe, shop, { replace: true, mode: 'test' });
-    stripe.release();
+    stripe.clearMisbehaviour();
     assert.equal((await ended(shop, made)).status, 'succeeded_with_errors');
     await w.scheduled();
     const now = fine(await api('GET', '/v1/connection?mode=test', { key: shop.key }));
