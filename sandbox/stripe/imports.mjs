@@ -25,8 +25,8 @@ const FORMATS = { product_catalog_feed: 'product', inventory_feed: 'inventory' }
 export const udapRoutes = ['POST /v1/data_management/import_sets', 'GET /v1/data_management/import_sets/{import_set}'];
 
 export class Imports {
-  constructor(world, log) {
-    Object.assign(this, { world, log });
+  constructor(world, misbehaviour, log) {
+    Object.assign(this, { world, misbehaviour, log });
     this.tokens = new Map(); // token of an address → { upload: import id } or { errors: path, until }
     this.running = new Set();
     this.held = false;
@@ -157,6 +157,7 @@ export class Imports {
         this.tell(record);
       });
     }
+    if (rule?.how === 'hold_after') await this.misbehaviour.hold();
     return rule?.how === 'drop_after' ? { drop: true } : { status: 200, headers: {}, body: '' };
   }
 

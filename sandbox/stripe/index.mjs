@@ -57,7 +57,7 @@ export class LocalStripe {
     this.api = new Api({ world: this.world, misbehaviour: this.misbehaviour, log: this.log });
     this.webhooks = new Webhooks({ world: this.world, pauses: this.options.retryPauses, timeoutMs: this.options.webhookTimeoutMs, log: this.log });
     this.requests = this.api.requests;
-    this.imports = new Imports(this.world, this.log);
+    this.imports = new Imports(this.world, this.misbehaviour, this.log);
     this.setRedirectUris(this.options.redirectUris);
     this.setWebhooks(this.options.webhooks);
     this.setHooks(this.options.hooks);

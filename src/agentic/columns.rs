@@ -349,11 +349,11 @@ impl Sieve {
 
     fn sort(&mut self, rows: &mut Vec<Row>, out: &mut Vec<u8>, bad: &mut Vec<Bad>) -> Result<()> {
         let Some(end) = self.feed.header_end() else { return Ok(()) };
+        let begins = self.at;
         if let Some(went_out) = self.after_return
             && let Some(next) = self.held.first()
         {
             if *next == b'\n' {
-                self.held.remove(0);
                 self.at = self.at.saturating_add(1);
                 out.extend_from_slice(if went_out { b"\n" } else { b"" });
             }
@@ -367,31 +367,33 @@ impl Sieve {
                 out.append(&mut self.held);
                 return Ok(());
             }
-            let line = self.cut(end);
-            self.after_return = line.ends_with(b"\r").then_some(true);
-            out.extend_from_slice(&line);
+            let line = self.line(begins, end);
+            let returned = line.ends_with(b"\r").then_some(true);
+            out.extend_from_slice(line);
+            (self.after_return, self.at) = (returned, end);
         }
         for (row, end) in rows.drain(..).zip(self.feed.ends()) {
-            let line = self.cut(end);
             let found = self.look(row);
-            self.after_return = line.ends_with(b"\r").then_some(found.is_none());
+            let line = self.line(begins, end);
+            let returned = line.ends_with(b"\r").then_some(found.is_none());
             match found {
                 Some(found) => bad.push(found),
                 None => {
+                    out.extend_from_slice(line);
                     self.accepted = self.accepted.saturating_add(1);
-                    out.extend_from_slice(&line);
                 }
             }
+            (self.after_return, self.at) = (returned, end);
         }
+        // Once a piece: what is cut off row by row is copied row by row.
+        self.held.drain(..self.at.saturating_sub(begins).min(self.held.len()));
         Ok(())
     }
 
-    /// The bytes up to a place in the file.
-    fn cut(&mut self, end: usize) -> Vec<u8> {
-        let length = end.saturating_sub(self.at).min(self.held.len());
-        let rest = self.held.split_off(length);
-        self.at = end;
-        std::mem::replace(&mut self.held, rest)
+    /// The bytes from where the last one ended up to a place in the file, of those that are held since the place `begins`.
+    fn line(&self, begins: usize, end: usize) -> &[u8] {
+        let place = |at: usize| at.saturating_sub(begins).min(self.held.len());
+        self.held.get(place(self.at)..place(end)).unwrap_or_default()
     }
 
     /// What is wrong with a row.

@@ -17,9 +17,14 @@ pub fn now() -> i64 {
 /// What comes of some work within a time, milliseconds; `None`: it takes longer, and is given up. What it had asked for by then may
 /// still happen.
 pub async fn within<T>(ms: u64, work: LocalBoxFuture<'_, T>) -> Option<T> {
+    wait(ms, work).await.ok()
+}
+
+/// The same, but work that takes longer is given back, to be waited for again.
+pub async fn wait<T>(ms: u64, work: LocalBoxFuture<'_, T>) -> std::result::Result<T, LocalBoxFuture<'_, T>> {
     match select(work, worker::Delay::from(Duration::from_millis(ms))).await {
-        Either::Left((done, _)) => Some(done),
-        Either::Right(_) => None,
+        Either::Left((done, _)) => Ok(done),
+        Either::Right(((), work)) => Err(work),
     }
 }
 

@@ -187,8 +187,8 @@ impl Db {
              FROM idempotency i WHERE shop_id = {SHOP_OF_KEY} AND path = ?3 AND key = ?4 AND created > ?5"
         );
         let attempted = format!(
-            "SELECT * FROM agentic_imports WHERE id = (SELECT subject FROM idempotency WHERE shop_id = {SHOP_OF_KEY} AND path = ?3 AND key = ?4)
-               AND shop_id = {SHOP_OF_KEY}"
+            "SELECT * FROM agentic_imports WHERE id = (SELECT subject FROM idempotency WHERE shop_id = {SHOP_OF_KEY} AND path = ?3 AND key = ?4
+               AND created > ?5) AND shop_id = {SHOP_OF_KEY}"
         );
         let running = format!("SELECT * FROM agentic_imports WHERE shop_id = {SHOP_OF_KEY} AND {RUNNING}");
         let last = format!(
@@ -204,7 +204,7 @@ impl Db {
                 sql!(self, &shop, key_hash, now),
                 sql!(self, &connections, key_hash, now),
                 sql!(self, &attempt, key_hash, now, path, key, now.saturating_sub(KEPT)),
-                sql!(self, &attempted, key_hash, now, path, key),
+                sql!(self, &attempted, key_hash, now, path, key, now.saturating_sub(KEPT)),
                 sql!(self, &sides(SHOP_OF_KEY), key_hash, now),
                 sql!(self, &running, key_hash, now),
                 sql!(self, &last, key_hash, now),

@@ -72,10 +72,10 @@ impl Db {
         )])
     }
 
-    /// Whether a link could still be opened. Uses nothing up.
-    pub async fn settings_waiting(&self, hash: &str, now: i64) -> Result<bool> {
-        let text = format!("SELECT s.hash AS id {LEADS} AND s.used_at IS NULL AND s.expires_at > ?2");
-        Ok(self.one(sql!(self, &text, hash, now)).await?.any())
+    /// What a link would open, if it still could. Uses nothing up.
+    pub fn settings_waiting(&self, hash: &str, now: i64) -> Pending<Option<Box<SettingsRow>>> {
+        let text = format!("SELECT s.shop_id, s.livemode, s.account, p.site_url {LEADS} AND s.used_at IS NULL AND s.expires_at > ?2");
+        self.find(sql!(self, &text, hash, now))
     }
 
     /// Opens a link for one browser, in one conditional statement: of two that open it, one gets the page.

@@ -171,6 +171,18 @@ describe('the settings page', () => {
     assert.equal((await w.fetch(`${w.url}/agentic/settings/nothing`, { method: 'HEAD' })).status, 404);
   });
 
+  test('what the operator has not set does not use it up', async () => {
+    const known = w.vars.STRIPE_TEST_PUBLISHABLE_KEY;
+    const { url } = fine(await link(), 201);
+    await w.restart({ STRIPE_TEST_PUBLISHABLE_KEY: undefined });
+    try {
+      assert.equal((await browserLike(w).go(url)).status, 503);
+    } finally {
+      await w.restart({ STRIPE_TEST_PUBLISHABLE_KEY: known });
+    }
+    assert.equal((await browserLike(w).go(url)).status, 200);
+  });
+
   test('the policy names Stripe\'s hosts, or who stands in for them, and the scripts by their hashes', async () => {
     const { url } = fine(await link(), 201);
     const csp = (await browserLike(w).go(url)).headers.get('content-security-policy');

@@ -420,6 +420,33 @@ describe('a file of the shop\'s own', () => {
     assert.equal(importsOf(shop).length, 1);
   });
 
+  test('an answer to the file that takes long: the import is held until it comes', async () => {
+    const shop = await newShop();
+    stripe.webhooks.pause();
+    stripe.misbehave({ on: 'PUT upload', how: 'hold_after' });
+    const key = randomUUID();
+    const sent = send(shop, table(row('a')), { idempotencyKey: key });
+    await stripe.holding();
+    const held = async () => (await w.d1('SELECT locked_until AS until FROM agentic_imports WHERE shop_id = ?', shop.id))[0].until;
+    const before = await held();
+    await eventually(async () => await held() > before, 'it is not held', 25_000);
+    stripe.release();
+    stripe.webhooks.resume();
+    const made = fine(await sent, 202);
+    assert.equal((await ended(shop, made)).status, 'succeeded');
+  });
+
+  test('a key is forgotten after 48 hours, and what it made then is none of the next request\'s', async () => {
+    const shop = await newShop({ catalogue: table(row('a')) });
+    const key = randomUUID();
+    const first = fine(await ask(shop, { feed_type: 'pricing' }, key), 202);
+    await ended(shop, first);
+    await w.d1('UPDATE idempotency SET created = created - 49 * 3600 WHERE shop_id = ?', shop.id);
+    const second = fine(await ask(shop, { feed_type: 'inventory' }, key), 202);
+    assert.notEqual(second.id, first.id);
+    assert.equal(second.feed_type, 'inventory');
+  });
+
   test('what Stripe refuses of a file is the key\'s answer too, for these bytes', async (t) => {
     const shop = await newShop();
     await w.restart({ STRIPE_TEST_SECRET_KEY: stripe.restrictedKey() });

@@ -138,20 +138,23 @@ fn dead_link(edge: &Edge) -> Reply {
 pub async fn page(edge: &Edge, incoming: &Incoming, ticket: &str) -> Result<Reply> {
     let (hash, now) = (sign::sha256_hex(ticket.as_bytes()), clock::now());
     let csp = page::settings_csp(&edge.config.connect_js);
+    let Some(waiting) = edge.db.settings_waiting(&hash, now).await? else { return Ok(dead_link(edge)) };
+    *edge.counters.shop.borrow_mut() = Some(waiting.shop_id.clone());
     if incoming.method == "HEAD" {
-        return Ok(if edge.db.settings_waiting(&hash, now).await? { Reply::page(200, String::new(), csp) } else { dead_link(edge) });
+        return Ok(Reply::page(200, String::new(), csp));
     }
+    let mode = Mode::from_live(waiting.livemode != 0);
+    // Before the link is opened: what the operator has not set must not use it up.
+    let key = publishable_key(edge, mode)?;
     let browser = clock::fresh_secret("")?;
     let until = now.saturating_add(PAGE_LIFE);
     let Some(row) = edge.db.open_settings(&hash, &sign::sha256_hex(browser.as_bytes()), until, now).await? else {
         return Ok(dead_link(edge));
     };
-    *edge.counters.shop.borrow_mut() = Some(row.shop_id.clone());
-    let mode = Mode::from_live(row.livemode != 0);
     let html = page::settings(&page::Settings {
         site_url: &row.site_url,
         live: mode.live(),
-        publishable_key: publishable_key(edge, mode)?,
+        publishable_key: key,
         connect_js: &edge.config.connect_js,
     });
     // Strict: no other site's page can make this browser ask for an account session.

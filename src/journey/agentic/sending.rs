@@ -7,7 +7,7 @@
 
 use crate::agentic::columns::{self, Bad, FeedType, Header, OnError, RowCells};
 use crate::config::CatalogueApi;
-use crate::edge::outside::{self, Target, Upload};
+use crate::edge::outside::{self, Received, Target, Upload};
 use crate::edge::{Edge, clock, log};
 use crate::error::{Problem, Result};
 use crate::id::Mode;
@@ -18,6 +18,7 @@ use crate::store::connect::ConnectionRow;
 use crate::store::imports::{ImportRow, Source};
 use crate::stripe::call::{Call, Outcome, StripeError};
 use crate::stripe::import;
+use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
 /// How long an import counts as worked on after it was last heard of, seconds; and how often that is said.
@@ -283,8 +284,7 @@ impl Outgoing {
     pub async fn finish(mut self, edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow) -> Sent<()> {
         self.fill().await;
         self.upload.write(self.behind.as_bytes()).await;
-        let received = self.upload.end(ANSWER).await;
-        let received = received.map_err(|why| {
+        let received = answered(edge, row, self.upload).await.map_err(|why| {
             log::line(object! { "level": "warn", "event": "import_not_sent", "import": row.id, "why": why });
             Trouble::Later(not_answered(why))
         })?;
@@ -316,6 +316,20 @@ impl Outgoing {
             }
         }
         Err(Trouble::Later(not_answered(why)))
+    }
+}
+
+/// Waits for what Stripe says to a file, and says meanwhile that the import is worked on: nobody is to take it for left.
+async fn answered(edge: &Edge, row: &mut ImportRow, upload: Upload) -> std::result::Result<Received, String> {
+    let mut answer: LocalBoxFuture<'_, _> = Box::pin(upload.end(ANSWER));
+    let mut ours = true;
+    loop {
+        match clock::wait(SAID.unsigned_abs().saturating_mul(1000), answer).await {
+            Ok(received) => return received,
+            Err(later) => answer = later,
+        }
+        // Stripe's own news of it may have been faster: its answer is waited for all the same.
+        ours = ours && hold(edge, row).await.is_ok();
     }
 }
 
