@@ -4,8 +4,9 @@ use crate::edge::http::{Body, Download, Reply};
 use crate::edge::{Edge, log};
 use crate::error::{Problem, Result};
 use crate::ledger::Row;
+use crate::store::lists::Cursor;
 use crate::store::shops::Whose;
-use crate::store::transactions::{Cursor, Filter};
+use crate::store::transactions::Filter;
 
 /// Rows that are read at a time.
 const SLICE: i64 = 500;

@@ -9,8 +9,9 @@ use crate::error::{Problem, Result};
 use crate::ledger::Row;
 use crate::store::catalogue::FulfillmentRow;
 use crate::store::export::LISTS;
+use crate::store::lists::Cursor;
 use crate::store::shops::ShopRow;
-use crate::store::transactions::{Cursor, Filter};
+use crate::store::transactions::Filter;
 use serde_json::Value;
 
 /// Products that are read at a time.

@@ -2,7 +2,7 @@
 
 use crate::edge::http::{Incoming, Reply};
 use crate::error::{Problem, Result};
-use crate::store::transactions::Cursor;
+use crate::store::lists::Cursor;
 use serde_json::Value;
 
 /// The page that a caller asks for.

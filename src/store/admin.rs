@@ -1,6 +1,6 @@
 //! What only the operator sees: all shops, the strays, the figures.
 
-use super::transactions::Cursor;
+use super::lists::Cursor;
 use super::{Bind, Db, Pending, Rows, Statement};
 use crate::error::Result;
 use crate::store::shops::ShopRow;

@@ -4,8 +4,8 @@ use super::{Bind, Db, Pending, Statement};
 use crate::agent::{AgentRow, MOST};
 use crate::error::{Problem, Result};
 use crate::sql;
+use crate::store::lists::{Cursor, List};
 use crate::store::shops::ShopRow;
-use crate::store::transactions::Cursor;
 
 /// The agent that a key's hash (`?1`) belongs to at a time (`?2`): the start of every statement that an agent's key may run.
 pub const AGENT_OF_KEY: &str = "(SELECT agent_id FROM agent_keys WHERE hash = ?1 AND (expires_at IS NULL OR expires_at > ?2))";
@@ -73,25 +73,9 @@ impl Db {
         self.find(sql!(self, "SELECT * FROM agents WHERE id = ?1 AND shop_id = ?2 AND deleted_at IS NULL", id, shop_id))
     }
 
-    /// One row more than asked for. `None`: the cursor's row is not the shop's.
+    /// A page of the shop's agents: see [`Db::page_of`].
     pub async fn agents(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<AgentRow>>> {
-        let (beyond, at, order) = match cursor {
-            Cursor::Start => ("", None, "DESC"),
-            Cursor::After(id) => (" AND id < ?2", Some(*id), "DESC"),
-            Cursor::Before(id) => (" AND id > ?2", Some(*id), "ASC"),
-        };
-        let text = format!(
-            "SELECT * FROM agents WHERE shop_id = ?1 AND deleted_at IS NULL{beyond} ORDER BY id {order} LIMIT {}",
-            limit.saturating_add(1)
-        );
-        let mut binds = vec![Bind::Text(shop_id)];
-        binds.extend(at.map(Bind::Text));
-        let found = sql!(self, "SELECT id FROM agents WHERE id = ?1 AND shop_id = ?2", at, shop_id);
-        let answers = self.batch(vec![found, self.statement(&text, &binds)]).await?;
-        if at.is_some() && !answers.at(0)?.any() {
-            return Ok(None);
-        }
-        answers.at(1)?.all().map(Some)
+        self.page_of(&List { table: "agents", columns: "*", shop_id, there: "deleted_at IS NULL", conditions: &[] }, cursor, limit).await
     }
 
     /// Writes what a PATCH named, and nothing else. A feed at another address begins anew; one whose address is named again tells all

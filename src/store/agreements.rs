@@ -1,7 +1,7 @@
 //! Agreements with agents, as Stripe told them last: what a shop reads while Stripe is away, and what late news is held against.
 
 use super::agentic::AGENTIC_OF_ACCOUNT;
-use super::transactions::Cursor;
+use super::lists::Cursor;
 use super::{Bind, Db, Pending, Statement, done};
 use crate::agentic::agreement::Agreement;
 use crate::error::Result;

@@ -1,8 +1,8 @@
 //! Products, their stock, and what is kept of it for payments under way.
 
 use super::feeds::{changing, note_changes};
+use super::lists::Cursor;
 use super::shops::{ShopRow, Whose};
-use super::transactions::Cursor;
 use super::{Bind, Db, Pending, Statement};
 use crate::error::Result;
 pub use crate::product::ProductRow;

@@ -5,8 +5,8 @@ use super::catalogue::{ProductRow, generation_of};
 use super::connect::{CONNECTIONS_ORDER, ConnectionRow};
 use super::feeds::Catalogue;
 use super::idempotency::{Attempt, AttemptRow, HOLDS, KEPT};
+use super::lists::{Cursor, List};
 use super::shops::{SHOP_OF_KEY, ShopRow};
-use super::transactions::Cursor;
 use super::{Bind, Db, Pending, Statement, in_turn};
 use crate::error::{Problem, Result};
 use crate::record::Record;
@@ -517,29 +517,9 @@ impl Db {
         self.find(sql!(self, text, stripe_id, account, live))
     }
 
-    /// A page of the shop's imports, newest first; one more than asked for. `None`: there is no such import to begin at.
+    /// A page of the shop's imports: see [`Db::page_of`].
     pub async fn imports(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<ImportRow>>> {
-        let (bound, order) = match cursor {
-            Cursor::Start => (None, "DESC"),
-            Cursor::After(id) => (Some(("id < ?2", *id)), "DESC"),
-            Cursor::Before(id) => (Some(("id > ?2", *id)), "ASC"),
-        };
-        let mut binds = vec![Bind::Text(shop_id)];
-        let mut text = String::from("SELECT * FROM agentic_imports WHERE shop_id = ?1");
-        let mut batch = Vec::new();
-        if let Some((condition, id)) = bound {
-            binds.push(Bind::Text(id));
-            text.push_str(&format!(" AND {condition}"));
-            batch.push(sql!(self, "SELECT id FROM agentic_imports WHERE id = ?2 AND shop_id = ?1", shop_id, id));
-        }
-        text.push_str(&format!(" ORDER BY id {order} LIMIT {}", limit.saturating_add(1)));
-        let page = batch.len();
-        batch.push(self.statement(&text, &binds));
-        let answers = self.batch(batch).await?;
-        if page == 1 && !answers.at(0)?.any() {
-            return Ok(None);
-        }
-        answers.at(page)?.all().map(Some)
+        self.page_of(&List { table: "agentic_imports", columns: "*", shop_id, there: "1", conditions: &[] }, cursor, limit).await
     }
 
     // --- what is sent -------------------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ pub mod export;
 pub mod feeds;
 pub mod idempotency;
 pub mod imports;
+pub mod lists;
 pub mod notices;
 pub mod onboarding;
 pub mod orders;

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ledger::{News, Row, Status};
 use crate::notice::NoticeRow;
 use crate::sql;
-use crate::store::transactions::Cursor;
+use crate::store::lists::{Cursor, List};
 use serde_json::Value;
 
 /// How long one attempt holds a notice, seconds: longer than it can take.
@@ -241,30 +241,12 @@ impl Db {
         self.list(sql!(self, &text, now))
     }
 
-    /// One row more than asked for, so that the caller knows whether there are more. `None`: the cursor's row is not the shop's.
+    /// A page of the shop's notices: see [`Db::page_of`].
     pub async fn notices(
         &self, shop_id: &str, kind: Option<&str>, status: Option<&str>, cursor: &Cursor<'_>, limit: i64,
     ) -> Result<Option<Vec<NoticeRow>>> {
-        let (beyond, at, order) = match cursor {
-            Cursor::Start => ("", None, "DESC"),
-            Cursor::After(id) => (" AND id < ?", Some(*id), "DESC"),
-            Cursor::Before(id) => (" AND id > ?", Some(*id), "ASC"),
-        };
-        let mut text = String::from("SELECT * FROM notices WHERE shop_id = ?");
-        let mut binds = vec![Bind::Text(shop_id)];
-        for (condition, value) in [(beyond, at), (" AND type = ?", kind), (" AND status = ?", status)] {
-            if let Some(value) = value {
-                text.push_str(condition);
-                binds.push(Bind::Text(value));
-            }
-        }
-        text.push_str(&format!(" ORDER BY id {order} LIMIT {}", limit.saturating_add(1)));
-        let found = sql!(self, "SELECT id FROM notices WHERE id = ?1 AND shop_id = ?2", at, shop_id);
-        let answers = self.batch(vec![found, self.statement(&text, &binds)]).await?;
-        if at.is_some() && !answers.at(0)?.any() {
-            return Ok(None);
-        }
-        answers.at(1)?.all().map(Some)
+        let conditions = [("type = ?", kind.map(Bind::Text)), ("status = ?", status.map(Bind::Text))];
+        self.page_of(&List { table: "notices", columns: "*", shop_id, there: "1", conditions: &conditions }, cursor, limit).await
     }
 
     pub fn notice(&self, id: &str, shop_id: &str) -> Pending<Option<Box<NoticeRow>>> {

@@ -11,8 +11,8 @@ use crate::ledger::Row;
 use crate::order::{self, OrderRow};
 use crate::record::Json;
 use crate::sql;
+use crate::store::lists::{Cursor, List};
 use crate::store::shops::ShopRow;
-use crate::store::transactions::Cursor;
 
 /// An order that a payment has made.
 pub struct NewOrder<'a> {
@@ -243,39 +243,19 @@ impl Db {
         Ok(answers.at(0)?.first()?.zip(answers.at(1)?.first()?))
     }
 
-    /// One row more than asked for, so that the caller knows whether there are more. `None`: the cursor's row is not the shop's.
+    /// A page of the shop's orders: see [`Db::page_of`].
     pub async fn orders(&self, shop_id: &str, filter: &Filter, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<OrderRow>>> {
-        let (beyond, at, order) = match cursor {
-            Cursor::Start => ("", None, "DESC"),
-            Cursor::After(id) => (" AND id < ?", Some(*id), "DESC"),
-            Cursor::Before(id) => (" AND id > ?", Some(*id), "ASC"),
-        };
         let agent = filter.agent.as_deref();
         let (by_id, by_name) = if agent.is_some_and(|agent| agent.starts_with("agt_")) { (agent, None) } else { (None, agent) };
         let conditions = [
-            (beyond, at.map(Bind::Text)),
-            (" AND livemode = ?", filter.live.map(Bind::from)),
-            (" AND agent_id = ?", by_id.map(Bind::Text)),
-            (" AND agent = ?", by_name.map(Bind::Text)),
-            (" AND status = ?", filter.status.as_deref().map(Bind::Text)),
-            (" AND order_id = ?", filter.order_id.as_deref().map(Bind::Text)),
-            (" AND id >= ?", filter.from_id.as_deref().map(Bind::Text)),
-            (" AND id < ?", filter.below_id.as_deref().map(Bind::Text)),
+            ("livemode = ?", filter.live.map(Bind::from)),
+            ("agent_id = ?", by_id.map(Bind::Text)),
+            ("agent = ?", by_name.map(Bind::Text)),
+            ("status = ?", filter.status.as_deref().map(Bind::Text)),
+            ("order_id = ?", filter.order_id.as_deref().map(Bind::Text)),
+            ("id >= ?", filter.from_id.as_deref().map(Bind::Text)),
+            ("id < ?", filter.below_id.as_deref().map(Bind::Text)),
         ];
-        let mut text = String::from("SELECT * FROM orders WHERE shop_id = ?");
-        let mut binds = vec![Bind::Text(shop_id)];
-        for (condition, bind) in conditions {
-            if let Some(bind) = bind {
-                text.push_str(condition);
-                binds.push(bind);
-            }
-        }
-        text.push_str(&format!(" ORDER BY id {order} LIMIT {}", limit.saturating_add(1)));
-        let found = sql!(self, "SELECT id FROM orders WHERE id = ?1 AND shop_id = ?2", at, shop_id);
-        let answers = self.batch(vec![found, self.statement(&text, &binds)]).await?;
-        if at.is_some() && !answers.at(0)?.any() {
-            return Ok(None);
-        }
-        answers.at(1)?.all().map(Some)
+        self.page_of(&List { table: "orders", columns: "*", shop_id, there: "1", conditions: &conditions }, cursor, limit).await
     }
 }

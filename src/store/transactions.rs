@@ -1,6 +1,7 @@
 //! The ledger's rows: found, moved, listed, summed. And what the sweep looks for.
 
 use super::erase::ERASED;
+use super::lists::Cursor;
 use super::shops::{ShopRow, Whose};
 use super::{Bind, Db, Pending, Statement, in_turn};
 use crate::error::Result;
@@ -51,13 +52,6 @@ impl Filter {
         }
         (text, binds)
     }
-}
-
-/// Where a page begins: newest first.
-pub enum Cursor<'a> {
-    Start,
-    After(&'a str),
-    Before(&'a str),
 }
 
 record! {

@@ -3,8 +3,8 @@
 use super::catalogue::{ROW, generation_of, merge_generation, write_rows, write_words};
 use super::feeds::{changing, note_changes};
 use super::idempotency::{Attempt, AttemptRow, HOLDS, KEPT};
+use super::lists::{Cursor, List};
 use super::shops::{SHOP_OF_KEY, ShopRow};
-use super::transactions::Cursor;
 use super::{Bind, Db, Statement};
 use crate::error::Result;
 use crate::sql;
@@ -319,29 +319,10 @@ impl Db {
         .await
     }
 
-    /// A page of the shop's uploads, newest first; one more than asked for. `None`: there is no such upload to begin at.
+    /// A page of the shop's uploads: see [`Db::page_of`].
     pub async fn uploads(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<UploadRow>>> {
-        let (bound, order) = match cursor {
-            Cursor::Start => (None, "DESC"),
-            Cursor::After(id) => (Some(("id < ?2", *id)), "DESC"),
-            Cursor::Before(id) => (Some(("id > ?2", *id)), "ASC"),
-        };
-        let mut binds = vec![Bind::Text(shop_id)];
-        let mut text = format!("SELECT u.*, {} AS errors FROM catalogue_uploads u WHERE u.shop_id = ?1", shown_errors("u.id"));
-        let mut batch = Vec::new();
-        if let Some((condition, id)) = bound {
-            binds.push(Bind::Text(id));
-            text.push_str(&format!(" AND u.{condition}"));
-            batch.push(sql!(self, "SELECT id FROM catalogue_uploads WHERE id = ?2 AND shop_id = ?1", shop_id, id));
-        }
-        text.push_str(&format!(" ORDER BY u.id {order} LIMIT {}", limit.saturating_add(1)));
-        let page = batch.len();
-        batch.push(self.statement(&text, &binds));
-        let answers = self.batch(batch).await?;
-        if page == 1 && !answers.at(0)?.any() {
-            return Ok(None);
-        }
-        answers.at(page)?.all().map(Some)
+        let columns = format!("*, {} AS errors", shown_errors("catalogue_uploads.id"));
+        self.page_of(&List { table: "catalogue_uploads", columns: &columns, shop_id, there: "1", conditions: &[] }, cursor, limit).await
     }
 
     /// One upload of the shop's.

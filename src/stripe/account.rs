@@ -1,6 +1,6 @@
 //! Accounts: the platform's own and the connected ones.
 
-use super::call::{Base, Call, Version};
+use super::call::{Call, Version};
 use super::form::{Form, segment};
 use crate::record::Json;
 use serde_json::Value;
@@ -17,16 +17,7 @@ record! {
 
 /// Whose key this is: the platform's account.
 pub fn own() -> Call {
-    Call {
-        base: Base::Api,
-        method: "GET",
-        path: "/v1/account".to_owned(),
-        account: None,
-        idempotency_key: None,
-        form: None,
-        json: None,
-        version: Version::Released,
-    }
+    Call::of("GET", "/v1/account".to_owned(), None)
 }
 
 /// A connected account, read as the platform (the id is in the path, not in `Stripe-Account`).
@@ -144,16 +135,7 @@ fn set(object: &mut Value, name: &str, value: Value) {
 
 /// A call of v2 in the platform's own name.
 fn second(method: &'static str, path: String, json: Option<String>, key: Option<&str>) -> Call {
-    Call {
-        base: Base::Api,
-        method,
-        path,
-        account: None,
-        idempotency_key: key.map(str::to_owned),
-        form: None,
-        json,
-        version: Version::Released,
-    }
+    Call { idempotency_key: key.map(str::to_owned), json, ..Call::of(method, path, None) }
 }
 
 /// Makes an account: `body` is what [`creation`] gave, stored before it is sent for the first time.
@@ -209,14 +191,5 @@ pub fn session(account: &str) -> Call {
     let mut form = Form::new();
     form.push("account", account);
     form.push("components[agentic_commerce_settings][enabled]", true);
-    Call {
-        base: Base::Api,
-        method: "POST",
-        path: "/v1/account_sessions".to_owned(),
-        account: None,
-        idempotency_key: None,
-        form: Some(form.encode()),
-        json: None,
-        version: Version::Embedded,
-    }
+    Call { form: Some(form.encode()), version: Version::Embedded, ..Call::of("POST", "/v1/account_sessions".to_owned(), None) }
 }

@@ -1,22 +1,13 @@
 //! Agreements between a connected account and agents: `/v2/orchestrated_commerce/agreements`, in public preview.
 
-use super::call::{Base, Call, Version};
+use super::call::{Call, Version};
 use super::form::{Form, segment};
 use crate::text;
 
 const COLLECTION: &str = "/v2/orchestrated_commerce/agreements";
 
 fn call(method: &'static str, path: String, account: &str) -> Call {
-    Call {
-        base: Base::Api,
-        method,
-        path,
-        account: Some(account.to_owned()),
-        idempotency_key: None,
-        form: None,
-        json: None,
-        version: Version::Preview,
-    }
+    Call { version: Version::Preview, ..Call::of(method, path, Some(account)) }
 }
 
 record! {

@@ -237,18 +237,23 @@ fn without_keys(message: &str) -> String {
 }
 
 impl Call {
-    /// POST of a form that may be sent again, byte for byte, with the same key.
-    pub(super) fn post(path: String, form: &str, account: Option<&str>, key: &str) -> Call {
+    /// A call of the API in its released version, without a body and without a key.
+    pub(super) fn of(method: &'static str, path: String, account: Option<&str>) -> Call {
         Call {
             base: Base::Api,
-            method: "POST",
+            method,
             path,
             account: account.map(str::to_owned),
-            idempotency_key: Some(key.to_owned()),
-            form: Some(form.to_owned()),
+            idempotency_key: None,
+            form: None,
             json: None,
             version: Version::Released,
         }
+    }
+
+    /// POST of a form that may be sent again, byte for byte, with the same key.
+    pub(super) fn post(path: String, form: &str, account: Option<&str>, key: &str) -> Call {
+        Call { idempotency_key: Some(key.to_owned()), form: Some(form.to_owned()), ..Call::of("POST", path, account) }
     }
 
     /// GET `/v1/{collection}/{id}` with the given objects expanded.
@@ -261,16 +266,7 @@ impl Call {
             }
             path = format!("{path}?{}", query.encode());
         }
-        Call {
-            base: Base::Api,
-            method: "GET",
-            path,
-            account: account.map(str::to_owned),
-            idempotency_key: None,
-            form: None,
-            json: None,
-            version: Version::Released,
-        }
+        Call::of("GET", path, account)
     }
 
     /// Reads an answer of the API.

@@ -130,19 +130,6 @@ impl ImportSet {
     }
 }
 
-fn call(method: &'static str, path: String, account: &str) -> Call {
-    Call {
-        base: Base::Api,
-        method,
-        path,
-        account: Some(account.to_owned()),
-        idempotency_key: None,
-        form: None,
-        json: None,
-        version: Version::Released,
-    }
-}
-
 const IMPORTS: &str = "/v2/commerce/product_catalog/imports";
 const SETS: &str = "/v1/data_management/import_sets";
 
@@ -151,11 +138,11 @@ pub fn create(feed_type: &str, mode: &str, import_id: &str, account: &str, key: 
     let mut metadata = Map::new();
     metadata.insert("cc_import".to_owned(), import_id.json());
     let body = object! { "feed_type": feed_type, "mode": mode, "metadata": metadata };
-    Call { json: Some(body.to_string()), idempotency_key: Some(key.to_owned()), ..call("POST", IMPORTS.to_owned(), account) }
+    Call { json: Some(body.to_string()), idempotency_key: Some(key.to_owned()), ..Call::of("POST", IMPORTS.to_owned(), Some(account)) }
 }
 
 pub fn retrieve(id: &str, account: &str) -> Call {
-    call("GET", format!("{IMPORTS}/{}", segment(id)), account)
+    Call::of("GET", format!("{IMPORTS}/{}", segment(id)), Some(account))
 }
 
 /// POST of an import set for a file that is there.
@@ -164,21 +151,21 @@ pub fn create_set(file: &str, format: &str, account: &str, key: &str) -> Call {
     form.push("file", file);
     form.push("standard_data_format", format);
     let (form, key) = (Some(form.encode()), Some(key.to_owned()));
-    Call { form, idempotency_key: key, version: Version::ImportSets, ..call("POST", SETS.to_owned(), account) }
+    Call { form, idempotency_key: key, version: Version::ImportSets, ..Call::of("POST", SETS.to_owned(), Some(account)) }
 }
 
 pub fn retrieve_set(id: &str, account: &str) -> Call {
-    Call { version: Version::ImportSets, ..call("GET", format!("{SETS}/{}", segment(id)), account) }
+    Call { version: Version::ImportSets, ..Call::of("GET", format!("{SETS}/{}", segment(id)), Some(account)) }
 }
 
 /// POST of a file: its body is [`around`] what is sent.
 pub fn create_file(account: &str, key: &str) -> Call {
-    Call { base: Base::Files, idempotency_key: Some(key.to_owned()), ..call("POST", "/v1/files".to_owned(), account) }
+    Call { base: Base::Files, idempotency_key: Some(key.to_owned()), ..Call::of("POST", "/v1/files".to_owned(), Some(account)) }
 }
 
 /// GET of what a file holds.
 pub fn file_contents(file: &str, account: &str) -> Call {
-    Call { base: Base::Files, ..call("GET", format!("/v1/files/{}/contents", segment(file)), account) }
+    Call { base: Base::Files, ..Call::of("GET", format!("/v1/files/{}/contents", segment(file)), Some(account)) }
 }
 
 /// What stands before and behind a file in a `multipart/form-data` body. `boundary` must not be in the file: it is random.

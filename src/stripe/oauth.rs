@@ -3,7 +3,7 @@
 //! A code works once, and sending it a second time revokes what the first exchange granted: [`exchange`] must never
 //! be retried, not even when nothing came back.
 
-use super::call::{Answer, Base, Call, Outcome, StripeError, Version};
+use super::call::{Answer, Base, Call, Outcome, StripeError};
 use super::form::Form;
 use crate::record::Record;
 use serde_json::{Map, Value};
@@ -80,17 +80,8 @@ record! {
 }
 
 fn post(path: &str, form: Form) -> Call {
-    Call {
-        base: Base::Connect,
-        method: "POST",
-        path: path.to_owned(),
-        account: None,
-        // These routes take none.
-        idempotency_key: None,
-        form: Some(form.encode()),
-        json: None,
-        version: Version::Released,
-    }
+    // These routes take no key.
+    Call { base: Base::Connect, form: Some(form.encode()), ..Call::of("POST", path.to_owned(), None) }
 }
 
 /// Exchanges a code, with the secret key of the mode that was asked for. Once.

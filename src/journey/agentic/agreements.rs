@@ -12,7 +12,7 @@ use crate::journey::lists::Page;
 use crate::journey::{access, connect};
 use crate::ledger::stored;
 use crate::store::agreements::{Whom, Whose};
-use crate::store::transactions::Cursor;
+use crate::store::lists::Cursor;
 use crate::stripe::agreement::{self as calls, Page as Found};
 use crate::stripe::call::{Outcome, StripeError};
 use crate::stripe::event::Event;
