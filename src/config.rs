@@ -7,6 +7,7 @@
 use crate::error::Problem;
 use crate::id::Mode;
 use crate::money::{Currency, FeeRule, MAX_CHARGE};
+use crate::place::Placement;
 use crate::record::Json;
 use crate::seal::SealKeys;
 use crate::weburl;
@@ -131,6 +132,8 @@ pub struct Config {
     pub charge_type: ChargeType,
     /// By which of Stripe's ways catalogues are sent.
     pub catalogue_api: CatalogueApi,
+    /// Which databases there are, and which shops are in which.
+    pub placement: Placement,
 }
 
 impl Config {
@@ -208,6 +211,7 @@ pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Config, Misconfigure
 
     let catalogue_api =
         reader.word("STRIPE_CATALOGUE_API", &[("v2", CatalogueApi::V2), ("import_sets", CatalogueApi::ImportSets)], CatalogueApi::V2);
+    let placement = reader.placement();
 
     // A key that cannot be read has said so already; without one there is nothing to build.
     match seal_keys {
@@ -231,6 +235,7 @@ pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Config, Misconfigure
             cost,
             charge_type,
             catalogue_api,
+            placement,
         }),
         _ => {
             let mut problems = Vec::new();
@@ -268,6 +273,8 @@ pub const VARIABLES: &[&str] = &[
     "STRIPE_COST_FIXED",
     "CHARGE_TYPE",
     "STRIPE_CATALOGUE_API",
+    "DATABASES",
+    "DATABASES_MOVING",
 ];
 
 /// The three variables of one mode, and how Stripe begins their values.
@@ -334,6 +341,24 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
                 default
             }
         }
+    }
+
+    /// Where the shops are.
+    fn placement(&mut self) -> Placement {
+        let mut placement = match self.text("DATABASES").map(|text| Placement::read(&text)) {
+            None => Placement::default(),
+            Some(Ok(placement)) => placement,
+            Some(Err(why)) => {
+                self.bad("DATABASES", format!("{why} For example: DB=0-15 DB_2=16-31."));
+                Placement::default()
+            }
+        };
+        if let Some(text) = self.text("DATABASES_MOVING")
+            && let Err(why) = placement.set_moving(&text)
+        {
+            self.bad("DATABASES_MOVING", why);
+        }
+        placement
     }
 
     /// A protection that only a machine of one's own may do without.

@@ -160,6 +160,14 @@ impl Problem {
         problem
     }
 
+    /// 503: the shop is on its way to another database.
+    pub fn moving() -> Self {
+        let message = "The shop is being moved to another database. Sending the same request again in a minute is safe.";
+        let mut problem = Problem::new(503, Kind::Upstream, "shop_moving", message);
+        problem.retry_after = Some(60);
+        problem
+    }
+
     /// 503: the operator has to set something.
     pub fn not_configured(message: impl Into<String>) -> Self {
         Problem::new(503, Kind::NotConfigured, "not_configured", message)

@@ -20,6 +20,7 @@
 //! | [`fulfillment`] | how a shop delivers, its taxes and coupons |
 //! | [`notice`] | what a shop is told, and when it is told again |
 //! | [`sign`], [`seal`], [`id`] | signatures, sealing, ids |
+//! | [`place`] | in which database a shop is |
 //! | [`weburl`] | addresses that answers may go to |
 //! | [`text`] | cookies, queries, cells of a spreadsheet |
 //! | [`limit`] | how often one caller may ask |
@@ -53,6 +54,7 @@ pub mod money;
 pub mod notice;
 pub mod order;
 pub mod page;
+pub mod place;
 pub mod product;
 pub mod refund;
 pub mod route;
@@ -71,10 +73,10 @@ use edge::http::{Incoming, Reply};
 use edge::{Counters, Edge, clock, log};
 use error::{Problem, Result};
 use futures_util::future::LocalBoxFuture;
-use route::{Found, Route};
+use place::Slot;
+use route::{Found, Leads, Route};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use store::Db;
 use worker::js_sys::Promise;
 use worker::js_sys::futures::future_to_promise;
 use worker::wasm_bindgen::JsValue;
@@ -184,15 +186,15 @@ async fn answer(
             .with("variables", names.json()));
         }
     };
-    let edge = Edge {
-        config,
-        db: Db::new(edge::js::binding(&env, "DB"), counters.clone()),
-        env: Rc::new(env),
-        context: Some(Rc::new(context)),
-        request_id: request_id.into(),
-        public_url: public_url.into(),
-        counters: counters.clone(),
+    let edge = Edge::new(config, env, Some(context), request_id.into(), public_url.into(), counters.clone());
+    let slot = match route.leads() {
+        Leads::Id(id) => Some(Slot::of_id(id)),
+        Leads::Secret(secret) => Some(Slot::of_secret(secret)),
+        Leads::State => incoming.param("state").map(|state| Slot::of_secret(&state)),
+        Leads::Key => journey::access::key(incoming).ok().map(|key| Slot::of_secret(&key)),
+        Leads::Nowhere => None,
     };
+    let edge = slot.map_or(Ok(edge.clone()), |slot| edge.of(slot))?;
     dispatch(&edge, incoming, route).await
 }
 
@@ -298,14 +300,7 @@ async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<
 async fn scheduled(env: Env) {
     let Ok(config) = edge::configuration(&env) else { return };
     let counters = Rc::new(Counters::default());
-    let edge = Edge {
-        config,
-        db: Db::new(edge::js::binding(&env, "DB"), counters.clone()),
-        env: Rc::new(env),
-        context: None,
-        request_id: "sweep".into(),
-        public_url: config.public_url.clone().unwrap_or_default().into(),
-        counters,
-    };
-    journey::sweep::run(&edge).await;
+    let public_url = config.public_url.clone().unwrap_or_default();
+    let edge = Edge::new(config, env, None, "sweep".into(), public_url.into(), counters);
+    journey::sweep::everywhere(&edge).await;
 }

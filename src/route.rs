@@ -23,6 +23,20 @@ pub enum Wire {
     Released,
 }
 
+/// What of a request leads to its shop's database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leads<'a> {
+    /// An id of ours in the path.
+    Id(&'a str),
+    /// A one-time secret in the path.
+    Secret(&'a str),
+    /// The `state` of the query.
+    State,
+    /// The key that it is sent with.
+    Key,
+    Nowhere,
+}
+
 /// What a request asks for. An id in the path comes along as text that is known to be plain (see [`is_plain`]); only a
 /// product's is the shop's own, and may be anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,6 +171,24 @@ impl Route {
                 | Route::ShowOrder(_)
                 | Route::AgenticSettings(_)
         )
+    }
+
+    /// What tells in which database its shop is (src/place.rs).
+    pub fn leads(&self) -> Leads<'_> {
+        match self {
+            Route::Complete(id) | Route::Cancel(id) | Route::OrderPage(id) | Route::ShowOrder(id) => Leads::Id(id),
+            Route::AdminUpdateShop(id) | Route::AdminSuspendShop(id) | Route::AdminResumeShop(id) => Leads::Id(id),
+            Route::ConsentPage(ticket) | Route::Consent(ticket) => Leads::Secret(ticket),
+            Route::AgenticSettings(ticket) | Route::RefreshAgenticSettings(ticket) => Leads::Secret(ticket),
+            Route::ConnectCallback | Route::ConnectReturn | Route::ConnectRefresh => Leads::State,
+            // Each sees to it by itself.
+            Route::FrontPage | Route::Health | Route::OpenApi | Route::AcpDiscovery | Route::CreateShop | Route::CompleteBySession => {
+                Leads::Nowhere
+            }
+            Route::StripeWebhook | Route::AgenticHook => Leads::Nowhere,
+            Route::AdminListShops | Route::AdminListStrays | Route::AdminMetrics => Leads::Nowhere,
+            _ => Leads::Key,
+        }
     }
 
     /// What a request counts against (contract, *Conventions*, "Rate limits").

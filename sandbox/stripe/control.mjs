@@ -3,7 +3,7 @@ import { json } from './http.mjs';
 
 const CALLS = new Set([
   'createAccount', 'updateAccount', 'authorize', 'pay', 'confirm', 'settle', 'expire', 'deauthorize', 'cancelPayment', 'capture', 'refund',
-  'enableAgent', 'agentAnswers', 'openForm', 'leaveForm', 'closeAccount', 'grantToken', 'revokeToken', 'holdImports', 'letLastImportGo', 'importsDone', 'failImport', 'catalogue', 'restrictedKey', 'lagSearch', 'slowRefunds', 'settleRefund', 'failRefund', 'dispute', 'moveDispute',
+  'enableAgent', 'agentAnswers', 'openForm', 'leaveForm', 'closeAccount', 'grantToken', 'revokeToken', 'holdImports', 'letLastImportGo', 'lateUploads', 'importsDone', 'failImport', 'catalogue', 'restrictedKey', 'lagSearch', 'slowRefunds', 'settleRefund', 'failRefund', 'dispute', 'moveDispute',
   'misbehave', 'clearMisbehaviour', 'holding', 'release', 'misdeliver', 'send', 'thin', 'patch', 'setRedirectUris', 'setWebhooks', 'addWebhook', 'advance', 'signature',
   'setHooks', 'setCatalogue', 'simulatePurchase', 'askPrice', 'closePreviews',
 ]);

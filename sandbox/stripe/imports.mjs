@@ -31,6 +31,8 @@ export class Imports {
     this.running = new Set();
     this.held = false;
     this.waiting = [];
+    this.late = false; // whether what is uploaded is noticed later
+    this.underway = [];
     this.failures = []; // what becomes of the next imports, when that is asked for
     world.imports = this;
   }
@@ -55,6 +57,12 @@ export class Imports {
   hold(held) {
     this.held = held;
     if (!held) for (const wake of this.waiting.splice(0)) wake();
+  }
+
+  /** From now on an upload is noticed only when that is over: until then its import is `awaiting_upload`. */
+  notice(late) {
+    this.late = late;
+    if (!late) for (const arrived of this.underway.splice(0)) arrived();
   }
 
   /** Of the imports that are held the one that came last goes on: nobody promises their order. */
@@ -116,6 +124,7 @@ export class Imports {
       // Files are forgotten when the stand-in ends; what it remembers of them leads nowhere then.
       if (!token?.errors || token.until < this.world.now() || !existsSync(token.errors)) return gone;
       if (rule?.how === '500') return answer(500, '<Error><Code>InternalError</Code></Error>');
+      if (rule?.how === 'hold_before') await this.misbehaviour.hold();
       response.writeHead(200, { 'Content-Type': 'text/csv' });
       createReadStream(token.errors).pipe(response);
       return null;
@@ -148,7 +157,8 @@ export class Imports {
       await rm(path, { force: true });
       return null;
     }
-    if (record.object.status === 'awaiting_upload') {
+    const arrived = () => {
+      if (record.object.status !== 'awaiting_upload') return;
       record.object.status = 'processing';
       this.tell(record);
       this.start(record, path, type, record.object.feed_type, record.object.mode, (outcome) => {
@@ -156,7 +166,9 @@ export class Imports {
         record.object.status = outcome.failure ? 'failed' : outcome.errors ? 'succeeded_with_errors' : 'succeeded';
         this.tell(record);
       });
-    }
+    };
+    if (this.late) this.underway.push(arrived);
+    else arrived();
     if (rule?.how === 'hold_after') await this.misbehaviour.hold();
     return rule?.how === 'drop_after' ? { drop: true } : { status: 200, headers: {}, body: '' };
   }

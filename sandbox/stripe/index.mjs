@@ -361,6 +361,11 @@ export class LocalStripe {
     this.imports.hold(held);
   }
 
+  /** From now on uploads are noticed late (true), or at once again (false). */
+  lateUploads(late = true) {
+    this.imports.notice(late);
+  }
+
   /** Of the imports that are held the last one goes on alone. */
   letLastImportGo() {
     this.imports.letLastGo();

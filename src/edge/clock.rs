@@ -1,6 +1,7 @@
 //! Time and randomness: the two things that no pure function may make for itself.
 
 use crate::error::{Problem, Result};
+use crate::place::Slot;
 use futures_util::future::{Either, LocalBoxFuture, select};
 use std::time::Duration;
 
@@ -38,6 +39,20 @@ pub fn random<const N: usize>() -> Result<[u8; N]> {
 /// A fresh time-ordered id.
 pub fn fresh_id(prefix: &str) -> Result<String> {
     Ok(crate::id::ordered(prefix, now_ms(), &random::<10>()?))
+}
+
+/// A fresh id that leads to a shop's slot (see [`Slot`]).
+pub fn fresh_id_in(slot: Slot, prefix: &str) -> Result<String> {
+    let mut random = random::<10>()?;
+    slot.mark_id(&mut random);
+    Ok(crate::id::ordered(prefix, now_ms(), &random))
+}
+
+/// A fresh secret that leads to a shop's slot.
+pub fn fresh_secret_in(slot: Slot, prefix: &str) -> Result<String> {
+    let mut random = random::<32>()?;
+    slot.mark_secret(&mut random);
+    Ok(crate::id::secret(prefix, &random))
 }
 
 /// A fresh secret of 256 bits.

@@ -11,6 +11,7 @@ pub mod outside;
 use crate::config::{ChargeType, Config, Misconfigured, Pair};
 use crate::error::{Problem, Result};
 use crate::id::Mode;
+use crate::place::Slot;
 use crate::store::Db;
 use futures_util::future::LocalBoxFuture;
 use std::cell::{Cell, RefCell};
@@ -25,8 +26,10 @@ static CONFIG: OnceLock<std::result::Result<Config, Misconfigured>> = OnceLock::
 pub fn configuration(env: &Env) -> &'static std::result::Result<Config, Misconfigured> {
     CONFIG.get_or_init(|| {
         let mut read = crate::config::read(|name| js::binding(env, name).as_string());
-        for name in ["DB", "KV"].into_iter().filter(|name| js::binding(env, name).is_undefined()) {
-            let problem = (name.to_owned(), "is not bound: see wrangler.toml.".to_owned());
+        let mut bindings = read.as_ref().map_or_else(|_| vec!["DB".to_owned()], |config| config.placement.databases.clone());
+        bindings.push("KV".to_owned());
+        for name in bindings.into_iter().filter(|name| js::binding(env, name).is_undefined()) {
+            let problem = (name, "is not bound: see wrangler.toml.".to_owned());
             match &mut read {
                 Ok(config) => read = Err(Misconfigured { problems: vec![problem], allow_local: config.allow_local }),
                 Err(broken) => broken.problems.push(problem),
@@ -59,10 +62,17 @@ impl Counters {
     }
 }
 
+fn database(config: &Config, env: &Env, place: usize, counters: &Rc<Counters>) -> Db {
+    let name = config.placement.databases.get(place).map_or("DB", String::as_str);
+    Db::new(js::binding(env, name), counters.clone())
+}
+
 /// One request's hands on the platform. Cheap to clone, so that work can outlive the answer in `wait_until`.
 #[derive(Clone)]
 pub struct Edge {
     pub config: &'static Config,
+    /// The number of the database in hand, among those that the configuration names.
+    place: usize,
     pub db: Db,
     pub env: Rc<Env>,
     pub context: Option<Rc<Context>>,
@@ -73,6 +83,44 @@ pub struct Edge {
 }
 
 impl Edge {
+    /// Hands on the first database, for one request.
+    pub fn new(
+        config: &'static Config, env: Env, context: Option<Context>, request_id: Rc<str>, public_url: Rc<str>, counters: Rc<Counters>,
+    ) -> Edge {
+        let (env, context) = (Rc::new(env), context.map(Rc::new));
+        Edge { config, place: 0, db: database(config, &env, 0, &counters), env, context, request_id, public_url, counters }
+    }
+
+    /// The same hands on another database.
+    fn at(&self, place: usize) -> Edge {
+        if place == self.place {
+            return self.clone();
+        }
+        Edge { place, db: database(self.config, &self.env, place, &self.counters), ..self.clone() }
+    }
+
+    /// The hands on a shop's database, by what leads to the shop; none while it is being moved.
+    pub fn of(&self, slot: Slot) -> Result<Edge> {
+        if self.config.placement.is_moving(slot) { Err(Problem::moving()) } else { Ok(self.at(self.config.placement.database(slot))) }
+    }
+
+    /// Those on every database, the one in hand first.
+    pub fn everywhere(&self) -> Vec<Edge> {
+        let others = (0..self.config.placement.databases.len()).filter(|place| *place != self.place);
+        std::iter::once(self.place).chain(others).map(|place| self.at(place)).collect()
+    }
+
+    /// Those on all but the one in hand.
+    pub fn elsewhere(&self) -> Vec<Edge> {
+        self.everywhere().split_off(1)
+    }
+
+    /// The name of the database in hand, where there are several.
+    pub fn database(&self) -> Option<&'static str> {
+        let names = &self.config.placement.databases;
+        (names.len() > 1).then(|| names.get(self.place).map(String::as_str)).flatten()
+    }
+
     /// The platform's keys of a mode, or what the operator has to set.
     pub fn pair(&self, mode: Mode) -> Result<&'static Pair> {
         self.config.pair(mode).ok_or_else(|| {
@@ -104,7 +152,7 @@ impl Edge {
     /// The same hands for work behind the answer, which is counted by itself: the figures of a request are what its answer took.
     pub fn aside(&self) -> Edge {
         let counters = Rc::new(Counters::default());
-        Edge { db: Db::new(js::binding(&self.env, "DB"), counters.clone()), counters, ..self.clone() }
+        Edge { db: database(self.config, &self.env, self.place, &counters), counters, ..self.clone() }
     }
 
     /// A request to the outside must carry this name: shops' firewalls need one to allow.

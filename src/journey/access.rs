@@ -13,7 +13,8 @@ use crate::store::shops::ShopRow;
 use crate::weburl::{self, WebUrl};
 use futures_util::future::LocalBoxFuture;
 
-fn token(incoming: &Incoming) -> Result<String> {
+/// The key that a request is sent with.
+pub fn key(incoming: &Incoming) -> Result<String> {
     let header = incoming
         .header("Authorization")
         .ok_or_else(|| Problem::unauthenticated("api_key_missing", "Send your key as 'Authorization: Bearer ccs_…'."))?;
@@ -28,7 +29,7 @@ fn token(incoming: &Incoming) -> Result<String> {
 /// The hash of the shop's key that the caller has, by which D1 knows it. An agent's key is told by how it begins: agents never price
 /// and never see the books.
 pub fn key_hash(incoming: &Incoming) -> Result<String> {
-    let token = token(incoming)?;
+    let token = key(incoming)?;
     if token.starts_with(agent::KEY_PREFIX) {
         return Err(Problem::forbidden(
             "agent_key_not_allowed",
@@ -40,7 +41,7 @@ pub fn key_hash(incoming: &Incoming) -> Result<String> {
 
 /// The hash of the agent's key that the caller has. A shop's key does not speak for an agent.
 pub fn agent_key_hash(incoming: &Incoming) -> Result<String> {
-    let token = token(incoming)?;
+    let token = key(incoming)?;
     if token.starts_with("ccs_") {
         return Err(Problem::forbidden("shop_key_not_allowed", "This needs an agent's key (cca_…), which POST /v1/agents hands out."));
     }
@@ -57,7 +58,7 @@ pub fn unknown_key() -> Problem {
 
 /// The operator's key, compared in constant time through its digest.
 pub async fn operator(edge: &Edge, incoming: &Incoming) -> Result<()> {
-    let given = sign::sha256_hex(token(incoming)?.as_bytes());
+    let given = sign::sha256_hex(key(incoming)?.as_bytes());
     match &edge.config.admin_key {
         Some(key) if sign::equal(sign::sha256_hex(key.expose().as_bytes()).as_bytes(), given.as_bytes()) => Ok(()),
         _ => Err(refused(edge, incoming, Problem::unauthenticated("api_key_invalid", "This needs the operator's key.")).await),

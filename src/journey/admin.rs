@@ -9,7 +9,9 @@ use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::money;
 use crate::record::Json;
+use crate::store::Db;
 use crate::store::admin::{Fees, METRICS};
+use crate::store::lists::Cursor;
 use crate::store::shops::ShopRow;
 use serde_json::Value;
 
@@ -47,8 +49,40 @@ pub async fn shops(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     if status.as_deref().is_some_and(|status| !STATUSES.contains(&status)) {
         return Err(Problem::value("parameter_invalid", "status", format!("status must be one of {}.", STATUSES.join(", "))));
     }
-    let rows = edge.db.all_shops(status.as_deref(), &page.cursor(), page.limit).await?;
-    page.reply("/v1/admin/shops", "shop", rows.map(|rows| rows.iter().map(seen).collect()))
+    let rows = through(edge, &page, async |db, cursor, limit| {
+        let rows = db.all_shops(status.as_deref(), cursor, limit).await?;
+        Ok(rows.map(|rows| rows.iter().map(seen).collect()))
+    });
+    page.reply("/v1/admin/shops", "shop", rows.await?)
+}
+
+/// A page of a list that goes through all databases, one after the other. As one database gives it: one row more than the page holds, in
+/// the order of reading; `None` where no database has what it is to begin at.
+async fn through(
+    edge: &Edge, page: &Page, read: impl AsyncFn(&Db, &Cursor<'_>, i64) -> Result<Option<Vec<Value>>>,
+) -> Result<Option<Vec<Value>>> {
+    let mut places = edge.everywhere();
+    let start = page.cursor();
+    let backwards = matches!(start, Cursor::Before(_));
+    if backwards {
+        places.reverse();
+    }
+    let mut found: Option<Vec<Value>> = None;
+    for place in places {
+        let cursor = match &found {
+            None => &start,
+            Some(_) if backwards => &Cursor::End,
+            Some(_) => &Cursor::Start,
+        };
+        let left = page.limit.saturating_sub(found.as_ref().map_or(0, |rows| i64::try_from(rows.len()).unwrap_or(page.limit)));
+        if left < 0 {
+            break;
+        }
+        if let Some(rows) = read(&place.db, cursor, left).await? {
+            found.get_or_insert_default().extend(rows);
+        }
+    }
+    Ok(found)
 }
 
 /// `POST /v1/admin/shops/{id}/suspend` and `…/resume`; once more changes nothing.
@@ -119,7 +153,7 @@ fn category_fees(value: &Value) -> Result<()> {
 pub async fn strays(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     operator(edge, incoming).await?;
     let page = Page::read(incoming)?;
-    let mut rows = edge.db.strays(&page.cursor(), page.limit).await?;
+    let mut rows = through(edge, &page, async |db, cursor, limit| db.strays(cursor, limit).await).await?;
     for row in rows.iter_mut().flatten().filter_map(Value::as_object_mut) {
         row.insert("object".to_owned(), "stray".json());
         let live = row.get("livemode").and_then(Value::as_i64) == Some(1);
@@ -134,13 +168,26 @@ pub async fn strays(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
 /// `GET /v1/admin/metrics`, in the Prometheus text format 0.0.4. All are gauges: they are counted when they are asked for.
 pub async fn metrics(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     operator(edge, incoming).await?;
-    let found = edge.db.figures(edge.config.seal_keys.first_id(), clock::now()).await?;
+    let now = clock::now();
+    let mut found = Vec::new();
+    for place in edge.everywhere() {
+        found.push((place.database(), place.db.figures(edge.config.seal_keys.first_id(), now).await?.into_iter()));
+    }
     let mut text = String::new();
-    for (metric, figures) in METRICS.iter().zip(found) {
+    for metric in &METRICS {
         text.push_str(metric.head);
-        for figure in figures {
-            for part in [metric.name, &figure, "\n"] {
-                text.push_str(part);
+        for (database, figures) in &mut found {
+            // Where there are several databases each has figures of its own.
+            let label = database.map(|name| format!("database=\"{name}\"")).unwrap_or_default();
+            for figure in figures.next().unwrap_or_default() {
+                let (labels, value) = figure.rsplit_once(' ').unwrap_or_default();
+                let inside = labels.trim_start_matches('{').trim_end_matches('}');
+                let labels: Vec<&str> = [label.as_str(), inside].into_iter().filter(|label| !label.is_empty()).collect();
+                text.push_str(metric.name);
+                if !labels.is_empty() {
+                    text.push_str(&format!("{{{}}}", labels.join(",")));
+                }
+                text.push_str(&format!(" {value}\n"));
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::edge::{Edge, clock};
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::id::Mode;
+use crate::place::Slot;
 use crate::record::Json;
 use crate::sign;
 use crate::store::agents::Rolled;
@@ -27,7 +28,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let mode = access::mode(edge, asked, &edge.db.connections(&shop.id).await?);
     edge.pair(mode)?;
     let id = clock::fresh_id("agt_")?;
-    let api_key = clock::fresh_secret(agent::KEY_PREFIX)?;
+    let api_key = clock::fresh_secret_in(Slot::of_id(&shop.id), agent::KEY_PREFIX)?;
     let secret = sign::signing_secret(&clock::random::<32>()?);
     let agent = AgentRow {
         signing_secret: seal(edge, &access::agent_secret_context(&id), &secret)?,
@@ -122,7 +123,7 @@ pub async fn roll_api_key(edge: &Edge, incoming: &mut Incoming, id: &str) -> Res
     let good_for = Fields::open(&body, "", &["previous_valid_for"])?.integer("previous_valid_for", 0, ROLLED_LIFE)?;
     let now = clock::now();
     let until = now.saturating_add(good_for.unwrap_or(ROLLED_LIFE));
-    let key = clock::fresh_secret(agent::KEY_PREFIX)?;
+    let key = clock::fresh_secret_in(Slot::of_id(&agent.shop_id), agent::KEY_PREFIX)?;
     match edge.db.roll_agent_key(&agent, &sign::sha256_hex(key.as_bytes()), now, until).await? {
         Rolled::Done => Ok(Reply::json(
             201,

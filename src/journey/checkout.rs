@@ -15,6 +15,7 @@ use crate::fields::Fields;
 use crate::id::{self, Mode};
 use crate::ledger::{self, Row, Status};
 use crate::money::{Amount, FeeLine, FeeRule, FeeTerms};
+use crate::place::Slot;
 use crate::record::Json;
 use crate::store::checkout::{Began, Begin, Categorized};
 use crate::store::connect::{ConnectionRow, in_mode};
@@ -325,7 +326,7 @@ fn new_row(
     let automatic_tax = shop.automatic_tax != 0;
     // The id's time and `created` are one: lists are filtered by the id.
     let created = clock::now();
-    let transaction = clock::fresh_id("cct_")?;
+    let transaction = clock::fresh_id_in(Slot::of_id(&shop.id), "cct_")?;
     let lines = cart::lines(order)?;
     let category = |item: &cart::Item| {
         let ids = [&item.sku, &item.variation_id, &item.product_id];

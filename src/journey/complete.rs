@@ -34,7 +34,16 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str
     if !id::is_session_id(&session_id) || transaction.is_some_and(|t| !id::is_prefixed(t, "cct_")) {
         return Ok(unknown(edge));
     }
-    let Some((row, shop)) = edge.db.transaction_with_shop(transaction, &session_id).await? else { return Ok(unknown(edge)) };
+    // A session's id does not say in which database its transaction is.
+    let (places, mut found) = (if transaction.is_some() { vec![edge.clone()] } else { edge.everywhere() }, None);
+    for place in places {
+        found = place.db.transaction_with_shop(transaction, &session_id).await?.map(|(row, shop)| (place, row, shop));
+        if found.is_some() {
+            break;
+        }
+    }
+    let Some((place, row, shop)) = found else { return Ok(unknown(edge)) };
+    let edge = &place;
     *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
     // No buyer is sent here from what an agent ordered at Stripe.
     if row.at_stripe() {

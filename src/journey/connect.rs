@@ -13,6 +13,7 @@ use crate::fields::Fields;
 use crate::id::{self, Mode};
 use crate::ledger::{Row, Status};
 use crate::page;
+use crate::place::Slot;
 use crate::record::{Json, Member};
 use crate::store::connect::{ClaimRow, ConnectionRow, NewTicket, TicketRow, in_mode, token_key};
 use crate::stripe::account::{self, Account};
@@ -65,7 +66,7 @@ pub async fn start(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     }
     let now = clock::now();
     let expires_at = now.saturating_add(TICKET_LIFE);
-    let ticket = clock::fresh_secret("")?;
+    let ticket = clock::fresh_secret_in(Slot::of_id(&shop.id), "")?;
     let hash = sign::sha256_hex(ticket.as_bytes());
     let new = NewTicket {
         hash: &hash,
@@ -161,7 +162,7 @@ pub async fn consent(edge: &Edge, incoming: &mut Incoming, ticket: &str) -> Resu
     }
     let mode = Mode::from_live(row.livemode != 0);
     let pair = edge.pair(mode)?;
-    let state = clock::fresh_secret("")?;
+    let state = clock::fresh_secret_in(Slot::of_id(&row.shop_id), "")?;
     let browser = clock::fresh_secret("")?;
     let state_hash = sign::sha256_hex(state.as_bytes());
     let expires_at = clock::now().saturating_add(STATE_LIFE);
@@ -490,6 +491,16 @@ pub async fn account_refused(edge: &Edge, mode: Mode, connection: &ConnectionRow
     )))
 }
 
+/// Whether any shop here, but for one connection, uses an account or is about to.
+async fn in_use(edge: &Edge, account: &str, live: bool, except: &str, now: i64) -> Result<bool> {
+    for place in edge.everywhere() {
+        if place.db.account_in_use(account, live, except, now).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Stripe refused, for a row of ours, the account that it lies on: looked at as if the shop had asked (see [`account_refused`]).
 pub async fn doubt(edge: &Edge, row: &Row) -> Result<()> {
     if let Some(connection) = edge.db.active_connection(&row.shop_id, row.livemode != 0).await?.filter(|c| c.account == row.account) {
@@ -531,7 +542,7 @@ pub async fn delete(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     // One that Stripe refused may come back by itself, which nobody wants who disconnects.
     if let Some(connection) = in_mode(&connections, mode.live()).filter(|c| c.active() || c.may_revive()) {
         edge.pair(mode)?;
-        let shared = edge.db.account_in_use(&connection.account, mode.live(), &connection.id, now).await?;
+        let shared = in_use(edge, &connection.account, mode.live(), &connection.id, now).await?;
         edge.db.closing(&connection.id, Some(now)).await?;
         let ended = match end_open(edge, &connection.account, mode, if shared { &shop.id } else { "" }).await {
             Ok(()) => give_back(edge, connection, mode, shared, now).await,
@@ -633,7 +644,7 @@ pub async fn settle_deauthorizations(edge: &Edge, limit: i64) -> Result<u32> {
     let mut done = 0_u32;
     for due in edge.db.due_deauthorizations(now, limit).await? {
         let mode = Mode::from_live(due.livemode != 0);
-        let outcome = if edge.db.account_in_use(&due.account, mode.live(), "", now).await? {
+        let outcome = if in_use(edge, &due.account, mode.live(), "", now).await? {
             Ok(())
         } else {
             match end_open(edge, &due.account, mode, "").await {

@@ -8,6 +8,7 @@ use crate::edge::{Edge, clock, log, outside};
 use crate::error::{Kind, Problem, Result};
 use crate::id::{self, Mode};
 use crate::ledger::{self, IntentNews, Mismatch, News, Row, Status};
+use crate::place::Slot;
 use crate::sign;
 use crate::stripe::account::{self, Account};
 use crate::stripe::call::Outcome;
@@ -45,23 +46,66 @@ pub async fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 
 /// A thin event becomes its snapshot first: the object is fetched by type and id, as it is now.
 async fn take(edge: &Edge, event: &mut Event) -> Result<&'static str> {
-    let call = match event.thin() {
-        Thin::No | Thin::Bare => return apply(edge, event).await,
-        Thin::V2 if event.kind.starts_with(event::IMPORTS) => return agentic::imports::told(edge, event).await,
-        Thin::V2 if event.is_of_account() => return onboarding::told(edge, event).await,
-        Thin::V2 => return agentic::agreements::told(edge, event).await,
-        Thin::Foreign => return Ok("not_handled"),
-        Thin::Fetch(call) => call,
-    };
-    let now = clock::now();
-    match outside::stripe::<Value>(edge, Mode::from_live(event.livemode), &call, outside::STRIPE_DEADLINE).await? {
-        Outcome::Ok(object) => event.data.object = object,
-        // Nobody's to see, so nothing of ours: an account that left, an object of another mode.
-        Outcome::Refused(error) if error.account_invalid() || error.status == 404 => return Ok("not_ours"),
-        other => return aftermath::needed(other).map(|_| ""),
+    // What is told of a shop that is being moved would be written where it is copied from, or lost.
+    if edge.config.placement.any_moving() {
+        return Err(Problem::moving());
     }
-    event.created = Seconds(now);
-    apply(edge, event).await
+    let thin = event.thin();
+    match &thin {
+        Thin::No | Thin::Bare | Thin::V2 => {}
+        Thin::Foreign => return Ok("not_handled"),
+        Thin::Fetch(call) => {
+            let now = clock::now();
+            match outside::stripe::<Value>(edge, Mode::from_live(event.livemode), call, outside::STRIPE_DEADLINE).await? {
+                Outcome::Ok(object) => event.data.object = object,
+                // Nobody's to see, so nothing of ours: an account that left, an object of another mode.
+                Outcome::Refused(error) if error.account_invalid() || error.status == 404 => return Ok("not_ours"),
+                other => return aftermath::needed(other).map(|_| ""),
+            }
+            event.created = Seconds(now);
+        }
+    }
+    let second = matches!(thin, Thin::V2);
+    let to_all = event.kind.starts_with("account.") || second && !event.kind.starts_with(event::IMPORTS);
+    let mut outcome = "not_ours";
+    for place in places(edge, event).await? {
+        let here = if second { second_kind(&place, event).await? } else { apply(&place, event).await? };
+        if outcome == "not_ours" || outcome == "nothing_new" && here != "not_ours" {
+            outcome = here;
+        }
+        if outcome != "not_ours" && !to_all {
+            break;
+        }
+    }
+    Ok(outcome)
+}
+
+/// In which databases an event is looked for, that in which it is likely to be found first: where the transaction is that it names, or
+/// else the shop that sells to agents on its account.
+async fn places(edge: &Edge, event: &Event) -> Result<Vec<Edge>> {
+    if edge.elsewhere().is_empty() {
+        return Ok(vec![edge.clone()]);
+    }
+    let named = event.data.object.pointer("/metadata/cc_transaction").and_then(Value::as_str).filter(|id| id::is_prefixed(id, "cct_"));
+    let first = match (named, &event.account) {
+        (Some(transaction), _) => edge.of(Slot::of_id(transaction))?,
+        (None, Some(account)) => {
+            agentic::seller_of(edge, account, event.livemode).await?.map_or_else(|| edge.clone(), |(place, _, _)| place)
+        }
+        (None, None) => edge.clone(),
+    };
+    Ok(first.everywhere())
+}
+
+/// An event about an object of v2.
+async fn second_kind(edge: &Edge, event: &Event) -> Result<&'static str> {
+    if event.kind.starts_with(event::IMPORTS) {
+        agentic::imports::told(edge, event).await
+    } else if event.is_of_account() {
+        onboarding::told(edge, event).await
+    } else {
+        agentic::agreements::told(edge, event).await
+    }
 }
 
 async fn apply(edge: &Edge, event: &Event) -> Result<&'static str> {

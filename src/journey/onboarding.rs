@@ -12,6 +12,7 @@ use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, log, outside};
 use crate::error::{Problem, Result};
 use crate::id::{self, Mode};
+use crate::place::Slot;
 use crate::record::Json;
 use crate::store::connect::TicketRow;
 use crate::stripe::account::{self, Account, Beginner, Link, Merchant};
@@ -33,7 +34,8 @@ fn marked(incoming: &Incoming, row: &TicketRow) -> Option<String> {
 
 /// The consent page, with that cookie: whoever presses twice, or again after an answer that never arrived, sends it both times.
 pub fn asked(incoming: &Incoming, row: &TicketRow, page: Reply) -> Result<Reply> {
-    if marked(incoming, row).is_some() {
+    // Attack: a stranger's page sends the form. No cookie comes with that, and a new one would take the place of the one that counts.
+    if incoming.method != "GET" || row.browser_hash.is_some() || marked(incoming, row).is_some() {
         return Ok(page);
     }
     Ok(page.with("Set-Cookie", connect::cookie(&row.hash, &clock::fresh_secret("")?, FORM_LIFE)))
@@ -176,7 +178,7 @@ enum Halt {
 
 /// Leads to Stripe's form, by a link and a state of their own.
 async fn lead(edge: &Edge, row: &TicketRow, account: &str, mode: Mode) -> Result<std::result::Result<Reply, Halt>> {
-    let (state, browser) = (clock::fresh_secret("")?, clock::fresh_secret("")?);
+    let (state, browser) = (clock::fresh_secret_in(Slot::of_id(&row.shop_id), "")?, clock::fresh_secret("")?);
     let state_hash = sign::sha256_hex(state.as_bytes());
     let until = clock::now().saturating_add(FORM_LIFE);
     if !edge.db.link_state(&row.hash, MOST_LINKS, &state_hash, &sign::sha256_hex(browser.as_bytes()), until).await? {

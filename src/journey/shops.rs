@@ -6,6 +6,7 @@ use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, outside};
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
+use crate::place::Slot;
 use crate::record::Json;
 use crate::store::shops::{ROLLED_LIFE, ShopRow};
 use crate::weburl::{self, WebUrl};
@@ -74,8 +75,10 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         _ => site_url.split_once("://").map(|(_, rest)| rest.to_owned()).unwrap_or_default(),
     };
     let now = clock::now();
-    let shop_id = clock::fresh_id("shop_")?;
-    let api_key = clock::fresh_secret("ccs_")?;
+    let slot = Slot::of_site(&site_url);
+    let edge = &edge.of(slot)?;
+    let shop_id = clock::fresh_id_in(slot, "shop_")?;
+    let api_key = clock::fresh_secret_in(slot, "ccs_")?;
     let signing_secret = sign::signing_secret(&clock::random::<32>()?);
     let sealed =
         edge.config.seal_keys.seal(clock::random::<12>()?, &access::signing_secret_context(&shop_id), signing_secret.as_bytes())?;
@@ -354,7 +357,7 @@ pub async fn roll_api_key(edge: &Edge, incoming: &mut Incoming) -> Result<Reply>
     let good_for = Fields::open(&body, "", &["previous_valid_for"])?.integer("previous_valid_for", 0, ROLLED_LIFE)?;
     let now = clock::now();
     let until = now.saturating_add(good_for.unwrap_or(ROLLED_LIFE));
-    let key = clock::fresh_secret("ccs_")?;
+    let key = clock::fresh_secret_in(Slot::of_id(&shop.id), "ccs_")?;
     edge.db.roll_key(&shop.id, &sign::sha256_hex(key.as_bytes()), now, until).await?;
     Ok(Reply::json(201, &object! { "object": "api_key", "api_key": key, "created": now, "previous_expires_at": until }))
 }

@@ -19,13 +19,36 @@ pub const LOST_FOR: i64 = 30 * 24 * 3600;
 pub const LOST_AGAIN: i64 = 6 * 3600;
 /// How long one run asks Stripe, seconds: a Stripe that hangs must not make one run last into the next.
 const ASKING: i64 = 25;
+/// Round trips to D1 after which no other database is begun.
+const ROUND_TRIPS: u32 = 300;
 const DEAUTHORIZATIONS: i64 = 10;
 const TOKENS: i64 = 20;
 const ERASURES: i64 = 3;
 /// Of each kind of what is sealed.
 const RESEALED: i64 = 50;
 
-pub async fn run(edge: &Edge) {
+/// The sweep of every database, another one first in each minute: one invocation may send D1 a thousand statements, and what one
+/// database takes of them another does not get.
+pub async fn everywhere(edge: &Edge) {
+    // Nothing may change while rows are copied.
+    if edge.config.placement.any_moving() {
+        log::line(object! { "level": "warn", "event": "sweep_rests", "why": "DATABASES_MOVING is set" });
+        return;
+    }
+    let mut places = edge.everywhere();
+    let minute = usize::try_from(clock::now() / 60).unwrap_or_default();
+    let first = minute.checked_rem(places.len()).unwrap_or_default();
+    places.rotate_left(first);
+    let (ends, many) = (clock::now().saturating_add(ASKING), places.len() > 1);
+    for place in places {
+        if many && (clock::now() >= ends || edge.counters.d1.get() >= ROUND_TRIPS) {
+            break;
+        }
+        run(&place).await;
+    }
+}
+
+async fn run(edge: &Edge) {
     let mut figures = serde_json::Map::new();
     let mut note = |step: &str, outcome: Result<u32>| {
         let value = match outcome {
@@ -55,7 +78,7 @@ pub async fn run(edge: &Edge) {
     // Last: of all that is done here it may wait longest.
     note("feeds", super::feed::run(edge).await);
     log::line(
-        object! { "level": "info", "event": "sweep", "d1": edge.counters.d1.get(), "stripe": edge.counters.stripe.get(), "figures": figures },
+        object! { "level": "info", "event": "sweep", "database": edge.database(), "d1": edge.counters.d1.get(), "stripe": edge.counters.stripe.get(), "figures": figures },
     );
 }
 

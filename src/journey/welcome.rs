@@ -36,7 +36,10 @@ pub fn openapi() -> Result<Reply, Problem> {
 }
 
 pub async fn health(edge: &Edge) -> Reply {
-    let alive = edge.db.alive().await;
+    let mut alive = true;
+    for place in edge.everywhere() {
+        alive = alive && place.db.alive().await;
+    }
     let status = if alive { "ok" } else { "database_unavailable" };
     Reply::json(if alive { 200 } else { 503 }, &object! { "status": status, "version": VERSION, "contract": 1, "features": FEATURES })
 }
@@ -51,6 +54,7 @@ pub fn sorry(problem: &Problem, request_id: &str) -> Reply {
     let what_happened = match problem.kind {
         Kind::NotConfigured => "This service is not set up completely, so it could not do what you asked for.",
         Kind::RateLimit => "Too many requests came from your network within one minute.",
+        Kind::Upstream if problem.code == "shop_moving" => "The shop is being moved to another database.",
         Kind::Upstream => "Stripe does not answer at the moment.",
         _ => "Something went wrong on our side.",
     };

@@ -135,6 +135,7 @@ impl Db {
     fn page(&self, table: &str, order: &str, status: Option<&str>, cursor: &Cursor<'_>, limit: i64) -> Pending<Option<Rows>> {
         let (id, compare, direction) = match cursor {
             Cursor::Start => (None, "", "DESC"),
+            Cursor::End => (None, "", "ASC"),
             Cursor::After(id) => (Some(*id), "<", "DESC"),
             Cursor::Before(id) => (Some(*id), ">", "ASC"),
         };

@@ -125,15 +125,21 @@ impl Db {
                enabled = excluded.enabled, rules = excluded.rules, updated = excluded.updated
              RETURNING *"
         );
+        // What Stripe knows of the stock it knows of the account that was: another one begins with its first products.
+        let other = format!(
+            "DELETE FROM agentic_stock WHERE shop_id = ?1 AND livemode = ?2
+               AND (SELECT account FROM agentic WHERE shop_id = ?1 AND livemode = ?2) <> (SELECT c.account {connected})"
+        );
         let answers = self
             .batch(vec![
+                sql!(self, &other, shop_id, live),
                 sql!(self, &text, shop_id, live, enabled, rules, now),
                 sql!(self, &format!("SELECT c.id {connected}"), shop_id, live),
             ])
             .await?;
-        Ok(match answers.at(0)?.first()? {
+        Ok(match answers.at(1)?.first()? {
             Some(row) => Switched::Kept(row),
-            None if answers.at(1)?.any() => Switched::Shared,
+            None if answers.at(2)?.any() => Switched::Shared,
             None => Switched::NotConnected,
         })
     }

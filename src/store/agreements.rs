@@ -81,6 +81,7 @@ impl Db {
     pub async fn agreements(&self, whose: &Whose<'_>, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<AgreementRow>>> {
         let (beyond, at, order) = match cursor {
             Cursor::Start => ("", None, "DESC"),
+            Cursor::End => ("", None, "ASC"),
             Cursor::After(id) => {
                 ("AND (a.created, a.id) < (SELECT created, id FROM agreements WHERE shop_id = ?1 AND id = ?4)", Some(*id), "DESC")
             }

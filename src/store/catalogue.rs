@@ -230,6 +230,7 @@ fn products_page<'a>(whose: &'a Whose<'_>, words: &'a [String], cursor: &Cursor<
     let id = if words.is_empty() { "p.id" } else { "w.id" };
     let (bound, order) = match cursor {
         Cursor::Start => (None, "ASC"),
+        Cursor::End => (None, "DESC"),
         Cursor::After(after) => (Some((">", *after)), "ASC"),
         Cursor::Before(before) => (Some(("<", *before)), "DESC"),
     };

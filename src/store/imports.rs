@@ -284,20 +284,26 @@ impl Db {
         };
         let mut forget = attempt.binds();
         forget.extend([Bind::from(&row.id), Bind::Int(row.locked_until)]);
+        // An import that was not begun leaves no key; one that somebody else goes on with keeps it.
+        let unwritten = if fresh {
+            "DELETE FROM idempotency WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4 AND status IS NULL"
+        } else {
+            "UPDATE idempotency SET locked_until = 0 WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4 AND status IS NULL"
+        };
         let answers = self
             .batch(vec![
                 self.take_key(attempt, fingerprint, &row.id, None, row.locked_until, now),
                 write,
                 self.watch_stock(row),
                 self.statement(
-                    "DELETE FROM idempotency WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4 AND status IS NULL
-                       AND NOT EXISTS (SELECT 1 FROM agentic_imports WHERE id = ?5 AND locked_until = ?6)",
+                    &format!("{unwritten} AND NOT EXISTS (SELECT 1 FROM agentic_imports WHERE id = ?5 AND locked_until = ?6)"),
                     &forget,
                 ),
             ])
             .await?;
         Ok(match (answers.at(0)?.changes()?, answers.at(1)?.changes()?) {
             (0, _) => Begun::KeyTaken,
+            (_, 0) if !fresh => Begun::KeyTaken,
             (_, 0) => Begun::Busy,
             _ => Begun::Yes,
         })
@@ -490,7 +496,7 @@ impl Db {
             }
             // A minute, two, four … an hour.
             "stock" => "tries = tries + 1, wait_until = ?4 + min(3600, 60 << min(tries, 6)), due_at = ?4 + min(3600, 60 << min(tries, 6))",
-            _ if good && row.feed_type == "product" => "ready = 1, due_at = max(?4, wait_until)",
+            _ if good && row.feed_type == "product" => "ready = 1, tries = 0, wait_until = 0, due_at = ?4",
             _ => "due_at = max(?4, wait_until)",
         };
         vec![self.statement(&format!("UPDATE agentic_stock SET {effect} WHERE {ENDED}"), &binds), self.forget_told(&row.shop_id)]
@@ -579,9 +585,20 @@ impl Db {
         self.run_repeatable(vec![sql!(self, text, import_id, from, below)])
     }
 
+    /// Takes the rows that Stripe refused for one who fetches them. `false`: somebody does, or has.
+    pub fn claim_errors(&self, import_id: &str, now: i64, until: i64) -> Pending<bool> {
+        let text = "UPDATE agentic_imports SET locked_until = ?3 WHERE id = ?1 AND errors_kept = 0 AND locked_until <= ?2";
+        self.moved(sql!(self, text, import_id, now, until))
+    }
+
+    /// They could not be had now.
+    pub fn release_errors(&self, import_id: &str) -> Pending<()> {
+        self.run_repeatable(vec![sql!(self, "UPDATE agentic_imports SET locked_until = 0 WHERE id = ?1 AND errors_kept = 0", import_id)])
+    }
+
     /// All of them are kept, under these columns.
     pub fn errors_kept(&self, import_id: &str, columns: &str) -> Pending<()> {
-        let text = "UPDATE agentic_imports SET errors_kept = 1, columns = ?2, check_at = NULL WHERE id = ?1";
+        let text = "UPDATE agentic_imports SET errors_kept = 1, columns = ?2, check_at = NULL, locked_until = 0 WHERE id = ?1";
         self.run_repeatable(vec![sql!(self, text, import_id, columns)])
     }
 

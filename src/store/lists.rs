@@ -9,6 +9,8 @@ pub enum Cursor<'a> {
     Start,
     After(&'a str),
     Before(&'a str),
+    /// The last page, read from its end.
+    End,
 }
 
 /// Which rows: those of a table whose ids grow with time.
@@ -29,17 +31,17 @@ impl Db {
     pub async fn page_of<T: Record>(&self, list: &List<'_>, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<T>>> {
         let (beyond, at, order) = match cursor {
             Cursor::Start => ("", None, "DESC"),
+            Cursor::End => ("", None, "ASC"),
             Cursor::After(id) => ("id < ?", Some(*id), "DESC"),
             Cursor::Before(id) => ("id > ?", Some(*id), "ASC"),
         };
         let List { table, columns, shop_id, there, conditions } = list;
-        let mut text = format!("SELECT {columns} FROM {table} WHERE shop_id = ? AND {there}");
+        let mut text = format!("SELECT {columns} FROM {table} WHERE shop_id = ?1 AND {there}");
         let mut binds = vec![Bind::Text(shop_id)];
         for (condition, bind) in std::iter::once(&(beyond, at.map(Bind::Text))).chain(*conditions) {
             if let Some(bind) = bind {
-                text.push_str(" AND ");
-                text.push_str(condition);
                 binds.push(*bind);
+                text.push_str(&format!(" AND {condition}{}", binds.len()));
             }
         }
         text.push_str(&format!(" ORDER BY id {order} LIMIT {}", limit.saturating_add(1)));

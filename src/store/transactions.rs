@@ -270,6 +270,7 @@ impl Db {
         let (mut text, mut binds) = filter.clause(whose);
         let (bound, order) = match cursor {
             Cursor::Start => (None, "DESC"),
+            Cursor::End => (None, "ASC"),
             Cursor::After(id) => (Some(("id <", *id)), "DESC"),
             Cursor::Before(id) => (Some(("id >", *id)), "ASC"),
         };

@@ -51,16 +51,19 @@ function defaultVars(url, stripe) {
  * vars: overrides; `undefined` takes a variable away.
  * stripe: a running local Stripe: its addresses and keys are put in, its redirect URI and webhooks point back here.
  * faults: with a database and a KV that can be told to fail (faulty.entry.js): w.fault([{on: 'DB.batch', nth: 2, how: 'lose'}]).
+ * databases: which there are and which shops are in which, as the variable DATABASES says it.
  * without: kinds of bindings that are left out. port: a fixed one, else any. host: 'localhost' or '127.0.0.1', as `url` shows it.
  */
-export async function startWorker({ vars = {}, stripe, port, host = 'localhost', buildDir = BUILD, onLog, without = [], faults = false } = {}) {
+export async function startWorker({ vars = {}, stripe, port, host = 'localhost', buildDir = BUILD, onLog, without = [], faults = false, databases = process.env.DATABASES } = {}) {
   if (!existsSync(join(buildDir, 'index_bg.wasm'))) throw new Error('the Worker is not built: run `npm run build` first');
   const { options, statements } = await workerConfig();
+  const names = databases ? databases.split(' ').map((part) => part.split('=')[0]) : ['DB'];
+  options.d1Databases = Object.fromEntries(names.map((name) => [name, options.d1Databases[name] ?? { id: name }]));
   for (const kind of without) delete options[kind];
   const chosen = port ?? await freePort();
   const url = `http://${host}:${chosen}`;
   const planted = defaultVars(url, stripe);
-  let current = { ...planted.vars, ...vars };
+  let current = { ...planted.vars, ...(databases && { DATABASES: databases }), ...vars };
 
   const watch = new Watch();
   watch.plantVars(current);
@@ -86,8 +89,9 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
 
   const runtime = new Miniflare(settings());
   await runtime.ready;
-  let database = await runtime.getD1Database('DB', 'worker');
-  await database.batch(statements.map((statement) => database.prepare(statement)));
+  const open = () => Promise.all(names.map((name) => runtime.getD1Database(name, 'worker')));
+  let opened = await open();
+  for (const database of opened) await database.batch(statements.map((statement) => database.prepare(statement)));
   if (stripe) {
     await stripe.setRedirectUris([`${url}/connect/callback`]);
     await stripe.setWebhooks([
@@ -181,14 +185,23 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
     /** The log line of one request, found by the Request-Id that its answer carried. */
     lineOf: (answer, ms) => w.logLine((line) => line.request_id === (answer.headers.get?.('request-id')), ms),
 
-    /** A direct look into (or hand at) the database. -> rows */
+    /** A direct look into (or hand at) the databases. -> rows of all of them */
     async d1(sql, ...params) {
-      return (await database.prepare(sql).bind(...params).all()).results;
+      const found = [];
+      for (const database of opened) found.push(...(await database.prepare(sql).bind(...params).all()).results);
+      return found;
     },
+
+    /** The databases by their names. */
+    get databases() { return Object.fromEntries(names.map((name, at) => [name, opened[at]])); },
 
     /** The same for many statements in one go: each call costs some 10 ms on its way through the runtime. -> rows of each */
     async d1Batch(statements) {
-      return (await database.batch(statements.map((sql) => database.prepare(sql)))).map(({ results }) => results);
+      const found = statements.map(() => []);
+      for (const database of opened) {
+        for (const [at, { results }] of (await database.batch(statements.map((sql) => database.prepare(sql)))).entries()) found[at].push(...results);
+      }
+      return found;
     },
 
     /** The KV namespace itself: get, put, list, delete. */
@@ -200,7 +213,7 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
       watch.plantVars(current);
       await runtime.setOptions(settings());
       await runtime.ready;
-      database = await runtime.getD1Database('DB', 'worker');
+      opened = await open();
     },
 
     /** Fails when a secret was said anywhere, or the runtime was in trouble. */

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { addAgent, buyAs, sellToAgents, speaker } from '../support/agent.mjs';
-import { fine } from '../support/answers.mjs';
+import { eventually, fine, refused } from '../support/answers.mjs';
 import { askFor, importingShop, listenToImports, pass, PATH, row, table } from '../support/imports.mjs';
 import { startWorker } from '../support/worker.mjs';
 
@@ -79,6 +79,25 @@ for (const [what, begin, trips] of [
     }
   });
 }
+
+test('the sweep takes up an import between two looks of its sender: the key stays, and there is one import', async () => {
+  const shop = await importingShop(w, stripe, shops, { catalogue: BODY });
+  const key = randomUUID();
+  stripe.misbehave({ on: 'PUT upload', how: '500' });
+  refused(await askFor(api, shop, {}, key), 503, 'stripe_unavailable');
+  await w.fault([{ on: 'DB.batch', nth: 1, how: 'hold' }]);
+  const again = askFor(api, shop, {}, key);
+  await eventually(async () => (await w.faultCalls()).length === 1);
+  // As the sweep does when it leases it.
+  await w.d1('UPDATE agentic_imports SET locked_until = ? WHERE shop_id = ?', Math.floor(Date.now() / 1000) + 60, shop.id);
+  await w.fault([]);
+  refused(await again, 409, 'idempotency_in_flight');
+  await unlock(shop);
+  await w.scheduled();
+  await settled();
+  fine(await askFor(api, shop, {}, key), 202);
+  assert.deepEqual((await list(shop)).map(({ status }) => status), ['succeeded']);
+});
 
 test('what an agent has bought goes out of the stock at Stripe with the next sweep', async () => {
   const shop = await importingShop(w, stripe, shops);

@@ -436,6 +436,45 @@ describe('a file of the shop\'s own', () => {
     assert.equal((await ended(shop, made)).status, 'succeeded');
   });
 
+  test('a file that Stripe notices late is not taken for one that broke off', async () => {
+    const shop = await newShop();
+    stripe.lateUploads();
+    const made = fine(await send(shop, table(row('a'))), 202);
+    for (const checks of [0, 20]) {
+      await w.d1('UPDATE agentic_imports SET check_at = 1, checks = ? WHERE id = ?', checks, made.id);
+      await w.scheduled();
+      assert.equal((await get(shop, made.id)).status, 'processing');
+    }
+    stripe.lateUploads(false);
+    assert.equal((await ended(shop, made)).status, 'succeeded');
+    // Hours later it is none that Stripe will notice.
+    await later(w, shop);
+    stripe.lateUploads();
+    const lost = fine(await send(shop, table(row('a'))), 202);
+    await w.d1('UPDATE agentic_imports SET check_at = 1, uploaded_at = uploaded_at - 3700 WHERE id = ?', lost.id);
+    await w.scheduled();
+    assert.deepEqual((await get(shop, lost.id)).problem.code, 'upload_expired');
+    stripe.lateUploads(false);
+  });
+
+  test('rows are fetched by one at a time: who comes second is told to ask again, and takes nothing away', async () => {
+    const shop = await newShop();
+    stripe.webhooks.pause();
+    const made = fine(await send(shop, table(row('bad', { price: 'x' }), row('worse', { price: 'y' }))), 202);
+    await stripe.importsDone();
+    stripe.webhooks.drop();
+    stripe.webhooks.resume();
+    await w.scheduled();
+    assert.equal((await get(shop, made.id)).status, 'succeeded_with_errors');
+    stripe.misbehave({ on: 'GET download', how: 'hold_before' });
+    const first = errors(shop, made.id);
+    await stripe.holding();
+    refused(await errors(shop, made.id), 503, 'stripe_unavailable');
+    stripe.release();
+    assert.match((await first).text, /bad.*Invalid price[^]*worse.*Invalid price/);
+    assert.match((await errors(shop, made.id)).text, /bad.*Invalid price[^]*worse.*Invalid price/);
+  });
+
   test('a key is forgotten after 48 hours, and what it made then is none of the next request\'s', async () => {
     const shop = await newShop({ catalogue: table(row('a')) });
     const key = randomUUID();
@@ -590,6 +629,19 @@ describe('what Stripe tells', () => {
     await later(w, shop);
     stripe.clearMisbehaviour();
     fine(await ask(shop), 202);
+  });
+
+  test('the operator has taken the mode\'s key away: it is counted like Stripe\'s silence', async (t) => {
+    const shop = await newShop({ catalogue: table(row('a')) });
+    stripe.holdImports();
+    const made = fine(await ask(shop), 202);
+    const keys = { STRIPE_TEST_SECRET_KEY: w.vars.STRIPE_TEST_SECRET_KEY, STRIPE_TEST_CLIENT_ID: w.vars.STRIPE_TEST_CLIENT_ID };
+    await w.restart({ STRIPE_TEST_SECRET_KEY: undefined, STRIPE_TEST_CLIENT_ID: undefined });
+    t.after(() => w.restart(keys));
+    await w.d1('UPDATE agentic_imports SET check_at = 1, checks = 20 WHERE id = ?', made.id);
+    await w.scheduled();
+    const [{ check_at: next, checks }] = await w.d1('SELECT check_at, checks FROM agentic_imports WHERE id = ?', made.id);
+    assert.ok(checks === 21 && Math.abs(next - Date.now() / 1000 - 900) < 30);
   });
 
   test('refused rows that cannot be had are asked for ever less often, and in the end no more', async () => {
@@ -754,6 +806,24 @@ describe('stock goes by itself', () => {
     assert.deepEqual(levels(shop), { a: 0 }, 'nothing is sold that is not there');
   });
 
+  test('of another account nothing is known: its stock goes once its own products are there', async () => {
+    const shop = await selling('a');
+    await set(shop, ['a', 4]);
+    await sweep();
+    const before = await stockImports(shop);
+    assert.equal(before.length, 1);
+    ({ account: shop.account } = await connectShop(w, stripe, shop, { replace: true, mode: 'test' }));
+    fine(await api('PUT', '/v1/agentic/rules', { key: shop.key, body: { enabled: true } }));
+    await set(shop, ['a', 3]);
+    await sweep();
+    assert.equal((await stockImports(shop)).length, 1, 'nothing goes to an account without products');
+    await later(w, shop);
+    await ended(shop, fine(await ask(shop), 202));
+    await set(shop, ['a', 2]);
+    await sweep();
+    assert.deepEqual(levels(shop), { a: 2 });
+  });
+
   test('before there are products, and while the agents are switched off, nothing goes', async () => {
     const shop = await newShop({ catalogue: table(row('a')) });
     await set(shop, ['a', 1]);
@@ -821,6 +891,19 @@ describe('stock goes by itself', () => {
     assert.ok(made.bytes > 6e6);
     const end = await ended(shop, made);
     assert.deepEqual([end.status, end.success_count, end.error_count, Object.keys(stripe.catalogue(shop.account)).length], ['succeeded', 1499, 0, 1499]);
+  });
+
+  test('one with more columns than a file has goes without the rest, and is whole', async () => {
+    const shop = await newShop();
+    for (const kind of ['cups', 'rugs', 'lamps']) {
+      const own = Array.from({ length: 90 }, (_, n) => `${kind}_${n}`);
+      const rows = Array.from({ length: 500 }, (_, n) => `${row(`${kind}${n}`, { description: 'x'.repeat(4000) })},${own.join(',')}`);
+      fine(await sendCatalogue(w, shop, `${HEADER},${own.join(',')}\n${rows.join('\n')}\n`, { method: 'PATCH' }));
+    }
+    const made = fine(await ask(shop), 202);
+    assert.ok(made.bytes > 6e6);
+    const end = await ended(shop, made);
+    assert.deepEqual([end.status, end.success_count], ['succeeded', 1500]);
   });
 
   test('one that is replaced between the two times is counted anew: its columns may be others', async () => {

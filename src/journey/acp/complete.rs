@@ -17,6 +17,7 @@ use crate::journey::attempt::LOCK_LIFE;
 use crate::journey::{checkout, connect, settle as ledger_settle};
 use crate::ledger::{self, IntentNews, Mismatch, News, Row};
 use crate::money::{Amount, Currency, FeeLine};
+use crate::place::Slot;
 use crate::product::ProductRow;
 use crate::record::Json;
 use crate::store::acp::{Back, Began, Begin, Kept, Loaded, SessionRow};
@@ -371,7 +372,7 @@ fn new_row(
     let before = loaded.row.as_deref();
     let id = match before {
         Some(row) => row.id.clone(),
-        None => clock::fresh_id("cct_")?,
+        None => clock::fresh_id_in(Slot::of_id(&caller.shop.id), "cct_")?,
     };
     let tries = before.and_then(|row| row.stripe_key.rsplit('-').next()?.parse::<u32>().ok()).unwrap_or(0).saturating_add(1);
     let destination = edge.destination();

@@ -7,6 +7,7 @@ use crate::edge::{Edge, clock};
 use crate::error::Result;
 use crate::journey::settle;
 use crate::ledger::{News, Row};
+use crate::place::Slot;
 use crate::record::Record;
 use crate::store::Statement;
 use crate::store::acp::SessionRow;
@@ -61,7 +62,7 @@ pub fn sale(
     edge: &Edge, document: &SessionRow, session: &Session, shop: &ShopRow, agent: Option<&str>, row: &Row, card: Option<Card>, now: i64,
 ) -> Result<Sale> {
     let beside = Beside::of(&document.private);
-    let id = clock::fresh_id("ord_")?;
+    let id = clock::fresh_id_in(Slot::of_id(&shop.id), "ord_")?;
     let permalink_url = permalink(edge, shop, &id);
     let order = OrderDoc {
         id: id.clone(),

@@ -5,6 +5,7 @@
 //! stranger's shop. So it goes to the shop's own server, which asks with its key, or to the one browser that opened a link which works
 //! once; it is stored nowhere, and stands in no page and no address.
 
+use super::{held_elsewhere, shared};
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock, outside};
 use crate::error::{Problem, Result};
@@ -12,6 +13,7 @@ use crate::fields::Fields;
 use crate::id::Mode;
 use crate::journey::{access, checkout, connect};
 use crate::page;
+use crate::place::Slot;
 use crate::sign;
 use crate::store::connect::{ConnectionRow, in_mode};
 use crate::store::shops::ShopRow;
@@ -41,12 +43,10 @@ pub async fn seat(edge: &Edge, shop: Box<ShopRow>, asked: Option<Mode>, embedded
         publishable_key(edge, mode)?;
     }
     let connection = checkout::usable(in_mode(&seat.connections, mode.live()), mode)?.clone();
-    if seat.holder(&connection).is_some_and(|holder| holder != shop.id) {
-        return Err(Problem::request(
-            409,
-            "account_shared",
-            "Another shop that is connected to this Stripe account has its agentic side. One shop per account and mode can have it.",
-        ));
+    if seat.holder(&connection).is_some_and(|holder| holder != shop.id)
+        || held_elsewhere(edge, &shop.id, &connection.account, mode.live()).await?
+    {
+        return Err(shared());
     }
     Ok(Seat { shop, mode, connection })
 }
@@ -112,7 +112,7 @@ pub async fn link(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     }
     let now = clock::now();
     let expires_at = now.saturating_add(LINK_LIFE);
-    let ticket = clock::fresh_secret("")?;
+    let ticket = clock::fresh_secret_in(Slot::of_id(&seat.connection.shop_id), "")?;
     edge.db.insert_settings_link(&sign::sha256_hex(ticket.as_bytes()), &seat.connection, now, expires_at).await?;
     let url = format!("{}/agentic/settings/{ticket}", edge.public_url);
     Ok(Reply::json(201, &object! { "object": "agentic.settings_link", "url": url, "livemode": seat.mode.live(), "expires_at": expires_at }))

@@ -150,32 +150,34 @@ fn pause(checks: i64) -> i64 {
 async fn ask(edge: &Edge, row: &ImportRow, connection: &ConnectionRow, now: i64) -> Result<bool> {
     let checks = row.checks.saturating_add(1);
     let later = |row: &ImportRow| edge.db.check_import_later(row, Some(now.saturating_add(pause(checks))), checks);
-    let state = match state_of(edge, row).await? {
-        Outcome::Ok(state) => state,
-        Outcome::Refused(error) if error.account_invalid() && checks <= MOST_CHECKS => {
+    let state = match state_of(edge, row).await {
+        Ok(Outcome::Ok(state)) => state,
+        Ok(Outcome::Refused(error)) if error.account_invalid() && checks <= MOST_CHECKS => {
             crate::journey::connect::account_refused(edge, mode_of(row), connection).await?;
             later(row).await?;
             return Ok(false);
         }
-        Outcome::Refused(error) if error.status == 404 => {
+        Ok(Outcome::Refused(error)) if error.status == 404 => {
             over(edge, row, "import_lost", "Stripe does not know the import any more.").await?;
             return Ok(true);
         }
-        Outcome::Refused(_) | Outcome::Unavailable { .. } if checks > MOST_CHECKS => {
+        _ if checks > MOST_CHECKS => {
             over(edge, row, "import_lost", "Stripe did not say for days what became of the import.").await?;
             return Ok(true);
         }
-        Outcome::Refused(_) | Outcome::Unavailable { .. } => {
+        // Trouble at Stripe, or a key that the operator has taken away.
+        Ok(_) | Err(_) => {
             later(row).await?;
             return Ok(false);
         }
     };
     if state.status == "awaiting_upload" {
-        if row.origin == "file" {
+        // A file that was sent whole is Stripe's to take up; one that was not, nobody sends again.
+        if row.origin == "file" && row.uploaded_at.is_none() {
             over(edge, row, "upload_broken_off", "The file broke off before Stripe had it. Send it again.").await?;
             return Ok(true);
         }
-        let end = row.expires_at.unwrap_or(row.created).saturating_add(UPLOAD_TAKES);
+        let end = row.uploaded_at.or(row.expires_at).unwrap_or(row.created).saturating_add(UPLOAD_TAKES);
         if end <= now {
             over(edge, row, "upload_expired", "Nothing was sent to the upload_url in its time.").await?;
             return Ok(true);
@@ -299,6 +301,19 @@ pub async fn keep_errors(edge: &Edge, row: &ImportRow, connection: &ConnectionRo
     if row.errors_kept != 0 {
         return Ok(());
     }
+    // One at a time: who begins anew takes away what another has kept by then.
+    let now = clock::now();
+    if !edge.db.claim_errors(&row.id, now, now.saturating_add(LEASE)).await? {
+        return Err(Problem::stripe_unavailable("The rows are being fetched. Ask again in a moment."));
+    }
+    let kept = fetch_errors(edge, row, connection).await;
+    if kept.is_err() {
+        edge.db.release_errors(&row.id).await?;
+    }
+    kept
+}
+
+async fn fetch_errors(edge: &Edge, row: &ImportRow, connection: &ConnectionRow) -> Result<()> {
     let unavailable = |why: String| Problem::stripe_unavailable("Stripe does not show the rows right now. Ask again.").because(why);
     let state = match state_of(edge, row).await? {
         Outcome::Ok(state) => state,

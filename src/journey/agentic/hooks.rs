@@ -4,6 +4,7 @@
 //! Stripe waits four seconds and then declines. So everything is raced against one deadline of our own, the database too, and at the
 //! deadline there is an answer: for an order what the shop's `on_trouble` says, once its rules were read, else no.
 
+use super::seller_of;
 use crate::acp::quote::Quote;
 use crate::agentic::hook::{self, DEADLINE, HELD, Hook, Kind, Offer, Question, RESERVE, SESSION_DEADLINE, SHOP_DEADLINE, Verdict};
 use crate::agentic::rules::{OnTrouble, Rules};
@@ -13,6 +14,7 @@ use crate::error::{Problem, Result};
 use crate::id::Mode;
 use crate::journey::acp::quote::{self, Quoted};
 use crate::journey::{access, checkout};
+use crate::place::Slot;
 use crate::sign;
 use crate::store::agentic::{Answer, Hold, Loaded, Wanted};
 use crate::store::shops::ShopRow;
@@ -39,11 +41,23 @@ pub async fn answer(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         return Err(Problem::request(400, "signature_invalid", format!("The Stripe-Signature was refused: {}.", bad.0)));
     }
     let hook = hook::read(&body)?;
-    let asked = Asked { edge, hook: &hook, deadline: begun.saturating_add(DEADLINE) };
+    let deadline = begun.saturating_add(DEADLINE);
+    let place = sellers_place(edge, &hook, deadline).await?;
+    let asked = Asked { edge: &place, hook: &hook, deadline };
     match hook.kind {
         Kind::Finalize => finalize(&asked).await,
         Kind::Customize => customize(&asked).await,
         Kind::Price => price(&asked).await,
+    }
+}
+
+/// The hands on the seller's database. Where none is found in time, the answer is that of an account that nobody has.
+async fn sellers_place(edge: &Edge, hook: &Hook, deadline: u64) -> Result<Edge> {
+    let Some(account) = hook.account.as_deref().filter(|_| !edge.elsewhere().is_empty()) else { return Ok(edge.clone()) };
+    let left = deadline.saturating_sub(clock::now_ms());
+    match clock::within(left, Box::pin(seller_of(edge, account, hook.live))).await {
+        Some(Ok(Some((_, _, shop)))) => edge.of(Slot::of_id(&shop.id)),
+        _ => Ok(edge.clone()),
     }
 }
 

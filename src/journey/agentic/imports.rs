@@ -7,6 +7,7 @@
 
 use super::following::{self, UPLOAD_TAKES, told as told_json};
 use super::sending::{self, Errors, HELD, LOCK, Outgoing, Place, Trouble, hold, kind_of, mode_of};
+use super::{held_elsewhere, shared};
 use crate::agentic::columns::{Bad, FeedType, OnError, REASON, Sieve};
 use crate::config::CatalogueApi;
 use crate::edge::http::{Body, Download, Incoming, Pieces, Reply, larger_than};
@@ -77,6 +78,9 @@ async fn ask(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     }
     // Decide.
     let connection = allowed(edge, &shop, &loaded, &asked, now)?.clone();
+    if held_elsewhere(edge, &shop.id, &connection.account, connection.livemode != 0).await? {
+        return Err(shared());
+    }
     let lock = clock::fresh_secret("")?;
     let attempt = Attempt { shop_id: &shop.id, path: PATH, key: &key, lock: &lock };
     if let Some(row) = gone_on(&loaded) {
@@ -179,10 +183,7 @@ fn allowed<'a>(edge: &Edge, shop: &ShopRow, loaded: &'a ForImport, asked: &Ask, 
             return Err(Problem::request(409, "agentic_not_enabled", message));
         }
         // What it sent would be sold in the other's name.
-        Some(side) if side.owner.as_ref() != Some(&shop.id) => {
-            let message = "Another shop on the same Stripe account sells to agents there; one account has one catalogue.";
-            return Err(Problem::request(409, "account_shared", message));
-        }
+        Some(side) if side.owner.as_ref() != Some(&shop.id) => return Err(shared()),
         Some(_) => {}
     }
     supported(edge, asked)?;
@@ -425,6 +426,9 @@ async fn pass_on(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, format: 
     }
     // Decide.
     let connection = allowed(edge, &shop, &loaded, &asked, now)?.clone();
+    if held_elsewhere(edge, &shop.id, &connection.account, connection.livemode != 0).await? {
+        return Err(shared());
+    }
     let lock = clock::fresh_secret("")?;
     let attempt = Attempt { shop_id: &shop.id, path: PATH, key: &key, lock: &lock };
     if let Some(row) = gone_on(&loaded) {
@@ -529,7 +533,7 @@ async fn pour(
         }
         return Err(trouble);
     }
-    let mut outgoing = match outgoing {
+    let outgoing = match outgoing {
         Some(outgoing) => outgoing,
         // It was there already.
         None if file.length > HELD => return Ok(()),
@@ -541,8 +545,7 @@ async fn pour(
             }
         }
     };
-    outgoing.write(&out).await;
-    outgoing.finish(edge, row, connection).await
+    outgoing.write_all(edge, row, &out).await?.finish(edge, row, connection).await
 }
 
 // --- looking ----------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ use crate::id::{self, Mode};
 use crate::journey::acp::sale::permalink;
 use crate::journey::{aftermath, settle};
 use crate::ledger::{self, News, Row, Status};
+use crate::place::Slot;
 use crate::record::Record;
 use crate::store::Statement;
 use crate::store::agentic::{Approved, Heard, Known};
@@ -212,7 +213,8 @@ async fn take_in(edge: &Edge, place: &Place<'_>, known: Known, event: Option<&Ev
     }
     *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
     let now = clock::now();
-    let (transaction, order_id) = (clock::fresh_id("cct_")?, clock::fresh_id("ord_")?);
+    let slot = Slot::of_id(&shop.id);
+    let (transaction, order_id) = (clock::fresh_id_in(slot, "cct_")?, clock::fresh_id_in(slot, "ord_")?);
     let born = Born { id: &order_id, transaction: &transaction, permalink_url: permalink(edge, shop, &order_id), now };
     let doc = order::order(&whole, &items, &born);
     let owner = Owner { shop_id: &shop.id, account, destination: place.account.is_none() };
@@ -301,7 +303,7 @@ pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> 
     };
     let news = News { application_fee: news.application_fee.or(seen.application_fee), ..with_buyer(news.clone(), &whole) };
     let (mut statements, after) = settle::moving_alone(edge, row, &news, by, now)?;
-    let id = clock::fresh_id("ord_")?;
+    let id = clock::fresh_id_in(Slot::of_id(&row.shop_id), "ord_")?;
     let born = Born { id: &id, transaction: &row.id, permalink_url: permalink(edge, &shop, &id), now };
     let doc = order::order(&whole, &items, &born);
     statements.extend(sale(edge, &after, &doc, &whole, now)?);

@@ -1,5 +1,6 @@
 //! What a shop sells to agents at Stripe, and when it does not (contract, *Stripe's agentic commerce*, `PUT /v1/agentic/rules`).
 
+use super::{held_elsewhere, shared};
 use crate::agentic::rules::Rules;
 use crate::edge::http::{Incoming, Reply};
 use crate::edge::{Edge, clock};
@@ -9,6 +10,7 @@ use crate::id::Mode;
 use crate::journey::access;
 use crate::record::Json;
 use crate::store::agentic::{AgenticRow, Switched};
+use crate::store::connect::in_mode;
 use serde_json::Value;
 
 fn object(rules: &Rules, mode: Mode, row: Option<&AgenticRow>) -> Value {
@@ -29,8 +31,15 @@ pub async fn set(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let body = incoming.json().await?;
     let rules = Rules::read(&body)?;
     let asked = Fields::lenient(&body, "")?.choice("mode", &[("live", Mode::Live), ("test", Mode::Test)])?;
-    let mode = access::mode(edge, asked, &edge.db.connections(&shop.id).await?);
+    let connections = edge.db.connections(&shop.id).await?;
+    let mode = access::mode(edge, asked, &connections);
     edge.pair(mode)?;
+    // Stripe knows the account alone: of two shops it could not be told whose an order is.
+    if let Some(connection) = in_mode(&connections, mode.live()).filter(|connection| connection.active())
+        && held_elsewhere(edge, &shop.id, &connection.account, mode.live()).await?
+    {
+        return Err(shared());
+    }
     let stored = rules.json().to_string();
     match edge.db.set_agentic(&shop.id, mode.live(), rules.enabled, &stored, clock::now()).await? {
         Switched::Kept(row) => Ok(Reply::json(200, &object(&rules, mode, Some(&row)))),
@@ -39,12 +48,7 @@ pub async fn set(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
             "not_connected",
             format!("No Stripe account is connected in {} mode. Connect one in the shop's admin.", mode.name()),
         )),
-        // Stripe knows the account alone: of two shops it could not be told whose an order is.
-        Switched::Shared => Err(Problem::request(
-            409,
-            "account_shared",
-            "Another shop sells to agents through this Stripe account already. One shop of an account can: disconnect the other one first.",
-        )),
+        Switched::Shared => Err(shared()),
     }
 }
 

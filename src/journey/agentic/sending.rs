@@ -263,6 +263,20 @@ impl Outgoing {
         self.upload.write(bytes).await
     }
 
+    /// Writes what is held, and says meanwhile that the import is worked on.
+    pub async fn write_all(mut self, edge: &Edge, row: &mut ImportRow, bytes: &[u8]) -> Sent<Outgoing> {
+        for block in bytes.chunks(BLOCK) {
+            if !self.write(block).await {
+                break;
+            }
+            if let Err(trouble) = hold(edge, row).await {
+                self.abort().await;
+                return Err(trouble);
+            }
+        }
+        Ok(self)
+    }
+
     /// Line ends in place of bytes that did not come.
     async fn fill(&mut self) -> bool {
         let block = vec![b'\n'; BLOCK];
@@ -468,7 +482,7 @@ async fn plan(edge: &Edge, row: &mut ImportRow, sources: Sources) -> Sent<Plan> 
                 errors.add(&Bad { row: number, id, faults, cells: in_order });
                 continue;
             }
-            for (_, text) in &cells {
+            for (_, text) in cells.iter().filter(|(name, _)| plan.header.0.iter().any(|known| known == name)) {
                 plan.length = plan.length.saturating_add(columns::cell_length(text));
             }
             plan.rows = plan.rows.saturating_add(1);
@@ -552,12 +566,8 @@ async fn write(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow, pla
         for item in held {
             columns::write_line(&mut text, &plan.header.0, &cells(item, kind));
         }
-        let mut outgoing = Outgoing::begin(edge, row, place, "text/csv", text.len()).await?;
-        for block in text.as_bytes().chunks(BLOCK) {
-            if !outgoing.write(block).await {
-                break;
-            }
-        }
+        let outgoing = Outgoing::begin(edge, row, place, "text/csv", text.len()).await?;
+        let mut outgoing = outgoing.write_all(edge, row, text.as_bytes()).await?;
         outgoing.left = 0;
         return outgoing.finish(edge, row, connection).await;
     }

@@ -3,7 +3,7 @@
 //! What changed is known by the catalogue's changes, which the feeds of agents go by too. Stripe does not promise to take uploads in
 //! their order, so stock is told only when nothing else is on its way; and what was told counts as told when Stripe is through with it.
 
-use super::{following, sending};
+use super::{following, held_elsewhere, sending};
 use crate::edge::{Edge, clock, log};
 use crate::error::Result;
 use crate::id::Mode;
@@ -52,6 +52,10 @@ async fn look(edge: &Edge, stock: &StockRow) -> Result<bool> {
         later(Some(now.saturating_add(OFF))).await?;
         return Ok(false);
     };
+    if held_elsewhere(edge, &stock.shop_id, &connection.account, stock.livemode != 0).await? {
+        later(Some(now.saturating_add(OFF))).await?;
+        return Ok(false);
+    }
     if catalogue.generation.is_none() || (catalogue.generation == stock.generation && catalogue.latest <= stock.seen) {
         later(None).await?;
         return Ok(false);
