@@ -194,7 +194,10 @@ async fn answer(
         Leads::Key => journey::access::key(incoming).ok().map(|key| Slot::of_secret(&key)),
         Leads::Nowhere => None,
     };
-    let edge = slot.map_or(Ok(edge.clone()), |slot| edge.of(slot))?;
+    let edge = match slot {
+        Some(slot) if config.placement.matters() => edge.of(slot)?,
+        _ => edge,
+    };
     dispatch(&edge, incoming, route).await
 }
 

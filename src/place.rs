@@ -119,6 +119,11 @@ impl Placement {
         self.of_slots.get(usize::from(slot.0)).copied().map_or(0, usize::from)
     }
 
+    /// Whether it makes a difference where a shop is.
+    pub fn matters(&self) -> bool {
+        self.databases.len() > 1 || self.any_moving()
+    }
+
     /// Whether it is on its way from one database to another.
     pub fn is_moving(&self, slot: Slot) -> bool {
         self.moving & 1_u32.wrapping_shl(u32::from(slot.0)) != 0

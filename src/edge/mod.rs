@@ -52,19 +52,35 @@ pub struct Counters {
     pub stripe_request: RefCell<Option<String>>,
     /// Whose request it is, once known.
     pub shop: RefCell<Option<String>>,
-    /// The notices that it owes to a shop, by their ids: sent once it has been answered.
-    pub owed: RefCell<Vec<String>>,
+    /// The notices that it owes, by the numbers of their databases and their ids: sent once it has been answered.
+    owed: RefCell<Vec<(usize, String)>>,
 }
 
 impl Counters {
     pub fn count(cell: &Cell<u32>) {
         cell.set(cell.get().saturating_add(1));
     }
+
+    pub fn owe(&self, place: usize, ids: impl IntoIterator<Item = String>) {
+        self.owed.borrow_mut().extend(ids.into_iter().map(|id| (place, id)));
+    }
+
+    pub fn owes_nothing(&self) -> bool {
+        self.owed.borrow().is_empty()
+    }
+
+    /// Takes what is owed in one database.
+    pub fn take_owed(&self, place: usize) -> Vec<String> {
+        let (taken, left) = self.owed.take().into_iter().partition(|(of, _)| *of == place);
+        self.owed.replace(left);
+        let taken: Vec<(usize, String)> = taken;
+        taken.into_iter().map(|(_, id)| id).collect()
+    }
 }
 
 fn database(config: &Config, env: &Env, place: usize, counters: &Rc<Counters>) -> Db {
     let name = config.placement.databases.get(place).map_or("DB", String::as_str);
-    Db::new(js::binding(env, name), counters.clone())
+    Db::new(js::binding(env, name), place, counters.clone())
 }
 
 /// One request's hands on the platform. Cheap to clone, so that work can outlive the answer in `wait_until`.
@@ -113,6 +129,11 @@ impl Edge {
     /// Those on all but the one in hand.
     pub fn elsewhere(&self) -> Vec<Edge> {
         self.everywhere().split_off(1)
+    }
+
+    /// The notices that were owed in the database in hand.
+    pub fn take_owed(&self) -> Vec<String> {
+        self.counters.take_owed(self.place)
     }
 
     /// The name of the database in hand, where there are several.

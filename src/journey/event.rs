@@ -87,14 +87,16 @@ async fn places(edge: &Edge, event: &Event) -> Result<Vec<Edge>> {
         return Ok(vec![edge.clone()]);
     }
     let named = event.data.object.pointer("/metadata/cc_transaction").and_then(Value::as_str).filter(|id| id::is_prefixed(id, "cct_"));
-    let first = match (named, &event.account) {
-        (Some(transaction), _) => edge.of(Slot::of_id(transaction))?,
-        (None, Some(account)) => {
-            agentic::seller_of(edge, account, event.livemode).await?.map_or_else(|| edge.clone(), |(place, _, _)| place)
-        }
-        (None, None) => edge.clone(),
-    };
-    Ok(first.everywhere())
+    if let Some(transaction) = named {
+        return Ok(edge.of(Slot::of_id(transaction))?.everywhere());
+    }
+    let Some(account) = &event.account else { return Ok(edge.everywhere()) };
+    match agentic::seller_of(edge, account, event.livemode).await? {
+        // Agreements are the business of nobody else who is connected to the account.
+        Some((place, _, shop)) if event.kind.starts_with(event::AGREEMENT) && !shop.ended() => Ok(vec![place]),
+        Some((place, _, _)) => Ok(place.everywhere()),
+        None => Ok(edge.everywhere()),
+    }
 }
 
 /// An event about an object of v2.

@@ -49,18 +49,23 @@ enum Outcome {
 
 /// After an answer: sends what its request owed. What is cut off here, the sweep sends.
 pub fn after(edge: &Edge) {
-    let owed = edge.counters.owed.take();
-    if !owed.is_empty() {
-        let work = edge.aside();
-        edge.later(async move {
-            send_all(&work, by_id(owed)).await;
-        });
+    if edge.counters.owes_nothing() {
+        return;
+    }
+    for place in edge.everywhere() {
+        let owed = place.take_owed();
+        if !owed.is_empty() {
+            let work = place.aside();
+            edge.later(async move {
+                send_all(&work, by_id(owed)).await;
+            });
+        }
     }
 }
 
 /// For the sweep: what it owed itself meanwhile. Answers how many were delivered.
 pub async fn send_owed(edge: &Edge) -> Result<u32> {
-    Ok(send_all(edge, by_id(edge.counters.owed.take())).await)
+    Ok(send_all(edge, by_id(edge.take_owed())).await)
 }
 
 /// For the sweep: what is due, fair between shops. Answers how many were delivered.
@@ -85,7 +90,7 @@ async fn send_all(edge: &Edge, due: Vec<Due>) -> u32 {
             }
             let sent = send(edge, &next.id).await;
             // What a shop's answer made of an order is told to its agent.
-            queue.borrow_mut().extend(by_id(edge.counters.owed.take()));
+            queue.borrow_mut().extend(by_id(edge.take_owed()));
             match sent {
                 Ok((outcome, then)) => {
                     queue.borrow_mut().extend(then.map(|id| Due { id, whose: next.whose }));

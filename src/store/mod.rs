@@ -122,6 +122,7 @@ macro_rules! sql {
 #[derive(Clone)]
 pub struct Db {
     database: JsValue,
+    place: usize,
     counters: Rc<Counters>,
 }
 
@@ -223,9 +224,14 @@ impl Answers {
 }
 
 impl Db {
-    /// `database` is the binding `DB`.
-    pub fn new(database: JsValue, counters: Rc<Counters>) -> Self {
-        Db { database, counters }
+    /// `database` is a binding, `place` its number among them.
+    pub fn new(database: JsValue, place: usize, counters: Rc<Counters>) -> Self {
+        Db { database, place, counters }
+    }
+
+    /// Notes a notice that is to be sent when the request has been answered.
+    fn owes(&self, id: &str) {
+        self.counters.owe(self.place, [id.to_owned()]);
     }
 
     pub fn statement(&self, text: &str, binds: &[Bind<'_>]) -> Statement {

@@ -91,7 +91,7 @@ impl Db {
     pub fn owe(&self, id: &str, row: &Row, kind: &str, once: &str, now: i64) -> Statement {
         let nameless = row.customer.is_none() && matches!(row.status, Status::Paid | Status::Authorized);
         if !nameless {
-            self.counters.owed.borrow_mut().push(id.to_owned());
+            self.owes(id);
         }
         let object = row.transaction().to_string();
         let due_at = if nameless { now.saturating_add(NAMELESS) } else { now };
@@ -101,7 +101,7 @@ impl Db {
 
     /// Owes the shop a notice about anything else that a transaction made, by its type and its name.
     pub fn owe_object(&self, id: &str, shop_id: &str, transaction: &str, (kind, once): (&str, &str), object: &str, now: i64) -> Statement {
-        self.counters.owed.borrow_mut().push(id.to_owned());
+        self.owes(id);
         let text = owing(OWED_COLUMNS, "shops s WHERE s.id = ?2", now, now);
         sql!(self, &text, id, shop_id, kind, once, object, transaction)
     }
@@ -167,10 +167,10 @@ impl Db {
 
     /// A batch with statements that answer the ids of what they owe: those are sent when the request has been answered.
     pub fn batch_owing(&self, statements: Vec<Statement>) -> Pending<Answers> {
-        let (counters, batch) = (self.counters.clone(), self.batch(statements));
+        let (counters, place, batch) = (self.counters.clone(), self.place, self.batch(statements));
         Box::pin(async move {
             let answers = batch.await?;
-            counters.owed.borrow_mut().extend(answers.ids_with("ccevt_"));
+            counters.owe(place, answers.ids_with("ccevt_"));
             Ok(answers)
         })
     }
@@ -281,7 +281,7 @@ impl Db {
             .await?;
         let resent = if answers.at(0)?.changes()? == 1 {
             // Only the shop's own is sent. Attack: a shop names another's notice and has it sent again.
-            self.counters.owed.borrow_mut().push(id.to_owned());
+            self.owes(id);
             Resent::Due
         } else if answers.at(3)?.any() {
             Resent::Superseded

@@ -127,7 +127,7 @@ impl Db {
     fn tell_agent(
         &self, shop_id: &str, agent: &str, transaction: &str, dialect: &str, event: &Event<'_>, once: &str, now: i64,
     ) -> Statement {
-        self.counters.owed.borrow_mut().push(event.id.to_owned());
+        self.owes(event.id);
         sql!(self, TELL_AGENT, event.id, shop_id, transaction, agent, dialect, event.kind, once, event.body, now)
     }
 

@@ -24,6 +24,7 @@ mod notice;
 mod onboarding;
 mod order;
 mod pages;
+mod place;
 mod route;
 mod sign;
 mod stripe;

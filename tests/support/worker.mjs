@@ -18,6 +18,16 @@ import { Watch } from './secrets.mjs';
 /** Nothing listens there: a test without a local Stripe fails at once and never reaches the real one. */
 const NOWHERE = 'http://127.0.0.1:9';
 
+/** In which of the databases the shop of an id is (src/place.rs). `databases` as the variable says it. */
+export function placeOf(databases, id) {
+  const slot = '0123456789abcdefghjkmnpqrstvwxyz'.indexOf(id.at(-1));
+  const holds = (part) => part.split('=')[1].split(',').some((range) => {
+    const [first, last = first] = range.split('-').map(Number);
+    return slot >= first && slot <= last;
+  });
+  return databases.split(' ').findIndex(holds);
+}
+
 async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -188,7 +198,9 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
     /** A direct look into (or hand at) the databases. -> rows of all of them */
     async d1(sql, ...params) {
       const found = [];
-      for (const database of opened) found.push(...(await database.prepare(sql).bind(...params).all()).results);
+      // What is put in belongs where its shop is: the last character of an id says that.
+      const id = /^\s*INSERT/i.test(sql) && params.find((param) => /^(shop|cct|ord)_[0-9a-z]{26}$/.test(param));
+      for (const database of id && databases ? [opened[placeOf(databases, id)]] : opened) found.push(...(await database.prepare(sql).bind(...params).all()).results);
       return found;
     },
 
