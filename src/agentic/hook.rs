@@ -231,8 +231,8 @@ impl Question {
     }
 
     /// Names products by what the session's own items say.
-    pub fn name(&mut self, session: &Value) {
-        let items = session.pointer("/line_items/data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    pub fn name(&mut self, items: &Value) {
+        let items = items.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let single = items.len() == 1 && self.lines.len() == 1;
         for line in self.lines.iter_mut().filter(|line| line.sku.is_none()) {
             let own = |item: &&Value| single || item.get("id").and_then(Value::as_str) == Some(line.id.as_str());
@@ -277,12 +277,12 @@ impl Question {
     }
 
     /// The platform's fee on it; nothing where it is not known what is paid.
-    pub fn fee(&self, products: &[ProductRow], terms: &FeeTerms) -> i64 {
+    pub fn fee(&self, products: &[ProductRow], terms: &FeeTerms, now: i64) -> i64 {
         let (Some(total), Some(currency)) = (self.total().and_then(Amount::new), Currency::parse(&self.currency)) else { return 0 };
         let mut lines = Vec::new();
         for line in &self.lines {
             let product = find(line, products);
-            let listed = || product.map(|product| product.price.saturating_mul(line.quantity));
+            let listed = || product.map(|product| product.price_at(now).saturating_mul(line.quantity));
             let net = line.amount().or_else(listed).unwrap_or_default().saturating_sub(line.discount).max(0);
             lines.push((Amount::new(net).unwrap_or_default(), product.and_then(ProductRow::category)));
         }
@@ -490,11 +490,11 @@ pub fn customize(question: &Question, offer: &Offer<'_>) -> Value {
     let mut answer = Map::new();
     if let Some(mut ways) = delivery(question, offer) {
         // Too many: the cheapest, in the shop's own order.
-        let mut costs: Vec<i64> = ways.iter().map(|way| way.amount).collect();
-        costs.sort_unstable();
-        let most = costs.get(MAX_OPTIONS.saturating_sub(1)).copied().unwrap_or(i64::MAX);
-        ways.retain(|way| way.amount <= most);
-        ways.truncate(MAX_OPTIONS);
+        while ways.len() > MAX_OPTIONS {
+            // Of those that cost the same the later one goes.
+            let dearest = ways.iter().enumerate().max_by_key(|(place, way)| (way.amount, *place)).map(|(place, _)| place);
+            ways.remove(dearest.unwrap_or_default());
+        }
         let options: Vec<Value> = ways.iter().map(|way| way.option(&question.currency)).collect();
         answer.insert("shipping_options".to_owned(), options.json());
     }

@@ -228,12 +228,23 @@ impl Db {
         self.statement(&statement, &binds)
     }
 
-    /// What was answered when the database did not answer in time: it counts, whatever the batch that hung has written or will write.
-    /// What that one held for an order which was declined is given back, unless another hook approved the same session.
-    pub fn answered_late(&self, answer: &Answer<'_>, holder: &str) -> Pending<()> {
+    /// The answer to a hook that comes again. An approval is not taken back from here on.
+    pub async fn answer_again(&self, id: &str, fingerprint: &str) -> Result<Option<Box<HookRow>>> {
+        let told = "UPDATE agentic_hooks SET told = 1 WHERE id = ?1 AND fingerprint = ?2 AND approved = 1";
+        let answers = self.repeatable(vec![
+            sql!(self, told, id, fingerprint),
+            sql!(self, "SELECT * FROM agentic_hooks WHERE id = ?1 AND fingerprint = ?2", id, fingerprint),
+        ]);
+        answers.await?.at(1)?.first()
+    }
+
+    /// What was answered when the database did not answer in time: it counts, whatever the batch that hung has written or will write. But
+    /// where the same hook has come again meanwhile and was answered by that, it may be paid by now. With what an approval holds, whether
+    /// it suffices or not; what was held for an order that is declined is given back, unless another hook approved the same session.
+    pub fn answered_late(&self, answer: &Answer<'_>, hold: &Hold<'_>) -> Pending<()> {
         let overrule = sql!(
             self,
-            "UPDATE agentic_hooks SET approved = ?3, answer = ?4 WHERE id = ?1 AND fingerprint = ?2",
+            "UPDATE agentic_hooks SET approved = ?3, answer = ?4 WHERE id = ?1 AND fingerprint = ?2 AND told = 0",
             answer.id,
             answer.fingerprint,
             answer.approved,
@@ -242,11 +253,22 @@ impl Db {
         let release = sql!(
             self,
             "DELETE FROM stock_holds WHERE holder = ?1 AND NOT ?2 AND NOT EXISTS (SELECT 1 FROM agentic_hooks
-               WHERE checkout_session = ?1 AND approved = 1)",
-            holder,
-            answer.approved
+               WHERE checkout_session = ?1 AND approved = 1) AND NOT EXISTS (SELECT 1 FROM agentic_hooks WHERE id = ?3 AND approved = 1)",
+            hold.holder,
+            answer.approved,
+            answer.id
         );
-        self.run_repeatable(vec![self.write_hook(answer, answer.approved, answer.answer, "1", &[]), overrule, release])
+        let text = format!(
+            "INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at)
+             SELECT ?1, ?2, p.id, i.quantity, ?4
+             FROM (SELECT value ->> '$.id' AS id, sum(value ->> '$.quantity') AS quantity FROM json_each(?3) GROUP BY 1) i
+               CROSS JOIN products p ON p.generation = {} AND p.id = i.id
+             WHERE p.inventory_quantity IS NOT NULL AND ?5
+             ON CONFLICT (holder, product_id) DO UPDATE SET quantity = excluded.quantity, expires_at = excluded.expires_at",
+            generation_of("?2")
+        );
+        let held = sql!(self, &text, hold.holder, answer.shop_id, hold.items, hold.until, answer.approved);
+        self.run_repeatable(vec![self.write_hook(answer, answer.approved, answer.answer, "1", &[]), overrule, release, held])
     }
 }
 
@@ -374,21 +396,43 @@ impl Db {
     }
 
     /// What an order at Stripe sold is gone from the stock, whether a hook held it for the session (`holder` there is the session's id) or
-    /// nobody did. For the batch in which the transaction is paid, before its order is written.
-    pub fn sell_stock(&self, row: &Row, items_json: &str, now: i64) -> Vec<Statement> {
-        let hold = format!(
-            "INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at)
-             SELECT ?2, ?1, p.id, i.quantity, ?4
-             FROM (SELECT value ->> '$.id' AS id, sum(value ->> '$.quantity') AS quantity FROM json_each(?3) GROUP BY 1) i
-               CROSS JOIN products p ON p.generation = {} AND p.id = i.id
-             WHERE p.inventory_quantity IS NOT NULL AND {JUST_SOLD} ON CONFLICT DO NOTHING",
-            generation_of("?1")
-        );
+    /// nobody did. For the batch in which the transaction is paid, before its order is written. `nameless`: the session does not say of all
+    /// its lines which product they are; the hook that approved it knew.
+    pub fn sell_stock(&self, row: &Row, items_json: &str, nameless: bool, now: i64) -> Vec<Statement> {
+        let mut statements = vec![self.hold_items(&row.id, row, items_json, now, JUST_SOLD)];
+        if nameless {
+            let held = format!(
+                "INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at)
+                 SELECT ?2, shop_id, product_id, quantity, ?3 FROM stock_holds WHERE holder = ?1 AND {JUST_SOLD} ON CONFLICT DO NOTHING"
+            );
+            statements.push(sql!(self, &held, &row.checkout_session, &row.id, now));
+        }
         let release = format!("DELETE FROM stock_holds WHERE holder = ?1 AND {JUST_SOLD}");
-        let mut statements =
-            vec![sql!(self, &hold, &row.shop_id, &row.id, items_json, now), sql!(self, &release, &row.checkout_session, &row.id)];
+        statements.push(sql!(self, &release, &row.checkout_session, &row.id));
         statements.extend(self.take_stock(&row.id, now));
         statements
+    }
+
+    /// Holds what an order at Stripe has agreed to pay (authorized, or on its way from a bank) until then: a hook held it for minutes.
+    pub fn keep_stock(&self, row: &Row, items_json: &str, until: i64) -> Vec<Statement> {
+        let Some(session) = &row.checkout_session else { return Vec::new() };
+        let longer = "UPDATE stock_holds SET expires_at = max(expires_at, ?2) WHERE holder = ?1";
+        // An event that was slower than another finds it sold.
+        let agreed = "EXISTS (SELECT 1 FROM transactions WHERE id = ?2 AND status IN ('authorized', 'processing'))";
+        vec![self.hold_items(session, row, items_json, until, agreed), sql!(self, longer, session, until)]
+    }
+
+    /// Holds items (`[{id, quantity}]`) of a transaction, which is `?2` of the condition, where nothing is held of them yet.
+    fn hold_items(&self, holder: &str, row: &Row, items_json: &str, until: i64, condition: &str) -> Statement {
+        let text = format!(
+            "INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at)
+             SELECT ?5, ?1, p.id, i.quantity, ?4
+             FROM (SELECT value ->> '$.id' AS id, sum(value ->> '$.quantity') AS quantity FROM json_each(?3) GROUP BY 1) i
+               CROSS JOIN products p ON p.generation = {} AND p.id = i.id
+             WHERE p.inventory_quantity IS NOT NULL AND {condition} ON CONFLICT DO NOTHING",
+            generation_of("?1")
+        );
+        sql!(self, &text, &row.shop_id, &row.id, items_json, until, holder)
     }
 
     /// What became of a session that was approved is known.
@@ -414,6 +458,11 @@ impl Db {
     /// Takes one of them for this run; it is asked about again at `ask_at`, or with none never.
     pub fn lease_approval(&self, due: &Approved, ask_at: Option<i64>) -> Pending<bool> {
         self.moved(sql!(self, "UPDATE agentic_hooks SET ask_at = ?3 WHERE id = ?1 AND ask_at = ?2", &due.id, due.ask_at, ask_at))
+    }
+
+    /// One that was to be asked about no more, and could not be.
+    pub fn ask_approval_again(&self, id: &str, ask_at: i64) -> Pending<()> {
+        self.run(vec![sql!(self, "UPDATE agentic_hooks SET ask_at = ?2 WHERE id = ?1 AND ask_at IS NULL", id, ask_at)])
     }
 
     pub fn shop(&self, id: &str) -> Pending<Option<Box<ShopRow>>> {

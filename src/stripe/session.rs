@@ -176,9 +176,10 @@ record! {
     }
 }
 
-/// Fetches a Session with its items, of which only a preview tells by which name the catalogue has them (`price.external_reference`).
+/// Fetches the items of a Session (an order has at most a hundred), of which only a preview tells by which name the catalogue has them (`price.external_reference`).
 pub fn items(id: &str, account: Option<&str>) -> Call {
-    Call { version: Version::Preview, ..Call::get("checkout/sessions", id, account, &["line_items.data.price"]) }
+    let path = format!("/v1/checkout/sessions/{}/line_items?limit=100", segment(id));
+    Call { version: Version::Preview, ..Call::of("GET", path, account) }
 }
 
 /// Ends an open Session. It carries no key on purpose: Stripe refuses to end a Session twice, which is harmless and

@@ -992,7 +992,7 @@ pub fn hooks(data: &[u8]) -> bool {
     let settled = hook::decide(&question, &rules, &products, NOW).settled(rules.on_trouble);
     assert!(rules.enabled || settled.is_err());
     let terms = FeeTerms { rule: FeeRule { bps: 10_000, fixed: vec![("usd".to_owned(), MAX_CHARGE)] }, ..FeeTerms::default() };
-    let fee = question.fee(&products, &terms);
+    let fee = question.fee(&products, &terms, 0);
     assert!(fee >= 0 && question.total().is_none_or(|total| fee <= total.max(0)));
     let table = json!({ "shipping": [{ "id": "s", "title": "S", "amount": 500, "currency": "usd", "countries": ["*"] }],
         "tax": [{ "country": "*", "rate_bps": 875, "inclusive": false, "applies_to_shipping": true, "display_name": "T" }] });

@@ -249,9 +249,12 @@ describe('events', () => {
 
   test('previews closed to the platform: what was approved is an order all the same, without what only they tell', async (t) => {
     const o = await another(t);
+    const before = await stockOf(w, o.shop, 'mug');
     stripe.webhooks.pause();
     const bought = await o.buy();
     await approve(o, bought.session);
+    // The hook named the pieces that the session does not.
+    await w.d1('INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at) VALUES (?, ?, ?, ?, ?)', bought.session, o.shop.id, 'mug', 1, 4_000_000_000);
     stripe.closePreviews();
     stripe.webhooks.resume();
     await stripe.webhooks.drained();
@@ -259,6 +262,19 @@ describe('events', () => {
     const [order] = await ordersOf(w, o.shop);
     assert.deepEqual([order.amount_total, order.agent, order.line_items[0].sku, order.line_items[0].title], [bought.amount_total, null, null, 'Mug']);
     assert.ok(w.logs().lines.some((line) => line.event === 'preview_refused'));
+    assert.deepEqual([await stockOf(w, o.shop, 'mug'), await w.d1('SELECT * FROM stock_holds WHERE shop_id = ?', o.shop.id)], [before - 1, []], 'what was paid is gone from the stock, once');
+  });
+
+  test('previews closed, and no hook that approved it: nobody can tell whose it is, and the log says so', async (t) => {
+    const o = await another(t);
+    stripe.webhooks.pause();
+    const bought = await o.buy();
+    stripe.closePreviews();
+    stripe.webhooks.resume();
+    await stripe.webhooks.drained();
+    stripe.closePreviews(false);
+    assert.deepEqual(await ordersOf(w, o.shop), []);
+    await w.logLine((line) => line.event === 'agent_order_unfit' && line.session === bought.session && line.why === 'preview_refused');
   });
 
   test('a debit that takes its time: processing, then paid, and only then an order', async (t) => {
@@ -267,6 +283,7 @@ describe('events', () => {
     const bought = await o.buy({ card: 'bank_debit_succeeds' });
     assert.deepEqual((await rowsOf(w, o.shop)).map(({ status }) => status), ['processing']);
     assert.deepEqual([await ordersOf(w, o.shop), await stockOf(w, o.shop, 'mug')], [[], before]);
+    assert.deepEqual(await w.d1('SELECT quantity FROM stock_holds WHERE shop_id = ?', o.shop.id), [{ quantity: 1 }]);
     assert.deepEqual(await told(o), ['transaction.processing']);
     await stripe.settle(bought.session, 'succeed');
     await stripe.webhooks.drained();
@@ -280,7 +297,9 @@ describe('events', () => {
   test('a debit that comes back is a failed transaction and no order', async (t) => {
     const o = await another(t);
     const bought = await o.buy({ card: 'bank_debit_fails' });
-    await w.d1('INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at) VALUES (?, ?, ?, ?, ?)', bought.session, o.shop.id, 'mug', 1, 4_000_000_000);
+    const [hold] = await w.d1('SELECT holder, quantity, expires_at FROM stock_holds WHERE shop_id = ?', o.shop.id);
+    assert.deepEqual([hold.holder, hold.quantity], [bought.session, 1]);
+    assert.ok(hold.expires_at > Date.now() / 1000 + 13 * 24 * 3600, 'held until the bank has said its word');
     await stripe.settle(bought.session, 'fail');
     await stripe.webhooks.drained();
     assert.deepEqual((await rowsOf(w, o.shop)).map(({ status }) => status), ['failed']);

@@ -102,6 +102,9 @@ describe('by the tables', () => {
     const { shipping_options: ways } = await ask();
     assert.deepEqual(ways.map((way) => way.shipping_rate_data.metadata.cc_shipping_option), ['way7', 'way8', 'way9', 'way10', 'way11']);
     for (const way of ways) assert.ok(way.shipping_rate_data.display_name.length <= 100);
+    // The cheapest is kept wherever it stands, and of those that cost the same the first.
+    await tables({ shipping: [5, 5, 5, 5, 5, 1].map((amount, n) => ({ id: `w${n}`, title: `W${n}`, amount, currency: 'usd', countries: ['*'] })) });
+    assert.deepEqual((await ask()).shipping_options.map((way) => way.shipping_rate_data.metadata.cc_shipping_option), ['w0', 'w1', 'w2', 'w3', 'w5']);
   });
 
   test('what is digital is not shipped', async () => {

@@ -134,12 +134,21 @@ describe('a line that does not say which product it is', () => {
   const nameless = (id, unit_amount) => ({ id, unit_amount, quantity: 1, name: 'Thing' });
   const order = (session, lines = [nameless('li_a', 1230)]) => orderData({ session, lines });
 
+  test('of an order of twelve lines each is known', async () => {
+    const many = Array.from({ length: 12 }, (_, n) => [`li_${n}`, n === 11 ? 'tea' : 'mug']);
+    const session = sessionOf(many);
+    const lines = many.map(([id, sku]) => nameless(id, sku === 'tea' ? 400 : 1230));
+    assert.ok((await approve(w, account, order(session, lines))).approved);
+    await rules({ approve: { blocked_skus: ['tea'] } });
+    assert.equal((await approve(w, account, order(session, lines))).reason, 'sku_blocked');
+  });
+
   test('is asked for at Stripe, once, with the preview', async () => {
     const session = sessionOf([['li_a', 'mug'], ['li_b', 'tea']]);
     const from = stripe.requests.length;
     assert.ok((await approve(w, account, order(session, [nameless('li_b', 400), nameless('li_a', 1230)]))).approved);
     const calls = stripe.requests.slice(from);
-    assert.deepEqual(calls.map(({ route }) => route), ['GET /v1/checkout/sessions/{session}']);
+    assert.deepEqual(calls.map(({ route }) => route), ['GET /v1/checkout/sessions/{session}/line_items']);
     assert.deepEqual(await held(), [session]);
     assert.equal((await approve(w, account, order(session, [nameless('li_b', 399), nameless('li_a', 1230)]))).reason, 'price_below_catalogue', 'each line by its own id');
     await rules({ approve: { blocked_skus: ['tea'] } });
@@ -163,7 +172,7 @@ describe('a line that does not say which product it is', () => {
   test('Stripe that fails, cuts the line or does not answer', async () => {
     const session = sessionOf([['li_a', 'mug']]);
     for (const how of ['500', '429', 'drop_before', 'drop_after', 'hold_before']) {
-      stripe.misbehave({ on: 'GET /v1/checkout/sessions/{session}', how, times: 9 });
+      stripe.misbehave({ on: 'GET /v1/checkout/sessions/{session}/line_items', how, times: 9 });
       const { reason, ms } = await timed(() => approve(w, account, order(session)));
       assert.equal(reason, 'item_unknown', how);
       assert.ok(ms < CEILING, `${how}: ${ms} ms`);
@@ -209,6 +218,32 @@ describe('the database', () => {
       assert.equal((await approve(w, account, orderData({ lines: [line('last', 9900)] }))).approved, !approved, 'the last piece is another’s where this one was declined');
     });
   }
+
+  test('approved late, and answered again by that: the first answer, which was late, does not take it back', async () => {
+    await rules({ on_trouble: 'decline' });
+    const hook = hookOf('finalize_checkout', account, orderData({ lines: [line('last', 9900)] }));
+    await w.fault(one(2, 'hold'));
+    const first = sendHook(w, hook);
+    await eventually(async () => (await rowOf(hook.id))?.approved === 1);
+    // Stripe has given up waiting, and asks again before the first one has its say.
+    const second = await sendHook(w, hook);
+    assert.equal(second.body.manual_approval_details.type, 'approved');
+    assert.equal((await first).body.manual_approval_details.type, 'declined');
+    await w.fault();
+    await w.logLine((line_) => line_.event === 'agentic_hook' && line_.id === hook.id && line_.why === 'deadline');
+    assert.equal((await sendHook(w, hook)).text, second.text);
+    assert.deepEqual([(await rowOf(hook.id)).approved, await held()], [1, [hook.data.checkout_session]]);
+  });
+
+  test('approved without the database: what it sells is held as soon as that is back', async () => {
+    await rules({ on_trouble: 'approve' });
+    const hook = hookOf('finalize_checkout', account, orderData({ lines: [line('last', 9900)] }));
+    await w.fault([...one(2, 'refuse'), ...one(3, 'refuse')]);
+    assert.ok((await sendHook(w, hook)).body.manual_approval_details.type === 'approved');
+    await eventually(async () => (await held()).length === 1);
+    assert.deepEqual(await held(), [hook.data.checkout_session]);
+    assert.equal((await approve(w, account, orderData({ lines: [line('last', 9900)] }))).reason, 'out_of_stock');
+  });
 
   test('what a rule forbids is declined, whatever on_trouble says', async () => {
     await rules({ on_trouble: 'approve', approve: { blocked_skus: ['mug'] } });

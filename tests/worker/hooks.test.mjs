@@ -121,6 +121,10 @@ describe('whether an order may be paid', () => {
       assert.ok(approved, answer.text);
     }
     assert.ok((await approve(w, account, orderData({ session: null }))).approved);
+    const sessionless = orderData({ session: null, lines: [line('last', 9900)] });
+    for (const again of [1, 2]) assert.ok((await approve(w, account, sessionless)).approved, `an agent’s own pieces are there for it: ${again}`);
+    assert.equal((await approve(w, account, { ...sessionless, email: 'other@buyer.example' })).reason, 'out_of_stock');
+    await w.d1('DELETE FROM stock_holds');
     const odd = spelled(orderData({ lines: [line('mug', 1, 1)] }), { singular: true, object: true });
     assert.equal((await approve(w, account, odd)).reason, 'price_below_catalogue', 'what stands in another spelling is read as well');
   });

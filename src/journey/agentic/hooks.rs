@@ -113,6 +113,8 @@ struct Known {
     /// Declined by a rule: trouble changes nothing about it.
     declined: Option<String>,
     fee: i64,
+    /// What it would hold: `[{id, quantity}]`.
+    items: String,
 }
 
 /// May this order be paid?
@@ -139,14 +141,15 @@ async fn finalize(asked: &Asked<'_>) -> Result<Reply> {
     };
     asked.say(if hook::is_approval(&answer) { "approved" } else { "declined" }, Some(&why));
     if !known.shop_id.is_empty() {
-        remember(asked, &question, known.shop_id, &answer);
+        remember(asked, &question, known.shop_id, &answer, known.items);
     }
     Ok(Reply::json(200, &answer))
 }
 
-/// The session's holds are its own, however often Stripe asks about it.
+/// The session's holds are its own, however often Stripe asks about it. Without a session, those of the very same order: an agent that
+/// tries again under another hook is not to find its own pieces gone.
 fn holder<'a>(hook: &'a Hook, question: &'a Question) -> &'a str {
-    question.session.as_deref().unwrap_or(&hook.id)
+    question.session.as_deref().unwrap_or(&hook.fingerprint)
 }
 
 async fn decide(asked: &Asked<'_>, mut question: Question, known: &RefCell<Known>) -> Result<Value> {
@@ -165,17 +168,25 @@ async fn decide(asked: &Asked<'_>, mut question: Question, known: &RefCell<Known
         Ok(seller) => seller,
         Err(why) => return Ok(hook::declined(why)),
     };
-    if let Some(earlier) = earlier(hook, &loaded) {
+    if let Some(earlier) = earlier(edge, hook, &loaded).await? {
         return Ok(earlier);
     }
     // Decide.
-    let fee = question.fee(&loaded.products, &checkout::fee_terms(edge, &seller.shop));
+    let fee = question.fee(&loaded.products, &checkout::fee_terms(edge, &seller.shop), now);
     let verdict = hook::decide(&question, &seller.rules, &loaded.products, now);
     if let Verdict::Trouble(why) = verdict {
         asked.say("trouble", Some(why));
     }
     let mut declined = verdict.settled(seller.rules.on_trouble).err().map(str::to_owned);
-    known.replace(Known { shop_id: seller.shop.id.clone(), on_trouble: seller.rules.on_trouble, declined: declined.clone(), fee });
+    let items = question.stock(&loaded.products).to_string();
+    let of_known = if seller.rules.require_stock { items.clone() } else { "[]".to_owned() };
+    known.replace(Known {
+        shop_id: seller.shop.id.clone(),
+        on_trouble: seller.rules.on_trouble,
+        declined: declined.clone(),
+        fee,
+        items: of_known,
+    });
     if declined.is_none() && seller.rules.ask_shop {
         declined = match ask_shop(asked, &seller.shop, &question).await {
             Ok(word) => word.err(),
@@ -189,7 +200,7 @@ async fn decide(asked: &Asked<'_>, mut question: Question, known: &RefCell<Known
     // Record, then reply.
     let text = declined.as_deref().map_or_else(|| hook::approved(fee), hook::declined).to_string();
     let answer = Answer { approved: declined.is_none(), answer: &text, ..blank(hook, &question, &seller.shop.id, now) };
-    let (items, short) = (question.stock(&loaded.products).to_string(), hook::declined("out_of_stock").to_string());
+    let short = hook::declined("out_of_stock").to_string();
     let hold = Hold { holder: holder(hook, &question), items: &items, until: now.saturating_add(HELD), short: &short };
     let holds = declined.is_none() && seller.rules.require_stock;
     let row = edge.db.answer_hook(&answer, holds.then_some(&hold)).await?;
@@ -211,9 +222,10 @@ fn blank<'a>(hook: &'a Hook, question: &'a Question, shop_id: &'a str, now: i64)
 }
 
 /// What the same question was answered.
-fn earlier(hook: &Hook, loaded: &Loaded) -> Option<Value> {
-    let row = loaded.earlier.as_ref().filter(|row| sign::equal(row.fingerprint.as_bytes(), hook.fingerprint.as_bytes()))?;
-    serde_json::from_str(&row.answer).ok()
+async fn earlier(edge: &Edge, hook: &Hook, loaded: &Loaded) -> Result<Option<Value>> {
+    let same = loaded.earlier.as_ref().is_some_and(|row| sign::equal(row.fingerprint.as_bytes(), hook.fingerprint.as_bytes()));
+    let row = if same { edge.db.answer_again(&hook.id, &hook.fingerprint).await? } else { None };
+    Ok(row.and_then(|row| serde_json::from_str(&row.answer).ok()))
 }
 
 /// Asks Stripe which products the lines are; where it does not say, they stay without a name.
@@ -257,12 +269,13 @@ async fn ask_shop(asked: &Asked<'_>, shop: &ShopRow, question: &Question) -> std
 }
 
 /// What was answered without the database is written down behind the answer: it counts, and an approved session is an order to be.
-fn remember(asked: &Asked<'_>, question: &Question, shop_id: String, answer: &Value) {
+fn remember(asked: &Asked<'_>, question: &Question, shop_id: String, answer: &Value, items: String) {
     let (edge, hook, question) = (asked.edge.aside(), asked.hook.clone(), question.clone());
     let (approved, text) = (hook::is_approval(answer), answer.to_string());
     asked.edge.later(async move {
         let answer = Answer { approved, answer: &text, ..blank(&hook, &question, &shop_id, clock::now()) };
-        if let Err(problem) = edge.db.answered_late(&answer, holder(&hook, &question)).await {
+        let hold = Hold { holder: holder(&hook, &question), items: &items, until: clock::now().saturating_add(HELD), short: "" };
+        if let Err(problem) = edge.db.answered_late(&answer, &hold).await {
             log::line(object! { "level": "error", "event": "hook_not_recorded", "request_id": &*edge.request_id, "id": hook.id,
             "why": problem.cause });
         }
@@ -295,7 +308,7 @@ async fn customize(asked: &Asked<'_>) -> Result<Reply> {
     let Some((shop_id, answer)) = known.into_inner() else { return Err(problem) };
     log::problem(&problem, &asked.edge.request_id);
     asked.say("customized", Some(&problem.code));
-    remember(asked, &question, shop_id, &answer);
+    remember(asked, &question, shop_id, &answer, "[]".to_owned());
     Ok(Reply::json(200, &answer))
 }
 
@@ -311,7 +324,7 @@ async fn offer(asked: &Asked<'_>, mut question: Question, known: &RefCell<Option
     let wanted = Wanted { account, live: hook.live, id: &hook.id, holder: holder(hook, &question), skus: &skus, now };
     let mut loaded = edge.db.load_for_hook(&wanted).await?;
     let Ok(seller) = seller(edge, &mut loaded)? else { return Err(nobody()) };
-    if let Some(earlier) = earlier(hook, &loaded) {
+    if let Some(earlier) = earlier(edge, hook, &loaded).await? {
         return Ok(earlier);
     }
     // Decide.

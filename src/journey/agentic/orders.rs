@@ -15,7 +15,7 @@ use crate::error::{Problem, Result};
 use crate::id::{self, Mode};
 use crate::journey::acp::sale::permalink;
 use crate::journey::{aftermath, settle};
-use crate::ledger::{self, News, Row, Status};
+use crate::ledger::{self, BANKS_TAKE, News, Row, Status};
 use crate::place::Slot;
 use crate::record::Record;
 use crate::store::Statement;
@@ -34,6 +34,8 @@ const ASKED: i64 = 30;
 const WAIT: i64 = 180;
 /// How long a session that was approved may still be paid, seconds: Stripe's sessions live a day.
 const LIFE: i64 = 26 * 3600;
+/// How much longer Stripe is asked that did not answer the last question.
+const GRACE: i64 = 3 * 24 * 3600;
 /// Further lines are fetched by the hundred, of which Stripe has one at most.
 const PAGES: u32 = 5;
 
@@ -134,8 +136,8 @@ async fn by_payment(edge: &Edge, event: &Event, intent: &str, known: Known, reme
     take_in(edge, &place, Known { approved_for, ..known }, remember, "webhook").await
 }
 
-/// A Session with everything expanded, and all of its lines; `None` where there is none to be seen.
-async fn fetch(edge: &Edge, place: &Place<'_>) -> Result<Option<(Value, Vec<Value>)>> {
+/// A Session with everything expanded, all of its lines, and the version that said so; `None` where there is none to be seen.
+async fn fetch(edge: &Edge, place: &Place<'_>) -> Result<Option<(Value, Vec<Value>, Version)>> {
     let mode = Mode::from_live(place.live);
     let mut call = session::expanded(place.session, place.account);
     let whole = loop {
@@ -161,7 +163,7 @@ async fn fetch(edge: &Edge, place: &Place<'_>) -> Result<Option<(Value, Vec<Valu
         more = has_more(Some(&page));
         items.extend(page.get("data").and_then(Value::as_array).cloned().unwrap_or_default());
     }
-    Ok(Some((whole, items)))
+    Ok(Some((whole, items, version)))
 }
 
 fn has_more(list: Option<&Value>) -> bool {
@@ -184,7 +186,7 @@ async fn take_in(edge: &Edge, place: &Place<'_>, known: Known, event: Option<&Ev
     if !possible {
         return Ok(NOT_OURS);
     }
-    let Some((whole, items)) = fetch(edge, place).await? else { return Ok(NOT_OURS) };
+    let Some((whole, items, version)) = fetch(edge, place).await? else { return Ok(NOT_OURS) };
     let told = Session::from_value(whole.clone()).ok();
     let Some(session) = told.filter(|session| session.id == place.session && session.livemode == place.live) else {
         return Ok(unfit(edge, place, "unreadable"));
@@ -203,6 +205,10 @@ async fn take_in(edge: &Edge, place: &Place<'_>, known: Known, event: Option<&Ev
     let approved = known.approved_for.as_ref() == Some(&side.shop_id);
     if side.account != account || (side.livemode != 0) != place.live {
         return Ok(NOT_OURS);
+    }
+    // Only a preview names the agent; where that is closed, the log at least says which payments may have been an agent's.
+    if !approved && version == Version::Released && side.enabled == 1 && ledger::reference(&session.metadata).is_none() {
+        return Ok(unfit(edge, place, "preview_refused"));
     }
     if !approved && order::agent_details(&whole).is_none() || ledger::reference(&session.metadata).is_some() {
         return Ok(NOT_OURS);
@@ -233,6 +239,8 @@ async fn take_in(edge: &Edge, place: &Place<'_>, known: Known, event: Option<&Ev
     batch.extend(moving);
     if after.status == Status::Paid {
         batch.extend(sale(edge, &after, &doc, &whole, now)?);
+    } else {
+        batch.extend(edge.db.keep_stock(&after, &order::stock(&doc), now.saturating_add(BANKS_TAKE)));
     }
     if order::refunded(&whole) && after.status == Status::Paid {
         batch.push(edge.db.look_at(&after.id, now));
@@ -268,7 +276,8 @@ fn unfit(edge: &Edge, place: &Place<'_>, why: &str) -> Found {
 
 /// What a paid session becomes: its stock is taken, its order is written, shop and books know it. Behind what says that it is paid.
 fn sale(edge: &Edge, row: &Row, doc: &crate::acp::order::OrderDoc, whole: &Value, now: i64) -> Result<Vec<Statement>> {
-    let mut statements = edge.db.sell_stock(row, &order::stock(doc), now);
+    let nameless = doc.lines.iter().any(|line| line.product.is_empty());
+    let mut statements = edge.db.sell_stock(row, &order::stock(doc), nameless, now);
     let email = order::buyer_email(whole);
     statements.extend(edge.db.create_order(
         &NewOrder { order: doc, shop_id: &row.shop_id, agent_id: None, dialect: None, origin: "stripe", buyer_email: email.as_deref() },
@@ -289,7 +298,7 @@ pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> 
     let place = Place { account: row.stripe_account(), live: row.livemode != 0, session };
     let shop: Option<Box<ShopRow>> = edge.db.shop(&row.shop_id).await?;
     // Of a shop that has left the books are kept, and of a session that nobody can see any more.
-    let (Some(shop), Some((whole, items))) = (shop.filter(|shop| shop.status != "deleted"), fetch(edge, &place).await?) else {
+    let (Some(shop), Some((whole, items, _))) = (shop.filter(|shop| shop.status != "deleted"), fetch(edge, &place).await?) else {
         return settle::moving_alone(edge, row, news, by, now);
     };
     // An event shows the half of it: now that the payment is seen too, it is compared.
@@ -327,6 +336,10 @@ pub async fn sweep(edge: &Edge) -> Result<u32> {
             Ok(false) => {}
             Err(problem) => {
                 let session = &due.checkout_session;
+                // The last question is asked again until it is answered, for some days.
+                if next.is_none() && age <= LIFE.saturating_add(GRACE) {
+                    edge.db.ask_approval_again(&due.id, now.saturating_add(4 * 3600)).await?;
+                }
                 log::line(
                     object! { "level": "warn", "event": "approval_not_asked", "session": session, "why": problem.code, "cause": problem.cause },
                 );
