@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from './build.mjs';
 import { inRoot, STATE } from './lib/paths.mjs';
-import { isPlaceholder, missingSecrets, readWrangler, withIds } from './lib/production.mjs';
+import { isPlaceholder, missingSecrets, readDatabases, readWrangler, withIds } from './lib/production.mjs';
 import { step } from './lib/progress.mjs';
 import { wrangler } from './lib/wrangler.mjs';
 import { main, setup } from './setup.mjs';
@@ -81,7 +81,9 @@ await main(import.meta.url, async () => {
     return;
   }
   if (wrong.length) throw new Error('wrangler.toml is not ready for production: see above');
-  await step('database', 'bringing the tables in production up to date', () => wrangler(['d1', 'migrations', 'apply', 'DB', '--remote'], { env: { CI: 'true' } }));
+  for (const name of Object.keys(readDatabases(read()).bound)) {
+    await step('database', `bringing the tables of ${name} in production up to date`, () => wrangler(['d1', 'migrations', 'apply', name, '--remote'], { env: { CI: 'true' } }));
+  }
   const { out } = await step('deploy', 'uploading the Worker', () => wrangler(['deploy']));
   console.log(out.split('\n').filter((line) => /https:\/\/|Startup Time|Version ID/i.test(line)).join('\n'));
   await tellMissingSecrets();

@@ -10,6 +10,7 @@ import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { build } from './build.mjs';
 import { inRoot, STATE } from './lib/paths.mjs';
 import { alsoOnIPv6, requireFree } from './lib/ports.mjs';
+import { readDatabases } from './lib/production.mjs';
 import { step } from './lib/progress.mjs';
 import { effectiveVars, hasRealKeys, keptSecrets, parseVars, printVars, writePrivate } from './lib/vars.mjs';
 import { startWrangler, wrangler } from './lib/wrangler.mjs';
@@ -114,7 +115,9 @@ await main(import.meta.url, async () => {
       });
       running.push(() => stripe.close());
     }
-    await step('database', 'bringing its tables up to date', () => wrangler(['d1', 'migrations', 'apply', 'DB', '--local'], { env: { CI: 'true' } }));
+    for (const name of Object.keys(readDatabases(readFileSync(inRoot('wrangler.toml'), 'utf8')).bound)) {
+      await step('database', 'bringing its tables up to date', () => wrangler(['d1', 'migrations', 'apply', name, '--local'], { env: { CI: 'true' } }));
+    }
     await step('Worker', 'starting it in workerd', () => startWorker({ ports, verbose, envFile, workerUrl }));
     const six = await alsoOnIPv6(ports.Worker);
     if (six) running.push(() => { six.close(); });

@@ -1,5 +1,7 @@
 // What wrangler.toml and the secrets of a Worker in production must have; looked at as text, so that comments survive a change.
 
+import { readSlots } from './move.mjs';
+
 const ZEROS = /^[0-]*$/;
 
 /** The value of `key = "…"` below a table's heading. */
@@ -19,6 +21,21 @@ export function readWrangler(toml) {
     publicUrl: valueOf(text, '[vars]', 'PUBLIC_URL'),
     allowLocal: valueOf(text, '[vars]', 'ALLOW_LOCAL'),
   };
+}
+
+/** -> { bound: {DB: id}, places: (slot) => name, moving: [slots] }, of the databases and what the variables say of them */
+export function readDatabases(toml) {
+  const text = `\n${toml}`;
+  const bound = {};
+  for (const block of text.split('\n[[d1_databases]]').slice(1)) {
+    const body = block.split(/^\[/m)[0];
+    const value = (key) => new RegExp(`^\\s*${key}\\s*=\\s*"([^"]*)"`, 'm').exec(body)?.[1];
+    bound[value('binding')] = value('database_id');
+  }
+  const placement = valueOf(text, '[vars]', 'DATABASES') ?? 'DB=0-31';
+  const parts = placement.trim().split(/\s+/).map((part) => part.split('='));
+  const moving = valueOf(text, '[vars]', 'DATABASES_MOVING');
+  return { bound, places: (slot) => parts.find(([, slots]) => readSlots(slots).includes(slot))?.[0], moving: moving ? readSlots(moving) : [] };
 }
 
 export const isPlaceholder = (id) => id === undefined || ZEROS.test(id);

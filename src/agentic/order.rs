@@ -307,8 +307,13 @@ pub fn row(session: &Session, whole: &Value, order: &OrderDoc, owner: &Owner<'_>
         .lines
         .iter()
         .map(|line| {
-            object! { "product_id": line.product, "sku": line.product, "name": line.title, "quantity": line.quantity,
-            "unit_amount": line.unit_amount, "amount_total": line.subtotal }
+            let mut object = object! { "name": line.title, "quantity": line.quantity, "amount_total": line.subtotal };
+            // Which product it is only a preview tells.
+            if let (Value::Object(members), false) = (&mut object, line.product.is_empty()) {
+                members.insert("product_id".to_owned(), line.product.json());
+                members.insert("sku".to_owned(), line.product.json());
+            }
+            object
         })
         .collect();
     let extra = |label: &str, amount: i64| -> Vec<Value> {

@@ -3,6 +3,7 @@
 //   --rounds N --requests N    how often, how many each time     --sales N --products N    of the big shop
 //   --only TEXT                journeys whose name has it        --write                   docs/performance.md and its chart
 //   --soak                     100,000 requests to the Worker alone, and its memory every 10,000
+//   --scale                    what several databases carry, simulated from what the last --write measured
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,10 +15,15 @@ import { build } from '../../scripts/build.mjs';
 import { BUILD, inRoot } from '../../scripts/lib/paths.mjs';
 import { JOURNEYS } from './journeys.mjs';
 import { report } from './report.mjs';
+import { scale } from './scale.mjs';
 import { seed } from './seed.mjs';
 import { bundle, cpu, freePort, memory, size, sources, start } from './targets.mjs';
 
-const { values: options } = parseArgs({ options: { rounds: { type: 'string', default: '5' }, requests: { type: 'string', default: '200' }, sales: { type: 'string', default: '1000000' }, products: { type: 'string', default: '100000' }, only: { type: 'string' }, write: { type: 'boolean' }, soak: { type: 'boolean' } } });
+const { values: options } = parseArgs({ options: { rounds: { type: 'string', default: '5' }, requests: { type: 'string', default: '200' }, sales: { type: 'string', default: '1000000' }, products: { type: 'string', default: '100000' }, only: { type: 'string' }, write: { type: 'boolean' }, soak: { type: 'boolean' }, scale: { type: 'boolean' } } });
+if (options.scale) {
+  scale(options);
+  process.exit();
+}
 const [ROUNDS, REQUESTS, CONCURRENCY] = [Number(options.rounds), Number(options.requests), 8];
 const wanted = (name) => !options.only || name.includes(options.only) || Object.values(JOURNEYS).some(({ from }, at) => from === name && Object.keys(JOURNEYS)[at].includes(options.only));
 
