@@ -84,11 +84,13 @@ impl Placement {
     /// `DB=0-15 DB_2=16-30,31`: every slot in exactly one database.
     pub fn read(text: &str) -> Result<Placement, String> {
         let mut found = Placement { databases: Vec::new(), of_slots: [u8::MAX; SLOTS as usize], moving: 0 };
-        for part in text.split_whitespace() {
-            let (name, slots) = part.split_once('=').ok_or_else(|| format!("has {part:?}, which is not NAME=slots."))?;
+        // What was written is not repeated: a secret may have been pasted into the wrong variable.
+        for (place, part) in text.split_whitespace().enumerate() {
+            let nth = place.saturating_add(1);
+            let (name, slots) = part.split_once('=').ok_or_else(|| format!("is not NAME=slots in its part {nth}."))?;
             let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
             if name.is_empty() || !name.chars().all(plain) || found.databases.iter().any(|known| known == name) {
-                return Err(format!("has {name:?}, which must be the name of a binding (A-Z, 0-9, _), and once."));
+                return Err(format!("must begin its part {nth} with the name of a binding (A-Z, 0-9, _), and each once."));
             }
             let number = u8::try_from(found.databases.len()).unwrap_or(u8::MAX);
             found.databases.push(name.to_owned());
@@ -138,7 +140,7 @@ impl Placement {
 /// `0-3,9`
 fn read_slots(text: &str) -> Result<Vec<u8>, String> {
     let number = |text: &str| -> Result<u8, String> {
-        text.parse().ok().filter(|slot| *slot < SLOTS).ok_or_else(|| format!("has {text:?}, which is no slot: 0 to 31, as in 0-3,9."))
+        text.parse().ok().filter(|slot| *slot < SLOTS).ok_or_else(|| "has what is no slot: 0 to 31, as in 0-3,9.".to_owned())
     };
     let mut slots = Vec::new();
     for part in text.split(',') {

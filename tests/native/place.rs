@@ -74,7 +74,7 @@ fn what_the_operator_writes() {
         ("DB=0-15 DB=16-31", "once"),
         ("db=0-31", "name of a binding"),
         ("=0-31", "name of a binding"),
-        ("DB", "not NAME=slots"),
+        ("DB", "is not NAME=slots in its part 1"),
         ("DB=0-32", "no slot"),
         ("DB=", "no slot"),
         ("DB=a", "no slot"),

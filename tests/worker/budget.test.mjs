@@ -159,7 +159,7 @@ describe('round trips to D1, calls to Stripe', () => {
     assert.deepEqual(await cost(await call('POST', '/checkouts', { items: [] }), 400), { d1: 1, stripe: 0 });
   });
 
-  test('Stripe’s hooks: an order 2 + 0, where the session has to be asked for its items 2 + 1, the same again 1 + 0; a customization 2 + 0; a price 1 + 0; for nobody 1 + 0, forged 0 + 0', async () => {
+  test('Stripe’s hooks: an order 2 + 0, where the session has to be asked for its items 2 + 1, an approval again 2 + 0; a customization 2 + 0; a price 1 + 0; for nobody 1 + 0, forged 0 + 0', async () => {
     await sellToAgents(w, shop.key);
     const put = await w.api('PUT', '/v1/agentic/rules', { key: shop.key, body: { enabled: true, mode: 'test' } });
     assert.deepEqual(await cost(put, 200), { d1: 3, stripe: 0 });
@@ -167,7 +167,7 @@ describe('round trips to D1, calls to Stripe', () => {
     const send = async (kind, data, context = account, id = undefined, status = 200) => cost(await sendHook(w, hookOf(kind, context, data, id && { id })), status);
     const order = orderData();
     assert.deepEqual(await send('finalize_checkout', order, account, 'evt_hook_budget'), { d1: 2, stripe: 0 });
-    assert.deepEqual(await send('finalize_checkout', order, account, 'evt_hook_budget'), { d1: 1, stripe: 0 });
+    assert.deepEqual(await send('finalize_checkout', order, account, 'evt_hook_budget'), { d1: 2, stripe: 0 });
     assert.deepEqual(await send('finalize_checkout', orderData({ address: null, currency: 'eur' })), { d1: 2, stripe: 0 }, 'declined');
     assert.deepEqual(await send('finalize_checkout', orderData({ lines: [{ id: 'li_1', quantity: 1, unit_amount: 5 }] })), { d1: 2, stripe: 1 });
     assert.deepEqual(await send('customize_checkout', cartData()), { d1: 2, stripe: 0 });

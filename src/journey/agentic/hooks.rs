@@ -16,7 +16,7 @@ use crate::journey::acp::quote::{self, Quoted};
 use crate::journey::{access, checkout};
 use crate::place::Slot;
 use crate::sign;
-use crate::store::agentic::{Answer, Hold, Loaded, Wanted};
+use crate::store::agentic::{Answer, Hold, HookRow, Loaded, Wanted};
 use crate::store::shops::ShopRow;
 use crate::stripe::call::Outcome;
 use crate::stripe::session;
@@ -224,8 +224,12 @@ fn blank<'a>(hook: &'a Hook, question: &'a Question, shop_id: &'a str, now: i64)
 /// What the same question was answered.
 async fn earlier(edge: &Edge, hook: &Hook, loaded: &Loaded) -> Result<Option<Value>> {
     let same = loaded.earlier.as_ref().is_some_and(|row| sign::equal(row.fingerprint.as_bytes(), hook.fingerprint.as_bytes()));
-    let row = if same { edge.db.answer_again(&hook.id, &hook.fingerprint).await? } else { None };
-    Ok(row.and_then(|row| serde_json::from_str(&row.answer).ok()))
+    let read = |row: &HookRow| serde_json::from_str(&row.answer).ok();
+    let before: Option<Value> = loaded.earlier.as_deref().filter(|_| same).and_then(read);
+    if !before.as_ref().is_some_and(hook::is_approval) {
+        return Ok(before);
+    }
+    Ok(edge.db.answer_again(&hook.id, &hook.fingerprint).await?.as_deref().and_then(read))
 }
 
 /// Asks Stripe which products the lines are; where it does not say, they stay without a name.
