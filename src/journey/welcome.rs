@@ -11,8 +11,9 @@ use crate::page;
 const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.zlib"));
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-const FEATURES: [&str; 13] = [
+const FEATURES: [&str; 15] = [
     "connect.oauth",
+    "connect.onboarding",
     "checkout",
     "completion",
     "ledger",
@@ -25,6 +26,7 @@ const FEATURES: [&str; 13] = [
     "acp.mcp",
     "acp.feed",
     "orders",
+    "agentic",
 ];
 
 pub fn front(config: &'static Result<Config, Misconfigured>, public_url: &str, allow_local: bool) -> Reply {
