@@ -145,7 +145,11 @@ fn read_slots(text: &str) -> Result<Vec<u8>, String> {
     let mut slots = Vec::new();
     for part in text.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        slots.extend(number(first)?..=number(last)?);
+        let (first, last) = (number(first)?, number(last)?);
+        if first > last {
+            return Err("has a range that ends before it begins: write 0-3, not 3-0.".to_owned());
+        }
+        slots.extend(first..=last);
     }
     Ok(slots)
 }

@@ -68,9 +68,14 @@ async function numbersOf(query) {
   return { generation, change };
 }
 
-/** A row with its numbers moved on. */
+/** A row with its numbers moved on; without `by`, without them. */
 function numbered(table, row, by) {
   const moved = { ...row };
+  if (!by) {
+    for (const column of Object.keys(NUMBERS[table] ?? {})) moved[column] = null;
+    if (table === 'agents' && moved.feed_state) moved.feed_state = JSON.stringify({ ...JSON.parse(moved.feed_state), generation: null, seen: null });
+    return moved;
+  }
   for (const [column, kind] of Object.entries(NUMBERS[table] ?? {})) if (moved[column] !== null) moved[column] += by[kind];
   if (table === 'agents' && moved.feed_state) {
     const state = JSON.parse(moved.feed_state);
@@ -159,6 +164,18 @@ async function erase(query, slots) {
   await query(`DELETE FROM shops WHERE ${scopes(slots).shops}`, []);
 }
 
+/** Fails where two databases do not have the same of some slots. `by`: how far the numbers of the second one are; without it they do not count. */
+async function compare(from, to, slots, by) {
+  for (const [table, scope] of Object.entries(scopes(slots))) {
+    const [before, after] = [await digestOf(from, table, scope, by), await digestOf(to, table, scope, by && NO_CHANGE)];
+    if (before.count !== after.count || before.hash !== after.hash) {
+      throw new Error(`${table} differs (${before.count} rows here, ${after.count} there): it was not copied whole, or something changed meanwhile. Is DATABASES_MOVING deployed, and a minute over? Copy again. Nothing was taken away.`);
+    }
+  }
+  const days = await Promise.all([daysOf(from, slots), daysOf(to, slots)]);
+  if (JSON.stringify(days[0]) !== JSON.stringify(days[1])) throw new Error('the days of the ledger differ: copy again');
+}
+
 /** The days of the ledger of some slots, in their order. */
 const daysOf = (query, slots) => query(`SELECT * FROM ledger_days WHERE ${scopes(slots).agentic} AND count > 0
   ORDER BY shop_id, created_day, paid_day, livemode, currency, source, agent, status`, []);
@@ -175,9 +192,14 @@ export async function copy({ from, to, slots, say = () => {} }) {
   await erase(to, slots);
   const [given, theirs] = [await numbersOf(from), await numbersOf(to)];
   // What changes after the move must have higher numbers than all that was told before it.
-  const highest = given.change + theirs.change + 1;
-  await to("INSERT OR IGNORE INTO feed_changes (seq, shop_id, product_id, key) VALUES (?1, '', '', '')", [highest]);
-  await to("DELETE FROM feed_changes WHERE shop_id = ''", []);
+  const tidy = async () => {
+    await to("DELETE FROM feed_changes WHERE shop_id = ''", []);
+    await to("DELETE FROM catalogues WHERE shop_id = ''", []);
+  };
+  await tidy();
+  await to("INSERT INTO feed_changes (seq, shop_id, product_id, key) VALUES (?1, '', '', '')", [given.change + theirs.change + 1]);
+  await to("INSERT INTO catalogues (generation, shop_id, state) VALUES (?1, '', 'old')", [given.generation + theirs.generation + 1]);
+  await tidy();
   const counts = {};
   for (const [table, scope] of Object.entries(of)) {
     counts[table] = 0;
@@ -188,25 +210,25 @@ export async function copy({ from, to, slots, say = () => {} }) {
     if (counts[table] > 0) say(`${table}: ${counts[table]}`);
   }
   for (const [table, key] of Object.entries(OF_ACCOUNTS)) {
-    const rows = await from(`SELECT * FROM ${table} WHERE (account, livemode) IN (SELECT account, livemode FROM connections WHERE ${of.connections})`, []);
+    const accounts = ['connections', 'connect_claims', 'connect_tickets'].map((source) => `SELECT account, livemode FROM ${source} WHERE ${of[source]}`);
+    const rows = await from(`SELECT * FROM ${table} WHERE (account, livemode) IN (${accounts.join(' UNION ')})`, []);
     for (const row of rows) {
       const columns = Object.keys(row);
       await to(`INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map((_, at) => `?${at + 1}`).join(', ')}) ON CONFLICT (${key}) DO NOTHING`, Object.values(row));
     }
   }
-  for (const [table, scope] of Object.entries(of)) {
-    const [before, after] = [await digestOf(from, table, scope, theirs), await digestOf(to, table, scope, NO_CHANGE)];
-    if (before.count !== after.count || before.hash !== after.hash) {
-      throw new Error(`${table} differs (${before.count} rows here, ${after.count} there): something changed meanwhile. Is DATABASES_MOVING deployed, and a minute over? Copy again.`);
-    }
-  }
-  const days = await Promise.all([daysOf(from, slots), daysOf(to, slots)]);
-  if (JSON.stringify(days[0]) !== JSON.stringify(days[1])) throw new Error('the days of the ledger differ: copy again');
+  await compare(from, to, slots, theirs);
   return counts;
 }
 
-/** Takes the shops away where they were, once the configuration leads elsewhere. */
+/** Takes the shops away where they were, once the configuration leads elsewhere and before anything may change again. */
 export async function clean({ from, to, slots }) {
-  await within(from, to, slots, 'not all of it was copied');
+  await compare(from, to, slots);
   await erase(from, slots);
+}
+
+/** Takes away what was copied: the shops stay where they are. */
+export async function abort({ from, to, slots }) {
+  await within(to, from, slots, 'the shops are in use where they were to go');
+  await erase(to, slots);
 }

@@ -12,6 +12,7 @@ use crate::id;
 use crate::ledger::{Row, Status};
 use crate::money::{Amount, Currency};
 use crate::page;
+use crate::place::Slot;
 use crate::sign;
 use crate::store::shops::ShopRow;
 use crate::stripe::call::Outcome;
@@ -43,7 +44,8 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str
         }
     }
     let Some((place, row, shop)) = found else { return Ok(unknown(edge)) };
-    let edge = &place;
+    // Not while it is being moved: what is written then would be lost.
+    let edge = &place.of(Slot::of_id(&row.id))?;
     *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
     // No buyer is sent here from what an agent ordered at Stripe.
     if row.at_stripe() {

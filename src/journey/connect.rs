@@ -566,7 +566,7 @@ pub async fn delete(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
 
 /// Gives back the account of a connection that ends, if nobody needs it; `true` when that is left for later.
 async fn give_back(edge: &Edge, connection: &ConnectionRow, mode: Mode, shared: bool, now: i64) -> Result<bool> {
-    let later = shared || edge.db.under_way_on(&connection.account, mode.live(), now).await?;
+    let later = shared || under_way(edge, &connection.account, mode, now).await?;
     // An account that the platform made was connected by no OAuth, so none ends it: it stays the merchant's, and is not used any more.
     if !later && !connection.onboarded() {
         deauthorize(edge, &connection.account, mode).await?;
@@ -574,9 +574,26 @@ async fn give_back(edge: &Edge, connection: &ConnectionRow, mode: Mode, shared: 
     Ok(later)
 }
 
+/// Whether a payment on an account is under way at a bank, of whichever shop.
+async fn under_way(edge: &Edge, account: &str, mode: Mode, now: i64) -> Result<bool> {
+    for place in edge.everywhere() {
+        if place.db.under_way_on(account, mode.live(), now).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Ends what is open on an account before it is given back, of one shop or (with none named) of all. A session left open could be
 /// paid afterwards, at an account that nobody here can look into: the buyer's money would be there and his order nowhere.
 async fn end_open(edge: &Edge, account: &str, mode: Mode, shop_id: &str) -> Result<()> {
+    for place in edge.everywhere() {
+        end_open_here(&place, account, mode, shop_id).await?;
+    }
+    Ok(())
+}
+
+async fn end_open_here(edge: &Edge, account: &str, mode: Mode, shop_id: &str) -> Result<()> {
     const AT_ONCE: i64 = 40;
     loop {
         let open = edge.db.open_on_account(account, mode.live(), shop_id, AT_ONCE).await?;
@@ -648,7 +665,7 @@ pub async fn settle_deauthorizations(edge: &Edge, limit: i64) -> Result<u32> {
             Ok(())
         } else {
             match end_open(edge, &due.account, mode, "").await {
-                Ok(()) if edge.db.under_way_on(&due.account, mode.live(), now).await? => {
+                Ok(()) if under_way(edge, &due.account, mode, now).await? => {
                     Err(Problem::stripe_unavailable("A payment on the account is still under way at a bank."))
                 }
                 Ok(()) if due.onboarded != 0 => Ok(()),

@@ -90,6 +90,22 @@ async fn places(edge: &Edge, event: &Event) -> Result<Vec<Edge>> {
     if let Some(transaction) = named {
         return Ok(edge.of(Slot::of_id(transaction))?.everywhere());
     }
+    // A sale that is known somewhere stays there, whoever sells on its account by now.
+    let object = &event.data.object;
+    let id_of = |name: &str| {
+        let found = object.get(name)?;
+        found.as_str().or_else(|| found.get("id")?.as_str())
+    };
+    let (own, intent) = (id_of("id").unwrap_or_default(), id_of("payment_intent"));
+    let intent = intent.or_else(|| Some(own).filter(|id| id.starts_with("pi_")));
+    let session = Some(own).filter(|id| id::is_session_id(id));
+    if intent.is_some() || session.is_some() {
+        for place in edge.everywhere() {
+            if place.db.knows_sale(intent, session).await? {
+                return Ok(place.everywhere());
+            }
+        }
+    }
     let Some(account) = &event.account else { return Ok(edge.everywhere()) };
     match agentic::seller_of(edge, account, event.livemode).await? {
         // Agreements are the business of nobody else who is connected to the account.

@@ -319,6 +319,13 @@ const JUST_SOLD: &str = "EXISTS (SELECT 1 FROM transactions WHERE id = ?2 AND st
     AND NOT EXISTS (SELECT 1 FROM orders WHERE transaction_id = ?2)";
 
 impl Db {
+    /// Whether a payment or a session is a sale here, or was approved to become one.
+    pub async fn knows_sale(&self, intent: Option<&str>, session: Option<&str>) -> Result<bool> {
+        let text = "SELECT id FROM transactions WHERE payment_intent = ?1 UNION ALL SELECT id FROM transactions WHERE checkout_session = ?2
+          UNION ALL SELECT id FROM agentic_hooks WHERE checkout_session = ?2 AND approved = 1 LIMIT 1";
+        Ok(self.one(sql!(self, text, intent, session)).await?.any())
+    }
+
     /// All that is known of a session or a payment that names no transaction of ours, in one round trip.
     pub async fn agentic_heard(&self, heard: &Heard<'_>) -> Result<Known> {
         let Heard { event, account, live, session, intent } = *heard;

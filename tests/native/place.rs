@@ -79,6 +79,7 @@ fn what_the_operator_writes() {
         ("DB=", "no slot"),
         ("DB=a", "no slot"),
         ("DB=0-31,-1", "no slot"),
+        ("DB=31-0", "ends before it begins"),
     ] {
         let found = Placement::read(text).unwrap_err();
         assert!(found.contains(why), "{text}: {found}");

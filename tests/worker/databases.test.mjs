@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { clean, copy } from '../../scripts/lib/move.mjs';
+import { abort, clean, copy } from '../../scripts/lib/move.mjs';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { addAgent, buyAs, FULFILLMENT, sellToAgents, speaker } from '../support/agent.mjs';
 import { documented, fine, refused } from '../support/answers.mjs';
@@ -163,6 +163,38 @@ describe('one account, two shops, two databases', () => {
   });
 });
 
+test('what a shop has sold stays its own, whoever sells on its account afterwards', async () => {
+  const made = await shopIn(0, () => sellingShop(w, stripe));
+  const bought = await made.buy();
+  const [row] = await w.d1('SELECT id, payment_intent FROM transactions WHERE checkout_session = ?', bought.session);
+  const heir = await shopIn(1);
+  await connectShop(w, stripe, heir, { account: made.account });
+  fine(await api('DELETE', '/v1/connection?mode=test', { key: made.shop.key }));
+  await sellToAgents(w, heir.key);
+  fine(await api('PUT', '/v1/agentic/rules', { key: heir.key, body: { enabled: true } }));
+  await stripe.dispute(row.payment_intent);
+  await stripe.webhooks.drained();
+  assert.equal((await looked(row.id, made.shop)).status, 'disputed');
+  assert.deepEqual(await w.d1('SELECT shop_id FROM transactions WHERE checkout_session = ?', bought.session), [{ shop_id: made.shop.id }]);
+});
+
+test('an account is not given back while a bank still has to pay to a shop in another database', async () => {
+  const [first, second] = [await shopIn(0), await shopIn(1)];
+  const { account } = await connectShop(w, stripe, first);
+  await connectShop(w, stripe, second, { account });
+  const slow = await createSession(w, second, agentBody(second));
+  await stripe.pay(slow.id, { card: 'bank_debit_succeeds' });
+  await stripe.webhooks.drained();
+  assert.equal((await looked(slow.transaction, second)).status, 'processing');
+  const before = stripe.requests.filter(({ route }) => route === 'POST /oauth/deauthorize').length;
+  for (const shop of [second, first]) fine(await api('DELETE', '/v1/connection?mode=test', { key: shop.key }));
+  await w.scheduled();
+  assert.equal(stripe.requests.filter(({ route }) => route === 'POST /oauth/deauthorize').length, before);
+  await stripe.settle(slow.id, 'succeed');
+  await stripe.webhooks.drained();
+  assert.equal((await looked(slow.transaction, second)).status, 'paid');
+});
+
 describe('the operator', () => {
   test('sees all shops, a page at a time, forwards and backwards', async () => {
     const all = new Set((await w.d1('SELECT id FROM shops')).map(({ id }) => id));
@@ -208,7 +240,8 @@ describe('a move', () => {
     await w.scheduled();
     const paths = ['/v1/shop', '/v1/transactions?limit=100', '/v1/transactions/summary?group_by=agent', '/v1/orders', '/v1/events?limit=100', '/v1/catalogue/products?limit=100', '/v1/catalogue/products?q=mug',
       '/v1/agents', '/v1/agentic/rules', `/v1/agentic/catalogue/imports/${imported.id}`, '/v1/connection?mode=test'];
-    const all = async () => Promise.all(paths.map(async (path) => [path, (await api('GET', path, { key: shop.key })).body]));
+    // When Stripe was asked last is no matter of the move.
+    const all = async () => Promise.all(paths.map(async (path) => [path, { ...(await api('GET', path, { key: shop.key })).body, checked_at: 0 }]));
     const before = await all();
     const books = await w.d1('SELECT * FROM ledger_days WHERE shop_id = ? AND count > 0 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8', shop.id);
     const slot = DIGITS.indexOf(shop.id.at(-1));
@@ -236,16 +269,23 @@ describe('a move', () => {
     // Other shops may share its slot.
     assert.ok(counts.transactions >= 3 && counts.orders >= 1 && counts.products > 3 && counts.notices > 3, JSON.stringify(counts));
     await copy({ from, to, slots: [slot] });
-    await assert.rejects(clean({ from: query('DB'), to: async (sql, params) => (/^SELECT id FROM transactions/.test(sql) ? [] : rows('DB_2', sql, ...params)), slots: [slot] }), /not all of it was copied/);
+    await to('DELETE FROM notices WHERE shop_id = ?', [shop.id]);
+    await assert.rejects(clean({ from, to, slots: [slot] }), /notices differs/, 'what is not whole is not taken away');
+    await abort({ from, to, slots: [slot] });
+    assert.deepEqual(await to('SELECT id FROM shops WHERE id = ?', [shop.id]), []);
+    await copy({ from, to, slots: [slot] });
 
-    // 3. The configuration leads there.
-    await w.restart({ DATABASES: others, DATABASES_MOVING: undefined });
+    // 3. The configuration leads there, and only then, with nothing changed, it is taken away where it was.
+    await w.restart({ DATABASES: others });
+    refused(await api('GET', '/v1/shop', { key: shop.key }), 503, 'shop_moving');
+    for (const path of [`/checkout/complete/${paid.transaction}?session_id=${paid.id}`, `/checkout/complete?session_id=${paid.id}`]) assert.equal((await w.fetch(path)).status, 503, path);
     await clean({ from, to, slots: [slot] });
+    await w.restart({ DATABASES_MOVING: undefined });
     for (const [at, [path, body]] of (await all()).entries()) assert.deepEqual(body, before[at][1], path);
     assert.deepEqual(await rows('DB_2', 'SELECT * FROM ledger_days WHERE shop_id = ? AND count > 0 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8', shop.id), books);
     const left = await rows('DB', "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%shop_id%'");
     for (const { name } of left) assert.deepEqual(await rows('DB', `SELECT * FROM ${name} WHERE shop_id = ?`, shop.id), [], name);
-    await assert.rejects(copy({ from, to, slots: [slot] }), /in use where they are to go/);
+    for (const step of [copy, abort]) await assert.rejects(step({ from, to, slots: [slot] }), /in use where they/);
 
     // 4. And life goes on: what was paid meanwhile, what changes, what is bought.
     stripe.webhooks.resume();
