@@ -126,9 +126,9 @@ impl Edge {
         std::iter::once(self.place).chain(others).map(|place| self.at(place)).collect()
     }
 
-    /// Those on all but the one in hand.
-    pub fn elsewhere(&self) -> Vec<Edge> {
-        self.everywhere().split_off(1)
+    /// Whether there is no other database.
+    pub fn alone(&self) -> bool {
+        self.config.placement.databases.len() == 1
     }
 
     /// The notices that were owed in the database in hand.

@@ -83,7 +83,7 @@ async fn take(edge: &Edge, event: &mut Event) -> Result<&'static str> {
 /// In which databases an event is looked for, that in which it is likely to be found first: where the transaction is that it names, or
 /// else the shop that sells to agents on its account.
 async fn places(edge: &Edge, event: &Event) -> Result<Vec<Edge>> {
-    if edge.elsewhere().is_empty() {
+    if edge.alone() {
         return Ok(vec![edge.clone()]);
     }
     let named = event.data.object.pointer("/metadata/cc_transaction").and_then(Value::as_str).filter(|id| id::is_prefixed(id, "cct_"));

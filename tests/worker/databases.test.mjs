@@ -7,7 +7,7 @@ import { abort, clean, copy } from '../../scripts/lib/move.mjs';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
 import { addAgent, buyAs, FULFILLMENT, sellToAgents, speaker } from '../support/agent.mjs';
 import { documented, fine, refused } from '../support/answers.mjs';
-import { approve, orderData } from '../support/hooks.mjs';
+import { approve, hookOf, orderData, sendHook } from '../support/hooks.mjs';
 import { onboardShop } from '../support/onboarding.mjs';
 import { sellingShop } from '../support/purchases.mjs';
 import { agentBody, chatBody, connectShop, createSession, registerAnew, registerShop } from '../support/shop.mjs';
@@ -305,4 +305,16 @@ describe('a move', () => {
     const first = await w.fetch(`/checkout/complete/${paid.transaction}?session_id=${paid.id}`);
     assert.equal(first.status, 303);
   });
+});
+
+test('with one database as well nothing is answered for a shop that is being moved', async (t) => {
+  const its = await startStripe({ retryPauses: [20] });
+  const own = await startWorker({ stripe: its });
+  const made = await sellingShop(own, its);
+  t.after(async () => { await own.close(); await its.close(); await made.shop.close(); });
+  assert.ok((await approve(own, made.account, orderData())).approved);
+  await own.restart({ DATABASES_MOVING: '0-31' });
+  const before = await own.d1('SELECT id FROM agentic_hooks');
+  const told = await sendHook(own, hookOf('finalize_checkout', made.account, orderData()));
+  assert.deepEqual([told.status, told.body.error.code, await own.d1('SELECT id FROM agentic_hooks')], [503, 'shop_moving', before]);
 });

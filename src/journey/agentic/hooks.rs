@@ -54,7 +54,7 @@ pub async fn answer(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 /// The hands on the seller's database. Where the databases do not say in time which it is, no time is left for anything else: the answer is
 /// that of a database which hangs.
 async fn sellers_place(edge: &Edge, hook: &Hook, deadline: &mut u64) -> Result<Edge> {
-    let Some(account) = hook.account.as_deref().filter(|_| !edge.elsewhere().is_empty()) else { return Ok(edge.clone()) };
+    let Some(account) = hook.account.as_deref().filter(|_| edge.config.placement.matters()) else { return Ok(edge.clone()) };
     let left = deadline.saturating_sub(clock::now_ms());
     match clock::within(left, Box::pin(seller_of(edge, account, hook.live))).await {
         Some(Ok(Some((_, _, shop)))) => edge.of(Slot::of_id(&shop.id)),
@@ -179,13 +179,13 @@ async fn decide(asked: &Asked<'_>, mut question: Question, known: &RefCell<Known
     }
     let mut declined = verdict.settled(seller.rules.on_trouble).err().map(str::to_owned);
     let items = question.stock(&loaded.products).to_string();
-    let of_known = if seller.rules.require_stock { items.clone() } else { "[]".to_owned() };
+    let holds_late = if seller.rules.require_stock { items.clone() } else { "[]".to_owned() };
     known.replace(Known {
         shop_id: seller.shop.id.clone(),
         on_trouble: seller.rules.on_trouble,
         declined: declined.clone(),
         fee,
-        items: of_known,
+        items: holds_late,
     });
     if declined.is_none() && seller.rules.ask_shop {
         declined = match ask_shop(asked, &seller.shop, &question).await {

@@ -28,7 +28,7 @@ pub async fn seller_of(edge: &Edge, account: &str, live: bool) -> Result<Option<
 
 /// Whether a shop in another database has it, and may act. Within one database its own statements see to that.
 pub async fn held_elsewhere(edge: &Edge, shop_id: &str, account: &str, live: bool) -> Result<bool> {
-    if edge.elsewhere().is_empty() {
+    if edge.alone() {
         return Ok(false);
     }
     Ok(seller_of(edge, account, live).await?.is_some_and(|(_, _, shop)| shop.id != shop_id && !shop.ended()))
