@@ -12,9 +12,12 @@ let calls = [];
 let statements = [];
 const prepared = new Set();
 let deaths = [];
+/** What goes on behind answers. */
+const behind = new Set();
 const forever = () => new Promise(() => {});
 
 function died(where) {
+  behind.clear();
   for (const tell of deaths.splice(0)) tell(where);
   return forever();
 }
@@ -52,6 +55,12 @@ function wrap(binding, name, methods) {
 
 export default class extends WorkerEntrypoint {
   inner() {
+    const { ctx } = this;
+    const waitUntil = ctx.waitUntil.bind(ctx);
+    ctx.waitUntil = (work) => {
+      behind.add(work);
+      waitUntil(work.finally(() => behind.delete(work)));
+    };
     const env = { ...this.env, DB: wrap(this.env.DB, 'DB', ['batch']), KV: wrap(this.env.KV, 'KV', ['put', 'get', 'delete']) };
     return new Worker(this.ctx, env);
   }
@@ -63,7 +72,7 @@ export default class extends WorkerEntrypoint {
         calls = [];
         statements = [];
       }
-      return Response.json({ calls, statements, prepared: [...prepared] });
+      return Response.json({ calls, statements, prepared: [...prepared], behind: behind.size });
     }
     const death = new Promise((resolve) => { deaths.push(resolve); });
     const body = await request.arrayBuffer();

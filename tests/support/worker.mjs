@@ -11,6 +11,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
 import { BUILD } from '../../scripts/lib/paths.mjs';
+import { eventually } from './answers.mjs';
 import { workerConfig } from './migrations.mjs';
 import { parse } from './parse.mjs';
 import { Watch } from './secrets.mjs';
@@ -122,6 +123,8 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
     statements: async () => (await (await w.fetch('/__faults')).json()).statements,
     /** All statements that were ever prepared, each once. */
     prepared: async () => (await (await w.fetch('/__faults')).json()).prepared,
+    /** Until nothing goes on behind answers any more: it would be counted among the calls of what comes next. */
+    quiet: () => eventually(async () => (await (await w.fetch('/__faults')).json()).behind === 0, 'work behind an answer does not end'),
     url,
     stripe,
     webhookSecrets: planted.webhook,

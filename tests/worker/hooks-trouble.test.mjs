@@ -40,6 +40,7 @@ after(async () => {
 });
 beforeEach(async () => {
   await w.fault();
+  await w.quiet();
   stripe.clearMisbehaviour();
   asked = [];
   word = (_, response) => response.writeHead(200).end('{"approved":true}');
@@ -249,6 +250,8 @@ describe('the database', () => {
     await rules({ on_trouble: 'approve', approve: { blocked_skus: ['mug'] } });
     await w.fault(one(2, 'hold'));
     assert.equal((await approve(w, account)).reason, 'sku_blocked');
+    await w.fault();
+    await w.quiet();
     await w.fault(all('refuse').slice(1));
     assert.equal((await approve(w, account)).reason, 'sku_blocked');
   });
