@@ -127,6 +127,9 @@ async fn fetch(request: Request, env: Env, context: Context) -> std::result::Res
             }
         }
     };
+    if reply.status >= 400 {
+        incoming.drain().await;
+    }
     let shop = counters.shop.borrow().clone();
     log::line(
         object! { "level": "info", "event": "request", "request_id": request_id, "method": incoming.method, "route": name, "shop": shop,

@@ -1,18 +1,21 @@
 //! Requests as they come in, answers as they go out.
 
-use super::js;
+use super::{clock, js};
 use crate::error::{Problem, Result};
+use crate::record::Json;
 use crate::text;
 use serde_json::Value;
 use std::cell::Cell;
 use worker::js_sys::{self, Array, Function, Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::web_sys::{Headers, ReadableStream, Request, Response, ResponseInit};
+use worker::web_sys::{ReadableStream, Request, Response};
 
 /// Largest body of a request, bytes (contract, *Conventions*).
 pub const MAX_BODY: usize = 256 * 1024;
 /// Up to here a body that is too large is still read, so that its sender sees the 413; beyond, the connection is cut.
 const MAX_DRAINED: usize = 8 * 1024 * 1024;
+/// How long a refused body may take, milliseconds.
+const PATIENCE: u64 = 5_000;
 
 /// A request, taken apart. The body is read on demand, once.
 pub struct Incoming {
@@ -63,6 +66,16 @@ impl Incoming {
         let read = read(stream, MAX_BODY, MAX_DRAINED).await;
         let read = read.map_err(|why| Problem::request(400, "body_unreadable", "The body broke off.").because(why))?;
         if read.whole { Ok(read.bytes) } else { Err(too_large()) }
+    }
+
+    /// Reads and throws away what nobody asked for, of a request that is refused: an answer sent into a client that is still sending
+    /// gets lost, and the client takes a wrong key for a broken line. Not where so much is announced that it is cut off.
+    pub async fn drain(&self) {
+        let unread = self.request.body().filter(|_| !self.request.body_used());
+        if let Some(stream) = unread.filter(|_| self.announced().is_none_or(|length| length <= MAX_DRAINED)) {
+            // If it breaks off there is nobody left to be answered.
+            let _ = clock::within(PATIENCE, Box::pin(read(stream, 0, MAX_DRAINED))).await;
+        }
     }
 
     /// The body piece by piece, for what is too large to be kept. It is read by this or by the others, once.
@@ -327,21 +340,15 @@ impl Reply {
 
     /// Gives the answer to the platform. `head` keeps the headers and drops the body.
     pub fn send(self, request_id: &str, head: bool) -> std::result::Result<Response, JsValue> {
-        let headers = Headers::new()?;
-        for (name, value) in &self.headers {
-            // More than one cookie may be set.
-            headers.append(name, value)?;
-        }
-        headers.append("Request-Id", request_id)?;
-        headers.append("X-Content-Type-Options", "nosniff")?;
-        headers.append("Strict-Transport-Security", "max-age=31536000")?;
-        let init = ResponseInit::new();
-        init.set_status(self.status);
-        init.set_headers(&headers);
-        match self.body {
-            Body::Text(text) if !head => Response::new_with_opt_str_and_init(Some(&text), &init),
-            Body::Stream(stream) if !head => Response::new_with_opt_readable_stream_and_init(Some(&stream), &init),
-            _ => Response::new_with_opt_str_and_init(None, &init),
-        }
+        let fixed = [("Request-Id", request_id), ("X-Content-Type-Options", "nosniff"), ("Strict-Transport-Security", "max-age=31536000")];
+        let headers = self.headers.iter().map(|(name, value)| (*name, value.as_str())).chain(fixed);
+        // A list, since more than one cookie may be set.
+        let headers: Vec<Value> = headers.map(|(name, value)| Value::Array(vec![name.json(), value.json()])).collect();
+        let body = match self.body {
+            Body::Text(text) if !head => JsValue::from_str(&text),
+            Body::Stream(stream) if !head => stream.into(),
+            _ => JsValue::NULL,
+        };
+        js::respond(self.status, &headers.json().to_string(), &body)
     }
 }

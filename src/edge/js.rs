@@ -6,10 +6,15 @@ use worker::js_sys::futures::JsFuture;
 use worker::js_sys::{Array, Function, Promise, Reflect};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::web_sys::Response;
 
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys, module = "/src/edge/platform.js")]
 extern "C" {
-    /// One round trip to D1: JSON there, JSON back.
+    /// An answer: `headers` is a JSON list of names and values, `body` a text, a stream or nothing.
+    #[wasm_bindgen(catch)]
+    pub fn respond(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
+
+    /// One round trip to D1: statements there (see [`crate::store::Statement`]), JSON back.
     pub fn batch(database: &JsValue, statements: &str) -> Promise;
 
     /// `[bytes, whether that is all]`

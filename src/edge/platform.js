@@ -1,8 +1,19 @@
 // What is done over there in one go: each way across the boundary costs, and each promise that is awaited from Rust costs more.
 
-/** One round trip to D1. statements: JSON, [[text, [parameter, …]], …]. -> the answers, as JSON */
+/**
+ * One round trip to D1. statements: text, parameters (a JSON list), text, parameters, …, with NUL between them.
+ * -> JSON, [[rows, how many changed], …]: what else D1 tells of each statement is as long as most rows, and nobody reads it.
+ */
 export async function batch(database, statements) {
-  return JSON.stringify(await database.batch(JSON.parse(statements).map(([text, binds]) => database.prepare(text).bind(...binds))));
+  const parts = statements.split('\0');
+  const bound = [];
+  for (let at = 0; at < parts.length; at += 2) bound.push(database.prepare(parts[at]).bind(...JSON.parse(parts[at + 1])));
+  return JSON.stringify((await database.batch(bound)).map(({ results, meta }) => [results, meta.changes]));
+}
+
+/** An answer. headers: JSON, [[name, value], …] */
+export function respond(status, headers, body) {
+  return new Response(body, { status, headers: JSON.parse(headers) });
 }
 
 /** All of a stream, as far as it is wanted: keeps `keep` bytes, reads on and throws away up to `drain`, then cancels. -> [bytes, whether that is all] */

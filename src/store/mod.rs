@@ -126,7 +126,7 @@ pub struct Db {
     counters: Rc<Counters>,
 }
 
-/// A statement with its parameters, as the platform's side takes it: a JSON list of the text and the list of parameters.
+/// A statement with its parameters, as the platform's side takes it: the text, NUL, a JSON list of the parameters.
 pub type Statement = String;
 
 /// What is asked of D1, under way. The statements are made at once, so it borrows nothing.
@@ -141,9 +141,10 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// `[rows, how many changed]`
     fn read(mut result: Value) -> Self {
-        let changes = result.pointer("/meta/changes").and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
-        let rows = match result.get_mut("results").map(Value::take) {
+        let changes = result.get(1).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
+        let rows = match result.get_mut(0).map(Value::take) {
             Some(Value::Array(rows)) => rows,
             _ => Vec::new(),
         };
@@ -243,7 +244,7 @@ impl Db {
                 Bind::Null => Value::Null,
             });
         }
-        Value::Array(vec![Value::String(text.to_owned()), Value::Array(list)]).to_string()
+        format!("{text}\0{}", Value::Array(list))
     }
 
     /// One round trip, atomic.
@@ -261,7 +262,7 @@ impl Db {
     fn send(&self, statements: Vec<Statement>, tries: u32) -> Pending<Answers> {
         let db = self.clone();
         Box::pin(async move {
-            let list = format!("[{}]", statements.join(","));
+            let list = statements.join("\0");
             let mut pause = 50_u64;
             for left in (0..tries).rev() {
                 Counters::count(&db.counters.d1);

@@ -358,6 +358,14 @@ describe('every request', () => {
     refused(await api('POST', '/v1/shops', { body: '{}', headers: { 'content-type': 'application/json; charset=UTF-8' } }), 400, 'parameter_missing', 'site_url');
   });
 
+  test('a large body of one who may not come in is read and thrown away: its sender sees the refusal, not a broken line', async () => {
+    for (const size of [300_000, 5_000_000]) {
+      const body = 'x'.repeat(size);
+      for (let n = 0; n < 40; n += 1) refused(await api('PATCH', '/v1/shop', { key: 'ccs_nobody', body }), 401, 'api_key_invalid');
+      for (let n = 0; n < 10; n += 1) refused(await w.api('POST', '/v1/nothing', { body }), 404, 'route_unknown');
+    }
+  });
+
   test('a body that does not tell its length is measured while it is read', async () => {
     const part = Buffer.alloc(64 * 1024, 0x20);
     const stream = new ReadableStream({ start(to) { for (let i = 0; i < 5; i += 1) to.enqueue(part); to.close(); } });
