@@ -230,7 +230,7 @@ fn read_cart(body: &Fields) -> Result<Order> {
     order.order_id = cart.id("order_id", MAX_ID)?;
     order.order_key = optional(&cart, "order_key", 200)?;
     order.with(extras);
-    settle(order, total, "cart[total]")
+    settle(order, total, &OF_CART)
 }
 
 /// What is paid for besides the items (shipping, fees, taxes), and what is taken off.
@@ -259,7 +259,7 @@ fn read_line_items(body: &Fields) -> Result<Order> {
     order.order_id = body.id("order_id", MAX_ID)?;
     order.order_key = optional(body, "order_key", 200)?;
     order.with(extras);
-    settle(order, total, "amount_total")
+    settle(order, total, &OF_LINE_ITEMS)
 }
 
 /// The members that both bodies have.
@@ -291,17 +291,28 @@ fn common(body: &Fields, currency: Currency, items: Vec<Item>) -> Result<Order> 
     })
 }
 
+/// What a body calls its parts.
+struct Names {
+    items: &'static str,
+    shipping: &'static str,
+    discounts: &'static str,
+    total: &'static str,
+}
+const OF_CART: Names = Names { items: "cart[items]", shipping: "cart[shipping]", discounts: "cart[discounts]", total: "cart[total]" };
+const OF_LINE_ITEMS: Names = Names { items: "line_items", shipping: "shipping", discounts: "discounts", total: "amount_total" };
+
 /// Checks the order as a whole and sets its total: the one that was given, or what the lines come to.
-fn settle(mut order: Order, given: Option<Amount>, total_name: &str) -> Result<Order> {
+fn settle(mut order: Order, given: Option<Amount>, names: &Names) -> Result<Order> {
+    let total_name = names.total;
     let count = [order.shipping.len(), order.fees.len(), order.taxes.len()].into_iter().fold(order.items.len(), usize::saturating_add);
     if count > MAX_LINES {
-        return Err(too_many_lines("cart[items]", count));
+        return Err(too_many_lines(names.items, count));
     }
     if !order.shipping.is_empty() && !order.shipping_options.is_empty() {
         return Err(Problem::value(
             "parameters_exclusive",
             "shipping_options",
-            "Send either cart[shipping], where the delivery is settled, or shipping_options, where the buyer is to choose.",
+            format!("Send either {}, where the delivery is settled, or shipping_options, where the buyer is to choose.", names.shipping),
         ));
     }
 
@@ -319,7 +330,7 @@ fn settle(mut order: Order, given: Option<Amount>, total_name: &str) -> Result<O
     let Some(sum) = lines.checked_sub(discounts) else {
         return Err(Problem::value(
             "total_mismatch",
-            "cart[discounts]",
+            names.discounts,
             format!("The discounts come to {discounts} and all lines only to {lines} (minor units of {currency})."),
         ));
     };

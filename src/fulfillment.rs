@@ -299,7 +299,13 @@ impl Json for ShippingRule {
 
 impl DigitalRule {
     fn read(value: &Value, path: &str) -> Result<Self> {
-        let fields = Fields::open(value, path, &["id", "title", "subtitle"])?;
+        let fields = Fields::open(value, path, &["id", "title", "subtitle", "amount", "currency"])?;
+        // Whoever writes both kinds alike may say that it is free; a price for it would never be charged.
+        currency(&fields, "currency")?;
+        if fields.integer("amount", 0, MAX_SAFE_INTEGER)?.is_some_and(|amount| amount != 0) {
+            let what = "must be 0: what is delivered by e-mail or download costs nothing to deliver.";
+            return Err(Problem::value_about("parameter_invalid", &fields.name("amount"), what));
+        }
         let (id, title) = (need_text(&fields, "id", MAX_ID)?, need_text(&fields, "title", MAX_TEXT)?);
         Ok(DigitalRule { id, title, subtitle: text(&fields, "subtitle")? })
     }
@@ -355,15 +361,14 @@ impl Coupon {
             return Err(Problem::value_about("parameter_invalid", &fields.name("code"), "must not contain control characters."));
         }
         let money = currency(&fields, "currency")?;
-        let in_money = |member: &str| -> Result<Option<i64>> {
-            match (fields.get(member), money) {
-                (None, _) => Ok(None),
-                (Some(_), Some(money)) => amount(&fields, member, 1, money),
-                (Some(_), None) => {
-                    let param = fields.name("currency");
-                    Err(Problem::shape("parameter_missing", &param, format!("{} needs a {param}.", fields.name(member))))
-                }
-            }
+        if money.is_none() && fields.get("amount_off").is_some() {
+            let param = fields.name("currency");
+            return Err(Problem::shape("parameter_missing", &param, format!("{} needs a {param}.", fields.name("amount_off"))));
+        }
+        // Without a currency a subtotal is in the checkout's, whose steps are not known here.
+        let in_money = |member: &str| match money {
+            Some(money) => amount(&fields, member, 1, money),
+            None => fields.integer(member, 1, MAX_SAFE_INTEGER),
         };
         let (amount_off, min_subtotal) = (in_money("amount_off")?, in_money("min_subtotal")?);
         let percent_off = match fields.get("percent_off") {

@@ -316,9 +316,16 @@ pub struct News {
     pub customer: Option<Value>,
     pub shipping_details: Option<Value>,
     pub billing_details: Option<Value>,
+    /// Told by a PaymentIntent or a charge: who bought, the Session knows.
+    pub buyer_elsewhere: bool,
 }
 
 impl News {
+    /// Whether the shop should be told a moment later, when it is known who bought. `row` is as it is after the news.
+    pub fn lacks_buyer(&self, row: &Row) -> bool {
+        self.buyer_elsewhere && row.customer.is_none() && matches!(row.status, Status::Paid | Status::Authorized)
+    }
+
     /// Whether it tells who bought. A PaymentIntent's event does not, and may be the one that comes first.
     pub fn tells_buyer(&self) -> bool {
         self.to.is_some() && (self.customer.is_some() || self.shipping_details.is_some() || self.billing_details.is_some())
@@ -523,6 +530,7 @@ pub fn news_of_charge(row: &Row, charge: &Charge) -> Option<News> {
         amount_captured: Some(charge.amount_captured),
         amount_capturable: Some(0),
         application_fee: charge.application_fee_amount,
+        buyer_elsewhere: true,
         ..News::default()
     })
 }
@@ -569,7 +577,7 @@ pub fn news_of_intent(row: &Row, account: Option<&str>, kind: &str, intent: &Pay
     if kind == "payment_intent.succeeded" && intent.status == "succeeded" && !whole {
         return Err(Mismatch::Amount);
     }
-    let mut news = News { payment_intent: Some(intent.id.clone()), ..News::default() };
+    let mut news = News { payment_intent: Some(intent.id.clone()), buyer_elsewhere: true, ..News::default() };
     Ok(match kind {
         "payment_intent.succeeded" if known_total && intent.status == "succeeded" => {
             news.to = Some(Status::Paid);

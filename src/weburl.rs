@@ -107,16 +107,16 @@ impl WebUrl {
         self.fragment.as_deref()
     }
 
-    /// The address with `params` behind its own query and before its fragment.
+    /// The address with `params` behind its own query and before its fragment. They take the place of what is there by their names:
+    /// of two, one reader takes the first and another the last, and a signature is over ours.
     pub fn with_params(&self, params: &[(&str, &str)]) -> String {
-        let added = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+        let ours =
+            |part: &str| form_urlencoded::parse(part.as_bytes()).next().is_some_and(|(name, _)| params.iter().any(|(own, _)| *own == name));
         let own = self.query.as_deref().unwrap_or_default();
-        let query = match (own.is_empty(), added.is_empty()) {
-            (_, true) => self.query.clone(),
-            (true, false) => Some(added),
-            (false, false) if own.ends_with('&') => Some(format!("{own}{added}")),
-            (false, false) => Some(format!("{own}&{added}")),
-        };
+        let mut parts: Vec<&str> = own.split('&').filter(|part| !part.is_empty() && !ours(part)).collect();
+        let added = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+        parts.extend(Some(added.as_str()).filter(|added| !added.is_empty()));
+        let query = if parts.is_empty() { self.query.clone() } else { Some(parts.join("&")) };
         WebUrl { query, ..self.clone() }.to_string()
     }
 

@@ -215,8 +215,8 @@ export class Imports {
         bad.count += 1;
         if (bad.samples.length < SAMPLES) bad.samples.push({ error_message: wrong.message, field: wrong.field, id: row.id ?? '', row: String(number) });
         writer ??= createWriteStream(bad.path);
-        if (bad.count === 1) writer.write(line([...header, 'stripe_error_message']));
-        writer.write(line([...header.map((_, at) => cells?.[at] ?? ''), wrong.message]));
+        if (bad.count === 1) writer.write(line(['stripe_error_message', ...header]));
+        writer.write(line([wrong.message, ...header.map((_, at) => cells?.[at] ?? '')]));
       }
     };
     for await (const piece of createReadStream(path)) rows(table.push(piece));

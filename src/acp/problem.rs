@@ -69,6 +69,9 @@ pub(super) fn path(dialect: Dialect, path: &str, request: bool) -> Option<String
     if dialect >= Dialect::V20251212 {
         return Some(path.to_owned());
     }
+    if after(path, "$.authentication_result").is_some() {
+        return None;
+    }
     if let Some(rest) = after(path, "$.fulfillment_details.address") {
         return Some(format!("$.fulfillment_address{rest}"));
     }

@@ -5,6 +5,7 @@ use crate::edge::Edge;
 use crate::edge::http::Incoming;
 use crate::edge::{clock, limit};
 use crate::error::{Problem, Result};
+use crate::fields::Fields;
 use crate::id::Mode;
 use crate::limit::Counter;
 use crate::sign;
@@ -15,9 +16,9 @@ use futures_util::future::LocalBoxFuture;
 
 /// The key that a request is sent with.
 pub fn key(incoming: &Incoming) -> Result<String> {
-    let header = incoming
-        .header("Authorization")
-        .ok_or_else(|| Problem::unauthenticated("api_key_missing", "Send your key as 'Authorization: Bearer ccs_…'."))?;
+    let header = incoming.header("Authorization").ok_or_else(|| {
+        Problem::unauthenticated("api_key_missing", "Send your key as 'Authorization: Bearer …': a shop's is ccs_…, an agent's cca_….")
+    })?;
     match header.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() && token.len() <= 256 => {
             Ok(token.trim().to_owned())
@@ -46,6 +47,11 @@ pub fn agent_key_hash(incoming: &Incoming) -> Result<String> {
         return Err(Problem::forbidden("shop_key_not_allowed", "This needs an agent's key (cca_…), which POST /v1/agents hands out."));
     }
     Ok(sign::sha256_hex(token.as_bytes()))
+}
+
+/// Of a request that says all by its address. Members of a body would be ignored, and a `mode` among them is meant.
+pub async fn no_body(incoming: &mut Incoming) -> Result<()> {
+    Fields::open(&incoming.json().await?, "", &[]).map(|_| ())
 }
 
 /// What everyone is told whose key opens nothing: unknown, rolled, or of a superseded or deleted shop.

@@ -165,7 +165,8 @@ pub async fn strays(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     page.reply("/v1/admin/strays", "stray", rows)
 }
 
-/// `GET /v1/admin/metrics`, in the Prometheus text format 0.0.4. All are gauges: they are counted when they are asked for.
+/// `GET /v1/admin/metrics`: JSON, or the Prometheus text format 0.0.4 for whoever accepts text (a scraper says so). All are gauges: they
+/// are counted when they are asked for.
 pub async fn metrics(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     operator(edge, incoming).await?;
     let now = clock::now();
@@ -173,7 +174,7 @@ pub async fn metrics(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     for place in edge.everywhere() {
         found.push((place.database(), place.db.figures(edge.config.seal_keys.first_id(), now).await?.into_iter()));
     }
-    let mut text = String::new();
+    let (mut text, mut list) = (String::new(), Vec::new());
     for metric in &METRICS {
         text.push_str(metric.head);
         for (database, figures) in &mut found {
@@ -183,14 +184,30 @@ pub async fn metrics(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
                 let (labels, value) = figure.rsplit_once(' ').unwrap_or_default();
                 let inside = labels.trim_start_matches('{').trim_end_matches('}');
                 let labels: Vec<&str> = [label.as_str(), inside].into_iter().filter(|label| !label.is_empty()).collect();
+                let labels = labels.join(",");
                 text.push_str(metric.name);
                 if !labels.is_empty() {
-                    text.push_str(&format!("{{{}}}", labels.join(",")));
+                    text.push_str(&format!("{{{labels}}}"));
                 }
                 text.push_str(&format!(" {value}\n"));
+                list.push(object! { "name": metric.name, "labels": labels_of(&labels), "value": value.parse::<i64>().ok() });
             }
         }
     }
+    if !incoming.header("Accept").is_some_and(|accept| accept.contains("text/") || accept.contains("openmetrics")) {
+        return Ok(Reply::json(200, &object! { "object": "metrics", "data": list }));
+    }
     let headers = vec![("Content-Type", "text/plain; version=0.0.4; charset=utf-8".to_owned()), ("Cache-Control", "no-store".to_owned())];
     Ok(Reply { status: 200, headers, body: Body::Text(text) })
+}
+
+/// `a="b",c="d"` as an object. The values are words of ours, which hold no quotes.
+fn labels_of(labels: &str) -> Value {
+    let mut object = serde_json::Map::new();
+    for label in labels.split("\",").filter(|label| !label.is_empty()) {
+        if let Some((name, value)) = label.split_once("=\"") {
+            object.insert(name.to_owned(), value.trim_end_matches('"').json());
+        }
+    }
+    Value::Object(object)
 }

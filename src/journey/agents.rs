@@ -107,8 +107,9 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Re
 }
 
 /// `DELETE /v1/agents/{agt_…}`: its key dies at once; orders and transactions stay.
-pub async fn delete(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
+pub async fn delete(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming).await?;
+    access::no_body(incoming).await?;
     plausible("agent", id, "agt_")?;
     if !edge.db.delete_agent(id, &shop.id, clock::now()).await? {
         return Err(Problem::missing("agent", id));

@@ -82,8 +82,9 @@ pub async fn put(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply
 }
 
 /// `DELETE /v1/catalogue/products/{product}`
-pub async fn delete(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
+pub async fn delete(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming).await?;
+    access::no_body(incoming).await?;
     if !edge.db.delete_product(&shop.id, id, clock::now()).await? {
         return Err(Problem::missing("product", id));
     }

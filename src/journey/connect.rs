@@ -533,8 +533,9 @@ pub async fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
 }
 
 /// `DELETE /v1/connection`: Stripe first, then the row, so that a retry after a crash finishes it.
-pub async fn delete(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+pub async fn delete(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming).await?;
+    access::no_body(incoming).await?;
     let asked = access::mode_param(incoming)?;
     let connections = edge.db.connections(&shop.id).await?;
     let mode = access::mode(edge, asked, &connections);

@@ -16,8 +16,9 @@ const SESSIONS: i64 = 20;
 const SLICES: u32 = 10;
 
 /// `DELETE /v1/shop`
-pub async fn delete_shop(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+pub async fn delete_shop(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let shop = access::shop(edge, incoming).await?;
+    access::no_body(incoming).await?;
     let now = clock::now();
     edge.db.delete_shop(&shop, now).await?;
     let more = async {

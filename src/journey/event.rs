@@ -13,7 +13,7 @@ use crate::sign;
 use crate::stripe::account::{self, Account};
 use crate::stripe::call::Outcome;
 use crate::stripe::event::{self, Event, Seconds, Thin};
-use crate::stripe::payment_intent::PaymentIntent;
+use crate::stripe::payment_intent::{self, PaymentIntent};
 use crate::stripe::session::{self, Session};
 use serde_json::Value;
 
@@ -221,9 +221,22 @@ async fn of_session(edge: &Edge, event: &Event, session: &Session) -> Result<&'s
                 news.to = Some(Status::Failed);
             }
             let row = Row { checkout_session: Some(session.id.clone()), ..*row };
+            complete_hold(edge, &row, &mut news).await;
             record(edge, event, &row, &news).await
         }
         Err(mismatch) => keep_stray(edge, event, &row, mismatch).await,
+    }
+}
+
+/// Until when an authorised payment can be captured stands in the charge, which events only name: it is fetched, once. Where Stripe does
+/// not answer, the payment counts all the same, and another event or the sweep brings it.
+async fn complete_hold(edge: &Edge, row: &Row, news: &mut News) {
+    let wanted = news.to == Some(Status::Authorized) && news.capture_before.is_none() && row.capture_before.is_none();
+    let held = wanted && (row.status == Status::Authorized || Status::Authorized.follows().contains(&row.status));
+    let Some(intent) = news.payment_intent.as_deref().filter(|_| held) else { return };
+    let call = payment_intent::retrieve(intent, row.stripe_account());
+    if let Ok(Outcome::Ok(intent)) = outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await {
+        news.capture_before = intent.capture_before();
     }
 }
 
@@ -240,7 +253,10 @@ async fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result
         return keep_stray(edge, event, &row, Mismatch::Mode).await;
     }
     match ledger::news_of_intent(&row, event.account.as_deref(), &event.kind, intent) {
-        Ok(IntentNews::Decided(news)) => record(edge, event, &row, &news).await,
+        Ok(IntentNews::Decided(mut news)) => {
+            complete_hold(edge, &row, &mut news).await;
+            record(edge, event, &row, &news).await
+        }
         Ok(IntentNews::Nothing) => record(edge, event, &row, &News::default()).await,
         // A delayed payment of an agent's failed: there is no session to ask.
         Ok(IntentNews::AskSession) if row.by_api() => {
@@ -280,7 +296,13 @@ pub async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Resul
         batch.push(edge.db.tell_buyer(&row.id, news, now));
     }
     let answers = edge.db.batch_owing(batch).await?;
-    Ok(if moves && answers.at(1)?.changed()? { after.status.name() } else { "nothing_new" })
+    if !moves || !answers.at(1)?.changed()? {
+        return Ok("nothing_new");
+    }
+    if news.lacks_buyer(&after) {
+        settle::ask_buyer(edge, &after);
+    }
+    Ok(after.status.name())
 }
 
 pub async fn keep_stray(edge: &Edge, event: &Event, row: &Row, mismatch: Mismatch) -> Result<&'static str> {
@@ -308,12 +330,13 @@ async fn account_updated(edge: &Edge, event: &Event, account: &Account) -> Resul
 }
 
 /// The merchant disconnected at Stripe. An event that is older than a connection does not end it; when both happened in the
-/// same second, Stripe is asked.
+/// same second, and it may be an earlier connection's, Stripe is asked.
 async fn deauthorized(edge: &Edge, event: &Event) -> Result<&'static str> {
     let Some(account) = event.account.as_deref().filter(|account| id::is_account_id(account)) else { return Ok("not_ours") };
     let mode = Mode::from_live(event.livemode);
-    let mut until = event.created.0;
-    if edge.db.connected_in(account, event.livemode, event.created.0).await? {
+    // A thin event without a time that can be read is of now.
+    let mut until = if event.created.0 > 0 { event.created.0 } else { clock::now() };
+    if edge.db.connected_in(account, event.livemode, until).await? {
         match outside::stripe::<Account>(edge, mode, &account::retrieve(account), outside::STRIPE_DEADLINE).await? {
             Outcome::Ok(_) => until = until.saturating_sub(1),
             Outcome::Refused(error) if error.account_invalid() => {}

@@ -28,7 +28,10 @@ fn created_seconds(incoming: &Incoming) -> Result<(Option<i64>, Option<i64>)> {
             None => Ok(None),
             Some(text) => match text.parse::<i64>() {
                 Ok(seconds) if (0..=9_999_999_999).contains(&seconds) => Ok(Some(seconds)),
-                _ => Err(Problem::shape("parameter_invalid_integer", name, format!("{name} must be Unix seconds."))),
+                Ok(_) => {
+                    Err(Problem::value("parameter_invalid_integer", name, format!("{name} must be Unix seconds, from 0 to 9999999999.")))
+                }
+                Err(_) => Err(Problem::shape("parameter_invalid_integer", name, format!("{name} must be Unix seconds."))),
             },
         }
     };

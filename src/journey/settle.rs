@@ -1,11 +1,13 @@
 //! What Stripe says about a row is compared in full and written down, whoever brought the news:
 //! the buyer's browser, a webhook, the sweep, or the shop asking.
 
-use crate::edge::{Edge, clock, log};
+use super::notify;
+use crate::edge::{Edge, clock, log, outside};
 use crate::error::Result;
 use crate::ledger::{self, Mismatch, News, Row, Status};
 use crate::store::Statement;
-use crate::stripe::session::Session;
+use crate::stripe::call::Outcome;
+use crate::stripe::session::{self, Session};
 use serde_json::Value;
 
 /// A row after the news; or why the news was not about it.
@@ -26,6 +28,35 @@ pub async fn session(edge: &Edge, row: &Row, session: &Session, by: &str) -> Res
             stray(edge, "session", &session.id, &row.id, row.stripe_account(), session.livemode, mismatch, now).await?;
             Ok(Settled::Stray)
         }
+    }
+}
+
+/// Money came, told by a PaymentIntent, which does not say from whom. The Session is asked behind the answer, and whatever comes of
+/// that, the shop is told then.
+pub fn ask_buyer(edge: &Edge, row: &Row) {
+    let (work, row) = (edge.aside(), row.clone());
+    edge.later(async move {
+        let news = buyer_of(&work, &row).await.unwrap_or_default();
+        let mut batch = vec![work.db.tell_buyer(&row.id, &news, clock::now())];
+        if news.tells_buyer() {
+            batch.push(work.db.note_buyer(&row, &news));
+        }
+        let told = match work.db.batch_owing(batch).await {
+            Ok(_) => notify::send_owed(&work).await.map(|_| ()),
+            Err(problem) => Err(problem),
+        };
+        if let Err(problem) = told {
+            log::line(object! { "level": "warn", "event": "buyer_not_told", "transaction": row.id, "why": problem.cause });
+        }
+    });
+}
+
+/// `None`: Stripe does not say, or the Session is not the row's.
+async fn buyer_of(edge: &Edge, row: &Row) -> Option<News> {
+    let call = session::retrieve(row.checkout_session.as_deref()?, row.stripe_account());
+    match outside::stripe::<Session>(edge, row.mode(), &call, outside::BUYER_DEADLINE).await {
+        Ok(Outcome::Ok(session)) => ledger::news_of_session(row, row.stripe_account(), &session).ok(),
+        Ok(Outcome::Refused(_) | Outcome::Unavailable { .. }) | Err(_) => None,
     }
 }
 
@@ -68,14 +99,25 @@ pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> 
 
 /// The same without the order, for whoever has it at hand.
 pub fn moving_alone(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Box<Row>)> {
-    let Some(to) = news.to.filter(|to| to.follows().contains(&row.status)) else { return Ok((Vec::new(), Box::new(row.clone()))) };
+    let Some(to) = news.to.filter(|to| to.follows().contains(&row.status)) else { return Ok(held_until(edge, row, news)) };
     let after = after(Box::new(row.clone()), news, to, by, now);
     let check_at = ledger::next_check(to, 0, now, row.expires_at);
     let mut statements = vec![edge.db.advance(row, news, by, now, check_at)];
     if let Some(kind) = ledger::notice_of(to) {
-        statements.push(edge.db.owe(&clock::fresh_id("ccevt_")?, &after, kind, &format!("{}/{kind}", row.id), now));
+        let (id, once) = (clock::fresh_id("ccevt_")?, format!("{}/{kind}", row.id));
+        statements.push(match news.lacks_buyer(&after) {
+            true => edge.db.owe_nameless(&id, &after, kind, &once, now),
+            false => edge.db.owe(&id, &after, kind, &once, now),
+        });
     }
     Ok((statements, after))
+}
+
+/// Nothing moves; but until when a payment is held may have been unknown so far.
+fn held_until(edge: &Edge, row: &Row, news: &News) -> (Vec<Statement>, Box<Row>) {
+    let known = row.status != Status::Authorized || news.to != Some(Status::Authorized) || row.capture_before.is_some();
+    let Some(until) = news.capture_before.filter(|_| !known) else { return (Vec::new(), Box::new(row.clone())) };
+    (vec![edge.db.note_hold(&row.id, until)], Box::new(Row { capture_before: Some(until), ..row.clone() }))
 }
 
 fn after(mut row: Box<Row>, news: &News, to: Status, by: &str, now: i64) -> Box<Row> {

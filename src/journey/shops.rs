@@ -149,6 +149,7 @@ fn takes_over(shop: &ShopRow) -> bool {
     let routes = [
         format!("{site}/wp-json/cognitive-cart/v1/challenge"),
         format!("{site}/?rest_route=/cognitive-cart/v1/challenge"),
+        format!("{site}?rest_route=/cognitive-cart/v1/challenge"),
         format!("{site}/index.php?rest_route=/cognitive-cart/v1/challenge"),
         format!("{site}/.well-known/cognitive-cart-challenge"),
     ];

@@ -60,7 +60,8 @@ async fn answer(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, mode: &'s
     let (shop, earlier) = edge.db.load_for_upload(&key_hash, now, PATH, key.as_deref().unwrap_or_default()).await?;
     let shop = access::known(edge, incoming, shop).await?;
     access::verified(&shop)?;
-    let key = key?;
+    // One attempt can be told from the next by a key; without one each is its own.
+    let key = if incoming.header("Idempotency-Key").is_some() { Some(key?) } else { None };
     let packed = incoming.header("Content-Encoding").is_some_and(|how| !how.eq_ignore_ascii_case("identity"));
     let Some(format) = format.filter(|_| !packed) else {
         return Err(Problem::request(
@@ -90,6 +91,7 @@ async fn answer(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, mode: &'s
     // Record the intent.
     let id = clock::fresh_id("ccup_")?;
     let lock = clock::fresh_secret("")?;
+    let key = key.unwrap_or_else(|| ["-", &lock].concat());
     let attempt = Attempt { shop_id: &shop.id, path: PATH, key: &key, lock: &lock };
     let generation = match edge.db.begin_upload(&attempt, &id, mode, now).await? {
         Begun::Yes(generation) => generation,
@@ -292,7 +294,8 @@ async fn switch(edge: &Edge, upload: &Upload<'_>, progress: &mut Progress, finge
     let staged = edge.db.staged(upload).await?;
     progress.accepted = staged.accepted;
     progress.rejected = rows.saturating_sub(staged.accepted);
-    if (if upload.replaces { staged.products } else { staged.accepted }) == 0 {
+    // A file that says nothing is a mistake of whoever wrote it, and so is a catalogue of bad rows alone: it would take all from sale.
+    if rows == 0 || upload.replaces && staged.products == 0 {
         let problem = Problem::request(422, "catalogue_empty", "The file has no row that can be taken. Nothing was changed.");
         return Err(problem.with("rejected", progress.rejected.json()).with("errors", staged.errors.json()));
     }

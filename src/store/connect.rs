@@ -396,13 +396,17 @@ impl Db {
         answers.at(0)?.changes()
     }
 
-    /// Whether an account has a connection or a claim made in this very second, for which the order of events cannot be told.
+    /// Whether an account has a connection or a claim made in this very second, for which the order of events cannot be told: there
+    /// was another before it, to which the event may belong.
     pub async fn connected_in(&self, account: &str, live: bool, second: i64) -> Result<bool> {
         let rows = self
             .one(sql!(
                 self,
-                "SELECT id FROM connections WHERE account = ?1 AND livemode = ?2 AND status = 'active' AND connected_at = ?3
-                 UNION ALL SELECT hash FROM connect_claims WHERE account = ?1 AND livemode = ?2 AND status = 'waiting' AND created = ?3
+                "SELECT id FROM
+                   (SELECT id FROM connections WHERE account = ?1 AND livemode = ?2 AND status = 'active' AND connected_at = ?3
+                    UNION ALL SELECT hash FROM connect_claims WHERE account = ?1 AND livemode = ?2 AND status = 'waiting' AND created = ?3)
+                 WHERE (SELECT count(*) FROM connections WHERE account = ?1 AND livemode = ?2)
+                     + (SELECT count(*) FROM connect_claims WHERE account = ?1 AND livemode = ?2 AND status = 'waiting') > 1
                  LIMIT 1",
                 account,
                 live,

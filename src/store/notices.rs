@@ -4,7 +4,7 @@ use super::shops::ShopRow;
 use super::{Answers, Bind, Db, Pending, Statement, in_turn};
 use crate::agent::AgentRow;
 use crate::error::Result;
-use crate::ledger::{News, Row, Status};
+use crate::ledger::{News, Row};
 use crate::notice::NoticeRow;
 use crate::sql;
 use crate::store::lists::{Cursor, List};
@@ -14,7 +14,7 @@ use serde_json::Value;
 pub const LEASE: i64 = 60;
 /// Notices that one run may take for one shop, and for one agent.
 const OF_EACH: i64 = 40;
-/// How long money without a buyer's name waits for it, seconds.
+/// How long money without a buyer's name waits for it at most, seconds: longer than asking Stripe takes.
 const NAMELESS: i64 = 15;
 
 /// How a new notice is written, for each shop `s` that `from` finds, `columns` being its id, shop, type, name, object and transaction:
@@ -86,15 +86,20 @@ pub struct Attempted<'a> {
 impl Db {
     /// Owes the shop a notice about a transaction, `row` as it is after the change. Goes into the batch right behind the statement
     /// that makes the change, and is written only if that one changed a row. `once` names the notice: a second one of the same name
-    /// is none. It is sent when the request has been answered; after money has come without the buyer's name, a little later (see
-    /// [`Db::tell_buyer`]).
+    /// is none. It is sent when the request has been answered.
     pub fn owe(&self, id: &str, row: &Row, kind: &str, once: &str, now: i64) -> Statement {
-        let nameless = row.customer.is_none() && matches!(row.status, Status::Paid | Status::Authorized);
-        if !nameless {
-            self.owes(id);
-        }
+        self.owes(id);
+        self.owe_at(id, row, kind, once, now, now)
+    }
+
+    /// The same for money that came without the buyer's name: whoever brings that makes it due (see [`Db::tell_buyer`]), and if nobody
+    /// does, it is sent without.
+    pub fn owe_nameless(&self, id: &str, row: &Row, kind: &str, once: &str, now: i64) -> Statement {
+        self.owe_at(id, row, kind, once, now, now.saturating_add(NAMELESS))
+    }
+
+    fn owe_at(&self, id: &str, row: &Row, kind: &str, once: &str, now: i64, due_at: i64) -> Statement {
         let object = row.transaction().to_string();
-        let due_at = if nameless { now.saturating_add(NAMELESS) } else { now };
         let text = owing(OWED_COLUMNS, "shops s WHERE s.id = ?2", now, due_at);
         sql!(self, &text, id, &row.shop_id, kind, once, &object, &row.id)
     }

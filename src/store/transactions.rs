@@ -167,6 +167,12 @@ impl Db {
         sql!(self, &text, &row.id, &customer, &shipping, &billing, &row.checkout_session)
     }
 
+    /// Until when an authorised payment can be captured, where whoever moved the row did not know.
+    pub fn note_hold(&self, id: &str, until: i64) -> Statement {
+        let text = "UPDATE transactions SET capture_before = ?2 WHERE id = ?1 AND status = 'authorized' AND capture_before IS NULL";
+        sql!(self, text, id, until)
+    }
+
     /// Keeps that an event was applied. A doubled event finds its id.
     #[allow(clippy::too_many_arguments)]
     pub fn remember_event(
@@ -374,7 +380,7 @@ impl Db {
     pub fn open_sessions(&self, shop_id: &str, limit: i64) -> Pending<Vec<Row>> {
         let text = format!(
             "SELECT * FROM transactions WHERE shop_id = ?1 AND status = 'open' AND checkout_session IS NOT NULL AND protocol = 'checkout'
-             ORDER BY id LIMIT {limit}"
+             ORDER BY id DESC LIMIT {limit}"
         );
         self.list(sql!(self, &text, shop_id))
     }

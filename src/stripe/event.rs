@@ -3,6 +3,7 @@
 use super::call::Call;
 use super::payment_intent::Reference;
 use super::{account, charge, dispute, payment_intent, refund, session};
+use crate::acp::time;
 use crate::error::{Problem, Result};
 use crate::record::{Member, Record};
 use crate::{id, route};
@@ -16,7 +17,7 @@ record! {
         pub kind: String = "type",
         /// The connected account; none on the platform's own endpoint.
         pub account: Option<String>,
-        /// Unix seconds; 0 where an event says it otherwise (thin events print a date).
+        /// Unix seconds; 0 where an event does not say it.
         pub created: Seconds = lenient,
         /// Required: a guess would mix test and live.
         pub livemode: bool,
@@ -122,13 +123,14 @@ impl Data {
     }
 }
 
-/// Unix seconds, or 0 where a date is printed instead.
+/// Unix seconds; thin events print a date. 0 where it is neither.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Seconds(pub i64);
 
 impl Member for Seconds {
     fn read(value: Option<Value>) -> Option<Self> {
-        Some(Seconds(value?.as_i64().unwrap_or(0)))
+        let value = value?;
+        Some(Seconds(value.as_i64().or_else(|| time::seconds(value.as_str()?)).unwrap_or(0)))
     }
 }
 

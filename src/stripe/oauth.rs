@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use std::fmt;
 
 /// What may be filled in beforehand for a merchant who has no account yet. Stripe ignores bad values silently.
-pub const PREFILL: [&str; 20] = [
+pub const PREFILL: [&str; 27] = [
     "email",
     "url",
     "country",
@@ -31,6 +31,13 @@ pub const PREFILL: [&str; 20] = [
     "currency",
     "first_name_kana",
     "last_name_kana",
+    "first_name_kanji",
+    "last_name_kanji",
+    "gender",
+    "block_kana",
+    "block_kanji",
+    "building_kana",
+    "building_kanji",
 ];
 
 /// Where the merchant's browser is sent. `base` is `STRIPE_CONNECT_BASE`; names in `prefill` that are not in

@@ -336,6 +336,10 @@ fn as_many_lines_as_stripe_takes() {
     let line_items = |count: usize| json!({"currency": "usd", "line_items": items(count)});
     assert_eq!(cart::lines(&read(&line_items(100))).unwrap().len(), 100);
     refuses(&line_items(101), 422, "too_many_lines", "line_items");
+    let posted = json!({"currency": "usd", "line_items": items(100), "shipping": [{"label": "Post", "amount": 5}]});
+    refuses(&posted, 422, "too_many_lines", "line_items");
+    let given_away = json!({"currency": "usd", "line_items": items(1), "discounts": [{"label": "All", "amount": 11}]});
+    refuses(&given_away, 422, "total_mismatch", "discounts");
     let extras = |count: usize| Value::Array((0..count).map(|_| json!({"label": "x", "amount": 1})).collect());
     refuses(&with(whole(), "/cart/fees", extras(101)), 422, "too_many_lines", "cart[fees]");
     refuses(&with(whole(), "/cart/discounts", extras(101)), 422, "parameter_invalid", "cart[discounts]");

@@ -627,7 +627,7 @@ fn events() {
         br#"{"id":"evt_3","object":"v2.core.event","type":"v1.x","livemode":true,"created":"2026-11-23T09:00:00Z","data":null}"#,
     )
     .unwrap();
-    assert_eq!((thin.object.as_str(), thin.created.0), ("v2.core.event", 0));
+    assert_eq!((thin.object.as_str(), thin.created.0), ("v2.core.event", 1_795_424_400));
     assert!(thin.data.object.is_null());
 
     for garbage in [

@@ -852,7 +852,7 @@ pub fn rules(data: &[u8]) -> bool {
             for coupon in &rules.coupons {
                 assert!(coupon.percent_off.is_some() != coupon.amount_off.is_some());
                 assert!(coupon.percent_off.is_none_or(|bps| (1..=10_000).contains(&bps)));
-                assert!(coupon.currency.is_some() || (coupon.amount_off.is_none() && coupon.min_subtotal.is_none()));
+                assert!(coupon.currency.is_some() || coupon.amount_off.is_none());
             }
             for rule in &rules.shipping {
                 assert!(rule.amount >= 0 && !rule.countries.is_empty() && Currency::parse(&rule.currency).is_some());

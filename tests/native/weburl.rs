@@ -314,8 +314,9 @@ fn our_parameters_go_behind_the_query_and_before_the_fragment() {
         ("https://shop.example/ok?key=wc_1&", format!("https://shop.example/ok?key=wc_1&{ours}")),
         ("https://shop.example/ok#top", format!("https://shop.example/ok?{ours}#top")),
         ("https://shop.example/ok?a#top?b", format!("https://shop.example/ok?a&{ours}#top?b")),
-        // The shop's own parameter of the same name stays where it is; ours is the last.
-        ("https://shop.example/?session_id=x", format!("https://shop.example/?session_id=x&{ours}")),
+        // Ours take the place of the shop's own by the same name, however it is written; no other is touched.
+        ("https://shop.example/?session_id=x", format!("https://shop.example/?{ours}")),
+        ("https://shop.example/?a=%41&session%5Fid=x&order_id&b=c", format!("https://shop.example/?a=%41&b=c&{ours}")),
     ] {
         assert_eq!(url(raw).with_params(&params), want);
         assert!(WebUrl::parse(&want, false).is_ok());

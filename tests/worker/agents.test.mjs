@@ -230,7 +230,7 @@ describe('whose key it is', () => {
       return Object.values(row).map((text) => text.split('.')[1]);
     };
     await w.restart({ SEAL_KEYS: `k2:${randomBytes(32).toString('hex')},${before}` });
-    const stale = async () => Number(/^cognitivecart_sealed_under_old_key (\d+)$/m.exec((await w.api('GET', '/v1/admin/metrics', { key: w.vars.ADMIN_KEY })).text)[1]);
+    const stale = async () => Number(/^cognitivecart_sealed_under_old_key (\d+)$/m.exec((await w.api('GET', '/v1/admin/metrics', { key: w.vars.ADMIN_KEY, headers: { accept: 'text/plain' } })).text)[1]);
     assert.ok(await stale() >= 3);
     await w.scheduled();
     assert.deepEqual(await seals(), ['k2', 'k2', 'k2']);

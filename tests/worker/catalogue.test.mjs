@@ -204,9 +204,25 @@ describe('what is refused changes nothing', () => {
     assert.deepEqual(await ids(shop), ['a', 'b']);
   });
 
-  test('without a key, and with a length beyond the bound', async () => {
-    const answer = await api('PUT', '/v1/catalogue/products', { key: shop.key, headers: { 'content-type': 'text/csv' }, body: csv(mug('z')) });
-    refused(answer, 400, 'idempotency_key_required');
+  test('without a key each file is an attempt of its own', async () => {
+    const own = await registerShop(w);
+    const put = (...rows) => api('PUT', '/v1/catalogue/products', { key: own.key, headers: { 'content-type': 'text/csv' }, body: csv(...rows) });
+    const first = fine(await put(mug('a')));
+    const second = await put(mug('a'));
+    assert.notEqual(fine(second).id, first.id);
+    assert.equal(second.headers.get('idempotent-replayed'), null);
+    fine(await put(mug('b')));
+    assert.deepEqual(await ids(own), ['b']);
+    // Rows that are all bad change nothing, and are told: as a replacement they would take everything from sale.
+    const patched = fine(await api('PATCH', '/v1/catalogue/products', { key: own.key, headers: { 'content-type': 'text/csv' }, body: csv('x,,,,') }));
+    assert.deepEqual([patched.accepted, patched.rejected, patched.errors.length, patched.status], [0, 1, 3, 'succeeded']);
+    assert.deepEqual(await ids(own), ['b']);
+    await own.close();
+  });
+
+  test('with a key that is none, and with a length beyond the bound', async () => {
+    const put = (key) => api('PUT', '/v1/catalogue/products', { key: shop.key, headers: { 'content-type': 'text/csv', 'idempotency-key': key }, body: csv(mug('z')) });
+    for (const key of ['x'.repeat(256), 'ü']) refused(await put(key), 400, 'idempotency_key_invalid');
     const large = await slowly(shop, { length: 105 * 1024 * 1024 });
     await large.write(csv(mug('z')));
     const { status, body } = await large.answer();

@@ -295,6 +295,41 @@ describe('methods whose money comes later', () => {
 });
 
 describe('manual capture', () => {
+  const RETRIEVE = 'GET /v1/payment_intents/{intent}';
+  for (const type of ['checkout.session.completed', 'payment_intent.amount_capturable_updated']) {
+    test(`until when it can be captured is known from the webhook alone (${type})`, async () => {
+      const { session } = await paidSilently(chatBody(shop, { capture: 'manual' }));
+      const asked = stripe.requests.length;
+      const event = stripe.books().events.find((one) => one.type === type && JSON.stringify(one.data).includes(session.transaction));
+      stripe.webhooks.drop();
+      stripe.webhooks.resume();
+      const deliver = () => stripe.send({ ...event, id: `evt_${Math.random().toString(36).slice(2)}` }, { url: `${w.url}/stripe/webhooks`, secret: w.webhookSecrets.connect });
+      stripe.misbehave({ on: RETRIEVE, how: '500', times: 1 });
+      await deliver();
+      stripe.clearMisbehaviour();
+      const held = await transaction(session.transaction);
+      assert.deepEqual([held.status, held.capture_before], ['authorized', undefined], 'the payment counts although Stripe could not be asked');
+      await deliver();
+      assert.ok((await transaction(session.transaction)).capture_before > now(), 'another event brings it');
+      const before = stripe.requests.length;
+      assert.ok(before > asked);
+      await deliver();
+      assert.equal(stripe.requests.slice(before).filter(({ route }) => route === RETRIEVE).length, 0, 'what is known is not asked for');
+    });
+  }
+
+  test('the sweep brings what no event could', async () => {
+    const { session } = await paidSilently(chatBody(shop, { capture: 'manual' }));
+    stripe.misbehave({ on: RETRIEVE, how: '500', times: 9 });
+    stripe.webhooks.resume();
+    await stripe.webhooks.drained();
+    stripe.clearMisbehaviour();
+    assert.equal((await transaction(session.transaction)).capture_before, undefined);
+    await w.d1('UPDATE transactions SET check_at = 1 WHERE id = ?', session.transaction);
+    await w.scheduled();
+    assert.ok((await transaction(session.transaction)).capture_before > now());
+  });
+
   test('is authorized until the money is taken', async () => {
     const { session, location } = await paidSilently(chatBody(shop, { capture: 'manual' }));
     assert.equal(home(await w.fetch(location)).status, 'authorized');

@@ -215,7 +215,7 @@ describe('the operator', () => {
   });
 
   test('has figures of each', async () => {
-    const { text } = await admin('GET', '/v1/admin/metrics');
+    const { text } = await api('GET', '/v1/admin/metrics', { key: w.vars.ADMIN_KEY, headers: { accept: 'text/plain' } });
     for (const name of names) assert.match(text, new RegExp(`cognitivecart_shops\\{database="${name}",status="active"\\} [1-9]`));
     assert.equal(text.match(/# TYPE cognitivecart_shops /g).length, 1);
     assert.equal(fine(await api('GET', '/healthz')).status, 'ok');

@@ -46,6 +46,12 @@ describe('rules', () => {
     assert.deepEqual((await get()).coupons, rules.coupons);
     fine(await put({ digital: rules.digital }));
     assert.deepEqual({ ...(await get()), updated: null }, { ...none, digital: rules.digital });
+    // Both kinds of delivery may be written alike; a least sum without a currency is in the checkout's.
+    fine(await put({ digital: [{ ...rules.digital[0], amount: 0, currency: 'usd' }], coupons: [{ code: 'LEAST', percent_off: 10, min_subtotal: 1000 }] }));
+    assert.deepEqual((await get()).digital, rules.digital);
+    assert.equal((await get()).coupons[0].min_subtotal, 1000);
+    refused(await put({ digital: [{ ...rules.digital[0], amount: 5, currency: 'usd' }] }), 422, 'parameter_invalid', 'digital[0][amount]');
+    refused(await put({ coupons: [{ code: 'OFF', amount_off: 500 }] }), 400, 'parameter_missing', 'coupons[0][currency]');
     assert.deepEqual(await get(other.key), none);
   });
 

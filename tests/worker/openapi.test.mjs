@@ -659,6 +659,7 @@ describe('the running Worker', () => {
     assert.equal((await call('POST', `/v1/admin/shops/${id}/resume`, { as, expect: 200 })).json.status, 'active');
     await call('GET', '/v1/admin/strays', { as, expect: 200 });
     await call('GET', '/v1/admin/metrics', { as, expect: 200 });
+    await call('GET', '/v1/admin/metrics', { as, headers: { Accept: 'text/plain' }, expect: 200 });
   });
 
   test('the emergency brake and disconnecting', async () => {

@@ -200,13 +200,19 @@ describe('metrics', () => {
     }
     return values;
   }
-  const metrics = async () => read(fine(await operator('GET', '/v1/admin/metrics')));
+  const scraped = () => operator('GET', '/v1/admin/metrics', { headers: { accept: 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1' } });
+  const metrics = async () => read(fine(await scraped()));
 
   test('are in the Prometheus text format, and right', async () => {
     await w.scheduled();
-    const answer = await operator('GET', '/v1/admin/metrics');
+    const answer = await scraped();
     assert.equal(answer.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
     const values = read(answer.text);
+    const { object, data } = fine(await operator('GET', '/v1/admin/metrics'));
+    assert.equal(object, 'metrics');
+    const named = data.map(({ name, labels, value }) => [name + (Object.keys(labels).length ? `{${Object.entries(labels).map(([label, word]) => `${label}="${word}"`).sort().join(',')}}` : ''), value]);
+    const sorted = (name) => name.replace(/\{(.*)\}/, (_, inside) => `{${inside.split(',').sort().join(',')}}`);
+    assert.deepEqual(named.filter(([name]) => !name.includes('_seconds')), [...values].map(([name, value]) => [sorted(name), value]).filter(([name]) => !name.includes('_seconds')), 'the same as JSON');
     const count = async (sql) => (await w.d1(`SELECT count(*) AS n FROM ${sql}`))[0].n;
     assert.equal(values.get('cognitivecart_shops{status="active"}'), 1);
     assert.equal(values.get('cognitivecart_shops{status="pending"}'), await count("shops WHERE status = 'pending'"));

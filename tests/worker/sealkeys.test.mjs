@@ -31,7 +31,7 @@ async function sweep() {
   return (await w.logLine((line) => line.event === 'sweep')).figures;
 }
 const stale = async () => {
-  const { text } = await api('GET', '/v1/admin/metrics', { key: w.vars.ADMIN_KEY });
+  const { text } = await api('GET', '/v1/admin/metrics', { key: w.vars.ADMIN_KEY, headers: { accept: 'text/plain' } });
   return Number(/^cognitivecart_sealed_under_old_key (\d+)$/m.exec(text)[1]);
 };
 /** Every sealed text, by where it lies. */

@@ -358,6 +358,16 @@ describe('every request', () => {
     refused(await api('POST', '/v1/shops', { body: '{}', headers: { 'content-type': 'application/json; charset=UTF-8' } }), 400, 'parameter_missing', 'site_url');
   });
 
+  test('members in the body of a DELETE are refused by name, and nothing is deleted', async (t) => {
+    const shop = await active(t);
+    const { body: agent } = await w.api('POST', '/v1/agents', { key: shop.key, body: { name: 'Claude' } });
+    for (const path of ['/v1/shop', '/v1/connection', `/v1/agents/${agent.id}`, '/v1/catalogue/products/mug']) {
+      refused(await w.api('DELETE', path, { key: shop.key, body: { mode: 'live' } }), 400, 'parameter_unknown', 'mode');
+    }
+    assert.equal((await w.api('GET', '/v1/shop', { key: shop.key })).body.status, 'active');
+    fine(await w.api('DELETE', `/v1/agents/${agent.id}`, { key: shop.key, body: {} }));
+  });
+
   test('a large body of one who may not come in is read and thrown away: its sender sees the refusal, not a broken line', async () => {
     for (const size of [300_000, 5_000_000]) {
       const body = 'x'.repeat(size);

@@ -334,7 +334,34 @@ describe('the merchant disconnects at Stripe', () => {
     assert.equal((await connection(shop)).connected, true);
   });
 
+  test('in the second of connecting for the first time: it can only be that connection’s', async () => {
+    const one = await registerShop(w);
+    const { account: fresh } = await connectShop(w, stripe, one);
+    const [{ connected_at: second }] = await w.d1("SELECT connected_at FROM connections WHERE shop_id = ? AND status = 'active'", one.id);
+    const asked = stripe.requests.length;
+    assert.equal(await deliver({ id: freshId(), object: 'event', type: 'account.application.deauthorized', created: second, account: fresh, livemode: false, data: { object: { id: 'ca_1', object: 'application' } } }), 200);
+    assert.equal((await connection(one)).connected, false);
+    assert.equal(stripe.requests.length, asked);
+    await one.close();
+  });
+
+  test('told by a thin event, which prints the time as a date', async () => {
+    const one = await registerShop(w);
+    const { account: fresh } = await connectShop(w, stripe, one);
+    const thin = (created) => ({ id: freshId(), object: 'v2.core.event', type: 'v1.account.application.deauthorized', context: fresh, livemode: false, ...created });
+    assert.equal(await deliver(thin({ created: new Date(Date.now() - 3_600_000).toISOString() })), 200);
+    assert.equal((await connection(one)).connected, true, 'an hour before it was connected');
+    assert.equal(await deliver(thin({ created: new Date().toISOString() })), 200);
+    assert.equal((await connection(one)).connected, false);
+    await connectShop(w, stripe, one, { account: fresh });
+    assert.equal(await deliver(thin({})), 200);
+    assert.equal((await connection(one)).connected, true, 'without a time, in the second of connecting anew: Stripe was asked');
+    await one.close();
+  });
+
   test('in the second of connecting anew: Stripe is asked, and the connection stays', async () => {
+    await w.d1("UPDATE connections SET id = id || '-before', status = 'gone', gone_reason = 'deauthorized', gone_at = connected_at WHERE shop_id = ?", shop.id);
+    await connectShop(w, stripe, shop, { account });
     const [{ connected_at: second }] = await w.d1("SELECT connected_at FROM connections WHERE shop_id = ? AND status = 'active'", shop.id);
     const event = { id: freshId(), object: 'event', type: 'account.application.deauthorized', created: second, account, livemode: false, data: { object: { id: 'ca_1', object: 'application' } } };
     const asked = stripe.requests.length;

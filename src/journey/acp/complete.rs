@@ -8,6 +8,7 @@ use super::document::{changed_meanwhile, in_flight, own, settle, text, with_priv
 use super::{Answered, Asked, Caller, answer, caller, connected, disabled, earlier, load, now, sale, seller};
 use crate::acp::ask::{Authentication, Payment};
 use crate::acp::change::{self, Command};
+use crate::acp::dialect::Dialect;
 use crate::acp::session::{Line, Message, Session, Status};
 use crate::acp::{price, read, write};
 use crate::edge::http::Incoming;
@@ -82,7 +83,8 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str)
     edge.pair(mode)?;
     let connection = connected(&loaded.connections, mode)?;
     let needs_bank = session.status == Status::AuthenticationRequired;
-    if needs_bank && payment.authentication.is_none() {
+    // The older versions have no member for it: there another token is tried.
+    if needs_bank && payment.authentication.is_none() && asked.dialect >= Dialect::V20251212 {
         return Err(Problem::request(
             400,
             "requires_3ds",
@@ -533,7 +535,7 @@ fn bank() -> Paid {
             kind: "error".to_owned(),
             code: Some("requires_3ds".to_owned()),
             param: Some("$.authentication_result".to_owned()),
-            content: "The bank wants the buyer to be authenticated. Complete again with authentication_result.".to_owned(),
+            content: "The bank wants the buyer to be authenticated. Complete again with the outcome of that, or with another payment token.".to_owned(),
             resolution: Some("requires_buyer_input".to_owned()),
         },
     )

@@ -3,7 +3,7 @@
 use crate::acp::dialect::Dialect;
 use crate::acp::order::{Card, OrderDoc};
 use crate::acp::session::{Address, OrderRef, Session, Status};
-use crate::edge::{Edge, clock};
+use crate::edge::{Edge, clock, outside};
 use crate::error::Result;
 use crate::journey::settle;
 use crate::ledger::{News, Row};
@@ -13,7 +13,8 @@ use crate::store::Statement;
 use crate::store::acp::SessionRow;
 use crate::store::orders::NewOrder;
 use crate::store::shops::ShopRow;
-use crate::stripe::PaymentIntent;
+use crate::stripe::call::Outcome;
+use crate::stripe::payment_intent::{self, PaymentIntent};
 use serde_json::Value;
 
 /// What a completed checkout becomes.
@@ -134,9 +135,19 @@ pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> 
     let (mut statements, after) = settle::moving_alone(edge, row, &known, by, now)?;
     if !statements.is_empty() && session.status != Status::Completed {
         let agent = agent.as_ref().map(|agent| agent.id.as_str());
-        statements.extend(sale(edge, &document, &session, &shop, agent, &after, None, now)?.statements);
+        let card = card_of(edge, &after).await;
+        statements.extend(sale(edge, &document, &session, &shop, agent, &after, card, now)?.statements);
     }
     Ok((statements, after))
+}
+
+/// The card, asked for at Stripe: an event only names the charge that tells it. An order is made without it where Stripe does not answer.
+async fn card_of(edge: &Edge, row: &Row) -> Option<Card> {
+    let call = payment_intent::retrieve(row.payment_intent.as_deref()?, row.stripe_account());
+    match outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await {
+        Ok(Outcome::Ok(intent)) => card(&intent),
+        Ok(Outcome::Refused(_) | Outcome::Unavailable { .. }) | Err(_) => None,
+    }
 }
 
 /// What Stripe does not say of an agent's payment and the checkout does: who bought, and where it goes.

@@ -608,22 +608,23 @@ async fn write_errors(edge: &Edge, row: &ImportRow, download: &Download) -> Resu
     if names.is_empty() {
         names = kind_of(row).required().to_vec();
     }
-    let mut text = String::new();
+    // The reason leads, as in Stripe's own files.
+    let mut text = REASON.to_owned();
     for name in &names {
-        text.push_str(&csv_cell(name));
         text.push(',');
+        text.push_str(&csv_cell(name));
     }
-    text.push_str(REASON);
     text.push_str("\r\n");
     let mut after = -1;
     while let Some((seq, rows)) = edge.db.errors_piece(&row.id, after).await? {
         after = seq;
         for kept in json_or(&rows, Value::Null).as_array().into_iter().flatten() {
-            for at in 1..=names.len() {
+            for at in 0..=names.len() {
+                if at > 0 {
+                    text.push(',');
+                }
                 text.push_str(&csv_cell(kept.get(at).and_then(Value::as_str).unwrap_or_default()));
-                text.push(',');
             }
-            text.push_str(&csv_cell(kept.get(0).and_then(Value::as_str).unwrap_or_default()));
             text.push_str("\r\n");
         }
         download::send(download, &mut text).await?;
