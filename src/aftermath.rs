@@ -79,7 +79,7 @@ impl Aftermath {
 pub fn shown(row: &Row) -> (Value, Value) {
     let known = Aftermath::of(row).unwrap_or_default();
     let refunds: Vec<Value> = known.refunds.iter().filter(|entry| !entry.reserved()).map(Entry::shown).collect();
-    (refunds.json(), dispute::shown(&known.disputes).map_or(Value::Null, Case::shown))
+    (Value::Array(refunds), dispute::shown(&known.disputes).map_or(Value::Null, Case::shown))
 }
 
 /// Where news of a refund, a charge or a dispute comes from, and what it names.

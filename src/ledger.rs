@@ -6,7 +6,7 @@
 
 use crate::aftermath;
 use crate::id::Mode;
-use crate::record::{Json, Member};
+use crate::record::{Json, Member, made};
 use crate::stripe::Charge;
 use crate::stripe::payment_intent::{Reference, TransferData};
 use crate::stripe::session::{Expandable, PaymentIntent, Session};
@@ -179,7 +179,7 @@ pub fn with_event(events: &str, event: Value) -> String {
     match stored(events) {
         Value::Array(mut list) => {
             list.push(event);
-            list.json().to_string()
+            Value::Array(list).to_string()
         }
         _ => events.to_owned(),
     }
@@ -246,15 +246,15 @@ impl Row {
         "payment_intent": self.payment_intent,
         "order_id": self.order_id,
         "cart_id": self.cart_id,
-        "line_items": stored(&self.line_items),
-        "discounts": stored(&self.discounts),
-        "metadata": stored(&self.metadata),
-        "customer": stored_or_null(&self.customer),
-        "shipping_details": stored_or_null(&self.shipping_details),
-        "billing_details": stored_or_null(&self.billing_details),
+        "line_items": made(stored(&self.line_items)),
+        "discounts": made(stored(&self.discounts)),
+        "metadata": made(stored(&self.metadata)),
+        "customer": made(stored_or_null(&self.customer)),
+        "shipping_details": made(stored_or_null(&self.shipping_details)),
+        "billing_details": made(stored_or_null(&self.billing_details)),
         "charge_type": self.charge_type,
-        "refunds": refunds,
-        "events": stored(&self.events),
+        "refunds": made(refunds),
+        "events": made(stored(&self.events)),
         "created": self.created,
         "paid_at": self.paid_at };
         if let Value::Object(members) = &mut object {

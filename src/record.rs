@@ -6,6 +6,8 @@
 
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::rc::Rc;
 
 /// Why an object is not the record that it should be: the member that is missing or of another type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +91,11 @@ impl Member for Map<String, Value> {
 
 /// A struct that an object of a known maker can be read into.
 pub trait Record: Member {
-    fn from_value(value: Value) -> Result<Self, Unreadable>;
+    fn read_from(reader: Reader) -> Result<Self, Unreadable>;
+
+    fn from_value(value: Value) -> Result<Self, Unreadable> {
+        Self::read_from(Reader::new(value))
+    }
 
     /// Reads JSON. The parser's message may quote what it read, and that may be a secret or a buyer's: it is not kept.
     fn from_json(json: &[u8]) -> Result<Self, Unreadable> {
@@ -99,29 +105,67 @@ pub trait Record: Member {
 
 /// An object that stays as it came.
 impl Record for Value {
+    fn read_from(reader: Reader) -> Result<Self, Unreadable> {
+        Ok(Value::Object(match reader.members {
+            Members::Object(members) => members,
+            Members::Row { columns, values, .. } => columns.iter().cloned().zip(values).collect(),
+        }))
+    }
+
     fn from_value(value: Value) -> Result<Self, Unreadable> {
         Ok(value)
     }
 }
 
-/// Takes the members of one object, and remembers the first that did not fit.
+/// The names of a table's columns, for all of its rows.
+pub type Columns = Rc<[String]>;
+
+enum Members {
+    Object(Map<String, Value>),
+    /// `next` is the column behind the one that was found last: records and tables mostly have the same order.
+    Row {
+        columns: Columns,
+        values: Vec<Value>,
+        next: usize,
+    },
+}
+
+impl Members {
+    fn take(&mut self, name: &str) -> Option<Value> {
+        match self {
+            Members::Object(members) => members.get_mut(name).map(Value::take),
+            Members::Row { columns, values, next } => {
+                let (before, behind) = columns.split_at_checked(*next)?;
+                let found = behind.iter().position(|column| column == name).map(|at| at.saturating_add(*next));
+                let at = found.or_else(|| before.iter().position(|column| column == name))?;
+                *next = at.saturating_add(1);
+                values.get_mut(at).map(Value::take)
+            }
+        }
+    }
+}
+
+/// Takes the members of one object, or of a row, and remembers the first that did not fit.
 pub struct Reader {
-    members: Map<String, Value>,
+    members: Members,
     bad: Option<&'static str>,
 }
 
 impl Reader {
     pub fn new(value: Value) -> Self {
         match value {
-            Value::Object(members) => Reader { members, bad: None },
-            _ => Reader { members: Map::new(), bad: Some("object") },
+            Value::Object(members) => Reader { members: Members::Object(members), bad: None },
+            _ => Reader { members: Members::Object(Map::new()), bad: Some("object") },
         }
+    }
+
+    pub fn of_row(columns: &Columns, values: Vec<Value>) -> Self {
+        Reader { members: Members::Row { columns: columns.clone(), values, next: 0 }, bad: None }
     }
 
     /// A member that must be of its type; only an `Option` may be absent or null.
     pub fn strict<T: Member>(&mut self, name: &'static str) -> T {
-        let value = self.members.get_mut(name).map(Value::take);
-        T::read(value).unwrap_or_else(|| {
+        T::read(self.members.take(name)).unwrap_or_else(|| {
             self.bad.get_or_insert(name);
             T::default()
         })
@@ -153,8 +197,7 @@ macro_rules! record {
         pub struct $record { $($(#[$about])* pub $field: $type),* }
 
         impl $crate::record::Record for $record {
-            fn from_value(value: ::serde_json::Value) -> ::std::result::Result<Self, $crate::record::Unreadable> {
-                let mut reader = $crate::record::Reader::new(value);
+            fn read_from(mut reader: $crate::record::Reader) -> ::std::result::Result<Self, $crate::record::Unreadable> {
                 let record = $record { $($field: $crate::record!(@read reader, $field $(, $how)?)),* };
                 reader.done(record)
             }
@@ -230,6 +273,21 @@ impl Json for bool {
 impl Json for Value {
     fn json(&self) -> Value {
         self.clone()
+    }
+}
+
+/// What is put into an answer as it is: [`object!`] borrows what it is given, and a list of a page would be copied for that.
+pub struct Made(Cell<Value>);
+
+/// `"data": made(list)`
+pub fn made(value: impl Into<Value>) -> Made {
+    Made(Cell::new(value.into()))
+}
+
+/// Once; then it is `null`.
+impl Json for Made {
+    fn json(&self) -> Value {
+        self.0.take()
     }
 }
 

@@ -10,7 +10,7 @@ use super::problem::{path, versions};
 use super::session::{Address, Allocation, Applied, DeliveryOption, Line, Message, OrderRef, Selected, Seller, Session, Status, Totals};
 use super::time::rfc3339;
 use crate::money::{Amount, Currency};
-use crate::record::{Json, each};
+use crate::record::{Json, each, made};
 use serde_json::Value;
 
 /// What our one payment handler is called in `capabilities.payment.handlers` and in an agent's `payment_data`.
@@ -47,22 +47,22 @@ fn answer(dialect: Dialect, session: &Session, seller: &Seller, with_order: bool
     present! {
         "id": session.id,
         "protocol": newer.then(|| object! { "version": dialect.name() }),
-        "capabilities": newer.then(|| capabilities(session, seller, dialect)),
-        "payment_provider": if newer { Value::Null } else { payment_provider(dialect, seller) },
-        "buyer": buyer(dialect, &session.buyer),
+        "capabilities": made(newer.then(|| capabilities(session, seller, dialect))),
+        "payment_provider": made(if newer { Value::Null } else { payment_provider(dialect, seller) }),
+        "buyer": made(buyer(dialect, &session.buyer)),
         "status": status(dialect, session.status),
         "currency": session.currency,
-        "line_items": lines(dialect, session, seller),
+        "line_items": made(lines(dialect, session, seller)),
         "fulfillment_address": session.address.as_ref().filter(|_| first).map(|to| address(dialect, to)),
-        "fulfillment_details": if first { Value::Null } else { details(dialect, session) },
-        "fulfillment_options": each(&session.options, &|option| delivery_option(dialect, option)),
+        "fulfillment_details": made(if first { Value::Null } else { details(dialect, session) }),
+        "fulfillment_options": made(each(&session.options, &|option| delivery_option(dialect, option))),
         // One for all: what is digital comes with what is shipped.
         "fulfillment_option_id": if first { chosen(session).map(|chosen| &chosen.option_id) } else { None },
-        "selected_fulfillment_options": if first { Value::Null } else { selection(dialect, session) },
+        "selected_fulfillment_options": made(if first { Value::Null } else { selection(dialect, session) }),
         "fulfillment_groups": if newer { groups(dialect, session) } else { Value::Null },
-        "totals": totals(dialect, &session.totals, &session.currency, Scope::Checkout),
-        "messages": messages(dialect, session),
-        "links": links(dialect, seller),
+        "totals": made(totals(dialect, &session.totals, &session.currency, Scope::Checkout)),
+        "messages": made(messages(dialect, session)),
+        "links": made(links(dialect, seller)),
         "created_at": newer.then(|| rfc3339(session.created)),
         "updated_at": newer.then(|| rfc3339(session.updated)),
         "expires_at": newer.then(|| rfc3339(session.expires_at)),
@@ -71,7 +71,7 @@ fn answer(dialect: Dialect, session: &Session, seller: &Seller, with_order: bool
         "timezone": session.timezone.as_ref().filter(|_| newer),
         "quote_id": session.quote_id.as_ref().filter(|_| newer),
         "metadata": if newer { &session.metadata } else { &Value::Null },
-        "discounts": newer.then(|| discounts(session)),
+        "discounts": made(newer.then(|| discounts(session))),
         "marketing_consent_options": if open { consent_options(seller) } else { None },
         "order": session.order.as_ref().filter(|_| with_order).map(|made| order(dialect, session, made, seller)),
     }
@@ -82,11 +82,11 @@ pub fn cart(session: &Session, seller: &Seller) -> Value {
     let dialect = Dialect::V20260417;
     present! {
         "id": session.id,
-        "line_items": lines(dialect, session, seller),
+        "line_items": made(lines(dialect, session, seller)),
         "buyer": session.buyer,
         "currency": session.currency,
-        "totals": totals(dialect, &session.totals, &session.currency, Scope::Cart),
-        "messages": messages(dialect, session),
+        "totals": made(totals(dialect, &session.totals, &session.currency, Scope::Cart)),
+        "messages": made(messages(dialect, session)),
         "expires_at": rfc3339(session.expires_at),
     }
 }
@@ -308,7 +308,7 @@ fn line_item(dialect: Dialect, session: &Session, seller: &Seller, place: usize,
         "available_quantity": line.available.filter(|_| newer).map(|left| left.max(0)),
         "variant_options": Some(&line.variant).filter(|variant| newer && !variant.is_empty()),
         "discount_details": Some(reductions).filter(|reductions| newer && !reductions.is_empty()),
-        "totals": newer.then(|| line_totals(line)),
+        "totals": made(newer.then(|| line_totals(line))),
     }
 }
 

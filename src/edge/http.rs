@@ -61,9 +61,8 @@ impl Incoming {
         if self.announced().is_some_and(|length| length > MAX_DRAINED) {
             return Err(too_large());
         }
-        let Some(stream) = self.request.body() else { return Ok(Vec::new()) };
         // What is too much is read and thrown away: an answer sent into a client that is still sending gets lost.
-        let read = read(stream, MAX_BODY, MAX_DRAINED).await;
+        let read = read(&self.request, MAX_BODY, MAX_DRAINED).await;
         let read = read.map_err(|why| Problem::request(400, "body_unreadable", "The body broke off.").because(why))?;
         if read.whole { Ok(read.bytes) } else { Err(too_large()) }
     }
@@ -71,10 +70,10 @@ impl Incoming {
     /// Reads and throws away what nobody asked for, of a request that is refused: an answer sent into a client that is still sending
     /// gets lost, and the client takes a wrong key for a broken line. Not where so much is announced that it is cut off.
     pub async fn drain(&self) {
-        let unread = self.request.body().filter(|_| !self.request.body_used());
-        if let Some(stream) = unread.filter(|_| self.announced().is_none_or(|length| length <= MAX_DRAINED)) {
+        let unread = self.request.body().is_some() && !self.request.body_used();
+        if unread && self.announced().is_none_or(|length| length <= MAX_DRAINED) {
             // If it breaks off there is nobody left to be answered.
-            let _ = clock::within(PATIENCE, Box::pin(read(stream, 0, MAX_DRAINED))).await;
+            let _ = clock::within(PATIENCE, Box::pin(read(&self.request, 0, MAX_DRAINED))).await;
         }
     }
 
@@ -181,10 +180,11 @@ pub struct Read {
     pub whole: bool,
 }
 
-/// Reads a stream: keeps `keep` bytes, reads on and throws away up to `drain`, then cancels it. `Err` when it breaks off.
-pub async fn read(stream: ReadableStream, keep: usize, drain: usize) -> std::result::Result<Read, String> {
+/// Reads the body of a request or an answer: keeps `keep` bytes, reads on and throws away up to `drain`, then cancels it. `Err` when it
+/// breaks off.
+pub async fn read(source: &JsValue, keep: usize, drain: usize) -> std::result::Result<Read, String> {
     let bound = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
-    let read = js::settled(js::read(&stream, bound(keep), bound(drain))).await?;
+    let read = js::settled(js::read(source, bound(keep), bound(drain))).await?;
     let list: Array = read.unchecked_into();
     Ok(Read { bytes: Uint8Array::new(&list.get(0)).to_vec(), whole: list.get(1).is_truthy() })
 }
@@ -253,7 +253,8 @@ fn unpack(packed: &[u8]) -> std::result::Result<ReadableStream, JsValue> {
 /// Text that is in the binary as zlib's format.
 pub async fn unpacked_text(packed: &[u8]) -> Result<String> {
     let stream = unpack(packed).map_err(|error| Problem::fault(js::told(&error)))?;
-    let text = read(stream, MAX_BODY, MAX_BODY).await.map_err(Problem::fault)?;
+    let source = Response::new_with_opt_readable_stream(Some(&stream)).map_err(|error| Problem::fault(js::told(&error)))?;
+    let text = read(&source, MAX_BODY, MAX_BODY).await.map_err(Problem::fault)?;
     String::from_utf8(text.bytes).map_err(Problem::fault)
 }
 
@@ -349,6 +350,6 @@ impl Reply {
             Body::Stream(stream) if !head => stream.into(),
             _ => JsValue::NULL,
         };
-        js::respond(self.status, &headers.json().to_string(), &body)
+        js::respond(self.status, &Value::Array(headers).to_string(), &body)
     }
 }

@@ -14,11 +14,11 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn respond(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
 
-    /// One round trip to D1: statements there (see [`crate::store::Statement`]), JSON back.
+    /// One round trip to D1: statements there (see [`crate::store::Statement`]), JSON in UTF-8 back.
     pub fn batch(database: &JsValue, statements: &str) -> Promise;
 
-    /// `[bytes, whether that is all]`
-    pub fn read(stream: &JsValue, keep: u32, drain: u32) -> Promise;
+    /// Of a request or an answer: `[bytes, whether that is all]`
+    pub fn read(source: &JsValue, keep: u32, drain: u32) -> Promise;
 
     /// `{status, headers, body?}` or `{failed}`
     pub fn exchange(request: &str, deadline: u32, limit: u32) -> Promise;

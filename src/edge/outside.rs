@@ -293,9 +293,6 @@ fn as_headers(headers: &[(&str, String)]) -> std::result::Result<Headers, JsValu
 
 /// An answer with at most `limit` bytes of its body.
 async fn read_whole(response: Response, limit: usize) -> std::result::Result<Received, String> {
-    let body = match response.body() {
-        Some(stream) => read(stream, limit, limit).await.map_err(|why| format!("the answer broke off: {why}"))?.bytes,
-        None => Vec::new(),
-    };
-    Ok(Received { status: response.status(), headers: response.headers(), body })
+    let read = read(&response, limit, limit).await.map_err(|why| format!("the answer broke off: {why}"))?;
+    Ok(Received { status: response.status(), headers: response.headers(), body: read.bytes })
 }

@@ -2,6 +2,7 @@
 
 use crate::edge::http::{Incoming, Reply};
 use crate::error::{Problem, Result};
+use crate::record::made;
 use crate::store::lists::Cursor;
 use serde_json::Value;
 
@@ -51,6 +52,6 @@ impl Page {
         if self.before.is_some() {
             data.reverse();
         }
-        Ok(Reply::json(200, &object! { "object": "list", "data": data, "has_more": has_more, "url": url }))
+        Ok(Reply::json(200, &object! { "object": "list", "data": made(data), "has_more": has_more, "url": url }))
     }
 }

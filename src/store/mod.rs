@@ -64,11 +64,12 @@ pub mod uploads;
 
 use crate::edge::{Counters, js};
 use crate::error::{Problem, Result};
-use crate::record::Record;
+use crate::record::{Columns, Reader, Record};
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 use std::cell::Cell;
 use std::rc::Rc;
+use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
 
 /// A bound parameter. Numbers travel as floats: refused beyond 2^53 before they get here.
@@ -135,51 +136,60 @@ pub type Pending<T> = LocalBoxFuture<'static, Result<T>>;
 /// What one statement of a batch gave. Its rows are handed out once.
 #[derive(Default)]
 pub struct Rows {
-    rows: Cell<Vec<Value>>,
+    columns: Columns,
+    rows: Cell<Vec<Vec<Value>>>,
     count: usize,
     changes: Option<usize>,
 }
 
 impl Rows {
-    /// `[rows, how many changed]`
+    /// `[names of the columns, rows, how many changed]`
     fn read(mut result: Value) -> Self {
-        let changes = result.get(1).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
-        let rows = match result.get_mut(0).map(Value::take) {
-            Some(Value::Array(rows)) => rows,
-            _ => Vec::new(),
-        };
-        Rows { count: rows.len(), rows: Cell::new(rows), changes }
+        let changes = result.get(2).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
+        let names = list(result.get_mut(0)).into_iter().map(|name| if let Value::String(name) = name { name } else { String::new() });
+        let mut rows = Vec::new();
+        for mut row in list(result.get_mut(1)) {
+            rows.push(list(Some(&mut row)));
+        }
+        Rows { columns: names.collect(), count: rows.len(), rows: Cell::new(rows), changes }
+    }
+
+    fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column == name)
     }
 
     /// All rows. A row that does not fit is an error, never a default.
     pub fn all<T: Record>(&self) -> Result<Vec<T>> {
         let mut all = Vec::with_capacity(self.count);
         for row in self.rows.take() {
-            all.push(T::from_value(row).map_err(Problem::fault)?);
+            all.push(T::read_from(Reader::of_row(&self.columns, row)).map_err(Problem::fault)?);
         }
         Ok(all)
     }
 
     /// The first row, in a box: a row is large, and every `await` would carry it along.
     pub fn first<T: Record>(&self) -> Result<Option<Box<T>>> {
-        self.rows.take().into_iter().next().map(|row| T::from_value(row).map(Box::new).map_err(Problem::fault)).transpose()
+        let row = self.rows.take().into_iter().next();
+        row.map(|row| T::read_from(Reader::of_row(&self.columns, row)).map(Box::new).map_err(Problem::fault)).transpose()
     }
 
     /// The column `n` of the only row: a count.
     pub fn number(&self) -> Result<i64> {
         let rows = self.rows.take();
-        let number = rows.first().and_then(|row| row.get("n")).and_then(Value::as_i64);
+        let number = rows.first().zip(self.column("n")).and_then(|(row, at)| row.get(at)?.as_i64());
         number.ok_or_else(|| Problem::fault("a count gave no row"))
     }
 
     /// The column `id` of all rows.
     pub fn ids(&self) -> Vec<String> {
-        self.rows.take().iter().filter_map(|row| row.get("id")?.as_str().map(str::to_owned)).collect()
+        let Some(at) = self.column("id") else { return Vec::new() };
+        self.rows.take().iter().filter_map(|row| row.get(at)?.as_str().map(str::to_owned)).collect()
     }
 
-    /// All rows, as D1 gave them.
+    /// All rows, as objects.
     pub fn objects(&self) -> Vec<Value> {
-        self.rows.take()
+        let object = |row: Vec<Value>| Value::Object(self.columns.iter().cloned().zip(row).collect());
+        self.rows.take().into_iter().map(object).collect()
     }
 
     /// Whether there is a row at all.
@@ -198,6 +208,13 @@ impl Rows {
     }
 }
 
+fn list(value: Option<&mut Value>) -> Vec<Value> {
+    match value.map(Value::take) {
+        Some(Value::Array(elements)) => elements,
+        _ => Vec::new(),
+    }
+}
+
 /// The answers of a batch, in the order of its statements.
 pub struct Answers(Vec<Rows>);
 
@@ -206,8 +223,9 @@ impl Answers {
     pub fn ids_with(&self, prefix: &str) -> Vec<String> {
         let mut found = Vec::new();
         for answer in &self.0 {
+            let Some(at) = answer.column("id") else { continue };
             let rows = answer.rows.take();
-            let ids = rows.iter().filter_map(|row| row.get("id")?.as_str());
+            let ids = rows.iter().filter_map(|row| row.get(at)?.as_str());
             found.extend(ids.filter(|id| id.starts_with(prefix)).map(str::to_owned));
             answer.rows.set(rows);
         }
@@ -258,7 +276,7 @@ impl Db {
         self.send(statements, 3)
     }
 
-    /// The answer crosses from JavaScript as one text: asking for each column of each row by itself costs more than the query.
+    /// The answer crosses from JavaScript in one piece: asking for each column of each row by itself costs more than the query.
     fn send(&self, statements: Vec<Statement>, tries: u32) -> Pending<Answers> {
         let db = self.clone();
         Box::pin(async move {
@@ -268,8 +286,7 @@ impl Db {
                 Counters::count(&db.counters.d1);
                 match js::settled(js::batch(&db.database, &list)).await {
                     Ok(answer) => {
-                        let text = answer.as_string().unwrap_or_default();
-                        return match serde_json::from_str(&text) {
+                        return match serde_json::from_slice(&Uint8Array::new(&answer).to_vec()) {
                             Ok(Value::Array(results)) => Ok(Answers(results.into_iter().map(Rows::read).collect())),
                             _ => Err(Problem::fault("D1 gave no list of results")),
                         };

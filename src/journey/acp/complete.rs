@@ -535,7 +535,9 @@ fn bank() -> Paid {
             kind: "error".to_owned(),
             code: Some("requires_3ds".to_owned()),
             param: Some("$.authentication_result".to_owned()),
-            content: "The bank wants the buyer to be authenticated. Complete again with the outcome of that, or with another payment token.".to_owned(),
+            content:
+                "The bank wants the buyer to be authenticated. Complete again with the outcome of that, or with another payment token."
+                    .to_owned(),
             resolution: Some("requires_buyer_input".to_owned()),
         },
     )
