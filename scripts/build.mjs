@@ -8,12 +8,11 @@ import { BUILD, inRoot, nodeBin, ROOT, sha256, STATE } from './lib/paths.mjs';
 import { step } from './lib/progress.mjs';
 import { run } from './lib/run.mjs';
 import { rustTools } from './lib/rust.mjs';
-import { dropExports, isUnusedClass, takeNames } from './lib/wasm.mjs';
+import { dropExports, isUnusedClass, shortenNames } from './lib/wasm.mjs';
 import { main, setup } from './setup.mjs';
 
 const STAMP = join(BUILD, '.built-from');
 const OUTPUT = ['index.js', 'index_bg.wasm'].map((name) => join(BUILD, name));
-const NAMES = join(BUILD, 'names.json');
 
 function filesUnder(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
@@ -29,9 +28,7 @@ async function shrink(wasmOpt) {
   // The features that rustc's own binaries have; with all of them on, the section of imports gets a form that workerd does not know.
   const features = ['reference-types', 'bulk-memory', 'bulk-memory-opt', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'multivalue'];
   await run(nodeBin(), [wasmOpt, path, '-Oz', '-g', '--low-memory-unused', ...features.map((name) => `--enable-${name}`), '-o', path], { cwd: ROOT });
-  const { wasm, names } = takeNames(readFileSync(path));
-  writeFileSync(path, wasm);
-  writeFileSync(NAMES, JSON.stringify(names));
+  writeFileSync(path, shortenNames(readFileSync(path)));
 }
 
 const LOCK = inRoot('Cargo.lock');
@@ -68,7 +65,6 @@ export async function build() {
     if (upToDate(hash)) return; // by another process, while this one waited
     const written = sources({ without: LOCK });
     rmSync(STAMP, { force: true });
-    rmSync(NAMES, { force: true });
     const { out } = await run(workerBuild, ['--release', ...(QUICK ? ['--no-opt'] : [])], {
       cwd: ROOT, onLine: note,
       env: {

@@ -616,11 +616,11 @@ fn collect(body: &Fields) -> Result<Collect> {
     let Some(value) = body.get("collect") else { return Ok(Collect::default()) };
     let fields = Fields::open(value, "collect", &["shipping_countries", "phone", "billing"])?;
     let elements = fields.array("shipping_countries")?;
-    if fields.get("shipping_countries").is_some() && !(1..=MAX_COUNTRIES).contains(&elements.len()) {
+    if elements.len() > MAX_COUNTRIES {
         return Err(Problem::value(
             "parameter_invalid",
             "collect[shipping_countries]",
-            format!("collect[shipping_countries] must have 1 to {MAX_COUNTRIES} countries; leave it out to ask for no address."),
+            format!("collect[shipping_countries] may have at most {MAX_COUNTRIES} countries."),
         ));
     }
     let mut shipping_countries: Vec<String> = Vec::with_capacity(elements.len());
@@ -645,11 +645,11 @@ fn collect(body: &Fields) -> Result<Collect> {
 
 fn shipping_options(body: &Fields, currency: Currency) -> Result<Vec<ShippingOption>> {
     let elements = body.array("shipping_options")?;
-    if body.get("shipping_options").is_some() && !(1..=MAX_SHIPPING_OPTIONS).contains(&elements.len()) {
+    if elements.len() > MAX_SHIPPING_OPTIONS {
         return Err(Problem::value(
             "parameter_invalid",
             "shipping_options",
-            format!("shipping_options must have 1 to {MAX_SHIPPING_OPTIONS} entries; leave it out where there is no choice."),
+            format!("shipping_options may have at most {MAX_SHIPPING_OPTIONS} entries."),
         ));
     }
     let mut options: Vec<ShippingOption> = Vec::with_capacity(elements.len());

@@ -131,6 +131,7 @@ enum Members {
 }
 
 impl Members {
+    #[inline(never)]
     fn take(&mut self, name: &str) -> Option<Value> {
         match self {
             Members::Object(members) => members.get_mut(name).map(Value::take),
@@ -159,6 +160,7 @@ impl Reader {
         }
     }
 
+    #[inline(never)]
     pub fn of_row(columns: &Columns, values: Vec<Value>) -> Self {
         Reader { members: Members::Row { columns: columns.clone(), values, next: 0 }, bad: None }
     }

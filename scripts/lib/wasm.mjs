@@ -1,8 +1,7 @@
 // Makes a WASM binary smaller where neither rustc nor wasm-opt does.
 //
-// Names of functions are there for whoever reads a stack trace: a fifth of the binary, with each type's whole path, the crate's hash
-// and the function's. They go into a file beside it, as a reader looks for them (`journey::checkout::create::{{closure}}`):
-// `node scripts/names.mjs` puts them into a stack that has numbers.
+// Names of functions are there for whoever reads a stack trace, and rustc writes them with each type's whole path, the crate's hash
+// and the function's: a fifth of the binary. What a reader looks for stays: `journey::checkout::create::{{closure}}`.
 const CRATE = 'cognitivecart_worker::';
 
 /** One name as a reader wants it. */
@@ -44,52 +43,50 @@ function number(value) {
 
 const sized = (content) => Buffer.concat([number(content.length), content]);
 
-/** The subsection of function names (WebAssembly, appendix "Custom Sections", name section). -> [[index, name], …] */
-function functionNames(section) {
+/** The subsection of function names (WebAssembly, appendix "Custom Sections", name section), each name through `rename`. */
+function renameFunctions(section, rename) {
   let [count, at] = readNumber(section, 0);
-  const found = [];
+  const parts = [number(count)];
   for (; count > 0; count--) {
     let index, length;
     [index, at] = readNumber(section, at);
     [length, at] = readNumber(section, at);
-    found.push([index, section.toString('utf8', at, at + length)]);
+    parts.push(number(index), sized(Buffer.from(rename(section.toString('utf8', at, at + length)))));
     at += length;
   }
-  return found;
+  return Buffer.concat(parts);
 }
 
 const CUSTOM = 0, EXPORTS = 7;
 
-/** Rebuilds a binary section by section; `change` answers a section's new content, or the same, or null where it goes. */
+/** Rebuilds a binary section by section; `change` answers a section's new content, or the same. */
 function mapSections(wasm, change) {
   const out = [wasm.subarray(0, 8)];
   for (let at = 8; at < wasm.length;) {
     const id = wasm[at];
     const [length, start] = readNumber(wasm, at + 1);
     at = start + length;
-    const content = change(id, wasm.subarray(start, at));
-    if (content) out.push(Buffer.from([id]), sized(content));
+    out.push(Buffer.from([id]), sized(change(id, wasm.subarray(start, at))));
   }
   return Buffer.concat(out);
 }
 
-/** A binary without its names, and the names of its functions by their numbers. */
-export function takeNames(wasm) {
+/** A binary with shorter names; everything else byte for byte as it was. */
+export function shortenNames(wasm, rename = shortName) {
   const FUNCTIONS = 1;
-  const names = [];
-  const bare = mapSections(wasm, (id, content) => {
+  return mapSections(wasm, (id, content) => {
     if (id !== CUSTOM) return content;
     const [nameLength, nameAt] = readNumber(content, 0);
     let at = nameAt + nameLength;
     if (content.toString('utf8', nameAt, at) !== 'name') return content;
+    const kept = [sized(Buffer.from('name'))];
     while (at < content.length) {
       const [length, start] = readNumber(content, at + 1);
-      if (content[at] === FUNCTIONS) for (const [index, name] of functionNames(content.subarray(start, start + length))) names[index] = shortName(name);
+      if (content[at] === FUNCTIONS) kept.push(Buffer.from([FUNCTIONS]), sized(renameFunctions(content.subarray(start, start + length), rename)));
       at = start + length;
     }
-    return null;
+    return Buffer.concat(kept);
   });
-  return { wasm: bare, names };
 }
 
 /** A binary without the exports for which `unwanted` answers true; what only they used is then for wasm-opt to remove. */
@@ -114,6 +111,3 @@ export function dropExports(wasm, unwanted) {
  * with all that they pull in. The glue names them only inside their own methods.
  */
 export const isUnusedClass = (name) => /^(__wbg_(get|set)_|__wbg_\w+_free$|intounderlying)/.test(name);
-
-/** A text in which functions go by their numbers, as V8 writes them, with their names. */
-export const named = (text, names) => text.replace(/wasm-function\[(\d+)\]/g, (number, index) => names[index] ?? number);

@@ -285,7 +285,7 @@ fn check_order_template(edge: &Edge, shop: &ShopRow, template: &str) -> Result<(
     access::shop_url(edge, shop, "order_url_template", &filled, true).map(|_| ())
 }
 
-/// `PATCH /v1/shop`: what is named is set, `null` clears, the rest stays.
+/// `PATCH /v1/shop`: what is named is set, `null` or an empty text clears (as at Stripe), the rest stays.
 pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let mut shop = access::shop(edge, incoming).await?;
     let body = incoming.json().await?;
@@ -306,7 +306,8 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         shop.links = read_links(&fields)?.to_string();
     }
     let read = |name: &str, current: &Option<String>| -> Result<Option<String>> {
-        Ok(if fields.raw(name).is_some() { fields.string(name, 1000)?.map(str::to_owned) } else { current.clone() })
+        let said = fields.string(name, 1000)?.filter(|text| !text.is_empty());
+        Ok(if fields.raw(name).is_some() { said.map(str::to_owned) } else { current.clone() })
     };
     let webhook_url = read("webhook_url", &shop.webhook_url)?;
     let endpoint = read("create_session_endpoint", &shop.create_session_endpoint)?;

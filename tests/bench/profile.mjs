@@ -2,13 +2,12 @@
 // name) that took most of it, by themselves and with what they call.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import WebSocket from 'ws';
 import { build } from '../../scripts/build.mjs';
-import { BUILD, inRoot } from '../../scripts/lib/paths.mjs';
-import { named } from '../../scripts/lib/wasm.mjs';
+import { inRoot } from '../../scripts/lib/paths.mjs';
 import { JOURNEYS } from './journeys.mjs';
 import { seed } from './seed.mjs';
 import { bundle, freePort, sources, start } from './targets.mjs';
@@ -16,7 +15,6 @@ import { bundle, freePort, sources, start } from './targets.mjs';
 const [journey = 'create, 2 lines', kind = 'worker', requests = '600'] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), 'profile-'));
 await build();
-const names = existsSync(join(BUILD, 'names.json')) ? JSON.parse(readFileSync(join(BUILD, 'names.json'), 'utf8')) : [];
 const { context, plans, answers } = await seed({ persist: join(folder, 'd1'), sales: 2_000, products: 2_000, note: () => {} });
 writeFileSync(join(folder, 'answers.json'), JSON.stringify({ answers }));
 mkdirSync(join(folder, 'source'));
@@ -69,7 +67,7 @@ const self = new Map();
 profile.samples.forEach((node, at) => self.set(node, (self.get(node) ?? 0) + profile.timeDeltas[at]));
 const parents = new Map();
 for (const node of profile.nodes) for (const child of node.children ?? []) parents.set(child, node.id);
-const nameOf = ({ callFrame: { functionName: called, url, lineNumber } }, functionName = named(called, names)) => `${functionName || '(anonymous)'}${functionName && url.startsWith('wasm') ? '' : `  ${url.split('/').pop()}:${lineNumber}`}`;
+const nameOf = ({ callFrame: { functionName, url, lineNumber } }) => `${functionName || '(anonymous)'}${functionName && url.startsWith('wasm') ? '' : `  ${url.split('/').pop()}:${lineNumber}`}`;
 const [own, whole, rooms] = [new Map(), new Map(), new Map()];
 /** Whose code it is: Rust's, its glue's and the twin's, the platform's own in JavaScript (D1), or native. */
 const roomOf = ({ callFrame: { url } }) => (url.startsWith('wasm') ? 'WASM' : url.includes('cloudflare-internal') || url.includes('node-internal') ? 'the platform’s JavaScript' : url ? 'JavaScript of the bundle' : 'native, and the engine');

@@ -255,7 +255,7 @@ fn values_that_cannot_be() {
     }
     bad("/customer/email", json!(""), "parameter_invalid_empty", "customer[email]");
     bad("/customer/email", json!("x".repeat(512) + "@example.com"), "parameter_invalid", "customer[email]");
-    bad("/collect/shipping_countries", json!([]), "parameter_invalid", "collect[shipping_countries]");
+    bad("/collect/shipping_countries", json!(vec!["US"; 301]), "parameter_invalid", "collect[shipping_countries]");
     for country in ["de", "DEU", "D", "D1", ""] {
         bad("/collect/shipping_countries/1", json!(country), "parameter_invalid", "collect[shipping_countries][1]");
     }
@@ -393,7 +393,7 @@ fn shipping_options() {
     assert_eq!((order.shipping_options[1].id.as_str(), order.shipping_options[1].min_days), ("2", None));
     assert_eq!(order.total.get(), 999, "what the buyer chooses comes on top");
 
-    refuses(&body(json!([])), 422, "parameter_invalid", "shipping_options");
+    assert!(read(&body(json!([]))).shipping_options.is_empty());
     refuses(&body(Value::Array((0..6).map(|i| option(json!(i))).collect())), 422, "parameter_invalid", "shipping_options");
     refuses(&body(json!([option(json!(1)), option(json!("1"))])), 422, "parameter_invalid", "shipping_options[1][id]");
     let bent = |member: &str, value: Value| body(json!([with(option(json!("a")), &format!("/{member}"), value)]));

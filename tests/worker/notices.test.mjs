@@ -331,7 +331,7 @@ describe('a shop that', () => {
     shop.webhook = (_, response) => response.writeHead(500).end();
     const { id } = await paidEvent(shop, await sale(shop));
     await attempted(shop, id, 1);
-    fine(await w.api('PATCH', '/v1/shop', { key: shop.key, body: { webhook_url: null } }));
+    fine(await w.api('PATCH', '/v1/shop', { key: shop.key, body: { webhook_url: '' } }));
     const sent = shop.notices().length;
     await again(id);
     assert.equal((await event(shop, id)).status, 'kept');
