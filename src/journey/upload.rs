@@ -61,7 +61,7 @@ async fn answer(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, mode: &'s
     let shop = access::known(edge, incoming, shop).await?;
     access::verified(&shop)?;
     // One attempt can be told from the next by a key; without one each is its own.
-    let key = if incoming.header("Idempotency-Key").is_some() { Some(key?) } else { None };
+    let key = if incoming.header("Idempotency-Key").is_some_and(|key| !key.is_empty()) { Some(key?) } else { None };
     let packed = incoming.header("Content-Encoding").is_some_and(|how| !how.eq_ignore_ascii_case("identity"));
     let Some(format) = format.filter(|_| !packed) else {
         return Err(Problem::request(

@@ -95,6 +95,22 @@ pub enum Switched {
     Shared,
 }
 
+/// On what is held already: what is asked for now counts.
+const ANEW: &str = "(holder, product_id) DO UPDATE SET quantity = excluded.quantity, expires_at = excluded.expires_at";
+
+/// Holds items (a JSON list of `{id, quantity}`), as far as their pieces are counted. The parameters: who holds, whose they are, which,
+/// until when.
+fn holding([holder, shop, items, until]: [&str; 4], condition: &str, conflict: &str) -> String {
+    format!(
+        "INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at)
+         SELECT {holder}, {shop}, p.id, i.quantity, {until}
+         FROM (SELECT value ->> '$.id' AS id, sum(value ->> '$.quantity') AS quantity FROM json_each({items}) GROUP BY 1) i
+           CROSS JOIN products p ON p.generation = {} AND p.id = i.id
+         WHERE p.inventory_quantity IS NOT NULL AND {condition} ON CONFLICT {conflict}",
+        generation_of(shop)
+    )
+}
+
 impl Db {
     /// Whose the agentic side of an account is, and its shop.
     pub async fn agentic_of_account(&self, account: &str, live: bool) -> Result<Option<(Box<AgenticRow>, Box<ShopRow>)>> {
@@ -185,15 +201,7 @@ impl Db {
                 "DELETE FROM stock_holds WHERE holder = ?3 AND product_id NOT IN (SELECT value ->> '$.id' FROM json_each(?4)) AND {approved}"
             );
             batch.push(sql!(self, &others, answer.id, answer.fingerprint, hold.holder, hold.items));
-            let text = format!(
-                "INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at)
-                 SELECT ?3, ?5, p.id, i.quantity, ?6
-                 FROM (SELECT value ->> '$.id' AS id, sum(value ->> '$.quantity') AS quantity FROM json_each(?4) GROUP BY 1) i
-                   CROSS JOIN products p ON p.generation = {} AND p.id = i.id
-                 WHERE p.inventory_quantity IS NOT NULL AND {approved}
-                 ON CONFLICT (holder, product_id) DO UPDATE SET quantity = excluded.quantity, expires_at = excluded.expires_at",
-                generation_of("?5")
-            );
+            let text = holding(["?3", "?5", "?4", "?6"], approved, ANEW);
             batch.push(sql!(self, &text, answer.id, answer.fingerprint, hold.holder, hold.items, answer.shop_id, hold.until));
         } else {
             batch.push(self.write_hook(answer, answer.approved, answer.answer, "1", &[]));
@@ -258,15 +266,7 @@ impl Db {
             answer.approved,
             answer.id
         );
-        let text = format!(
-            "INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at)
-             SELECT ?1, ?2, p.id, i.quantity, ?4
-             FROM (SELECT value ->> '$.id' AS id, sum(value ->> '$.quantity') AS quantity FROM json_each(?3) GROUP BY 1) i
-               CROSS JOIN products p ON p.generation = {} AND p.id = i.id
-             WHERE p.inventory_quantity IS NOT NULL AND ?5
-             ON CONFLICT (holder, product_id) DO UPDATE SET quantity = excluded.quantity, expires_at = excluded.expires_at",
-            generation_of("?2")
-        );
+        let text = holding(["?1", "?2", "?3", "?4"], "?5", ANEW);
         let held = sql!(self, &text, hold.holder, answer.shop_id, hold.items, hold.until, answer.approved);
         self.run_repeatable(vec![self.write_hook(answer, answer.approved, answer.answer, "1", &[]), overrule, release, held])
     }
@@ -431,14 +431,7 @@ impl Db {
 
     /// Holds items (`[{id, quantity}]`) of a transaction, which is `?2` of the condition, where nothing is held of them yet.
     fn hold_items(&self, holder: &str, row: &Row, items_json: &str, until: i64, condition: &str) -> Statement {
-        let text = format!(
-            "INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at)
-             SELECT ?5, ?1, p.id, i.quantity, ?4
-             FROM (SELECT value ->> '$.id' AS id, sum(value ->> '$.quantity') AS quantity FROM json_each(?3) GROUP BY 1) i
-               CROSS JOIN products p ON p.generation = {} AND p.id = i.id
-             WHERE p.inventory_quantity IS NOT NULL AND {condition} ON CONFLICT DO NOTHING",
-            generation_of("?1")
-        );
+        let text = holding(["?5", "?1", "?3", "?4"], condition, "DO NOTHING");
         sql!(self, &text, &row.shop_id, &row.id, items_json, until, holder)
     }
 

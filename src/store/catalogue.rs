@@ -304,8 +304,7 @@ impl Db {
         Ok(self.batch(batch).await?.at(2)?.changes()? == 1)
     }
 
-    /// How many products have each of some words, at most `most` counted.
-    /// With the shop whose key it is.
+    /// How many products have each of some words, at most `most` counted; with the shop whose key it is.
     pub async fn count_words(&self, whose: &Whose<'_>, words: &[String], most: i64) -> Result<(Option<Box<ShopRow>>, Vec<i64>)> {
         let text = format!(
             "SELECT count(*) AS n FROM (SELECT 1 FROM product_words WHERE generation = {} AND word = ?2 LIMIT {most})",
