@@ -6,9 +6,9 @@
 use crate::dispute::{self, Case};
 use crate::error::{Problem, Result};
 use crate::ledger::{self, Mismatch, Row, Status};
-use crate::record::{Json, Member};
+use crate::record::{Json, Member, Record};
 use crate::refund::{self, Entry};
-use crate::stripe::{Dispute, Refund};
+use crate::stripe::{Charge, Dispute, Refund};
 use serde_json::Value;
 
 /// The refunds and disputes of a row.
@@ -100,7 +100,7 @@ pub fn check(row: &Row, origin: &Origin) -> std::result::Result<(), Mismatch> {
         (origin.account != row.stripe_account(), Mismatch::Account),
         (origin.transaction.is_some_and(|named| named != row.id), Mismatch::Reference),
         (origin.live != (row.livemode != 0), Mismatch::Mode),
-        (origin.currency != Some(row.currency.as_str()), Mismatch::Currency),
+        (origin.currency.is_some_and(|told| told != row.currency), Mismatch::Currency),
         (
             origin.payment_intent.is_none() || row.payment_intent.is_some() && origin.payment_intent != row.payment_intent.as_deref(),
             Mismatch::PaymentIntent,
@@ -114,6 +114,33 @@ pub fn check(row: &Row, origin: &Origin) -> std::result::Result<(), Mismatch> {
 pub fn outdated(row: &Row, refund: &Refund) -> Result<bool> {
     let known = Aftermath::of(row)?.refunds.iter().any(|entry| entry.id.as_ref() == Some(&refund.id));
     Ok(!known && !refund.metadata.contains_key("cc_refund") && before_paid(row, refund.created))
+}
+
+/// Refunds that the charge itself has (older versions show them), and what of its sum is explained by nothing: one for the rest, which
+/// gives way when Stripe tells what it was (see [`refund::tell`]).
+pub fn complete(row: &Row, charge: &Charge, refunds: &mut Vec<Refund>, now: i64) -> Result<()> {
+    for embedded in charge.refunds.get("data").and_then(Value::as_array).into_iter().flatten() {
+        if let Ok(refund) = Refund::from_value(embedded.clone())
+            && refunds.iter().all(|other| other.id != refund.id)
+        {
+            refunds.push(refund);
+        }
+    }
+    // Failed ones too: the sum may be of a time when they had not failed.
+    let told = refunds.iter().fold(0_i64, |sum, refund| sum.saturating_add(refund.amount));
+    let known = Aftermath::of(row)?.refunds;
+    let others = known.iter().filter(|entry| entry.id.as_ref().is_some_and(|id| refunds.iter().all(|refund| refund.id != *id)));
+    let rest = others.fold(charge.amount_refunded.saturating_sub(told), |rest, entry| rest.saturating_sub(entry.amount));
+    if rest > 0 && !charge.id.is_empty() {
+        refunds.push(Refund {
+            id: refund::rest_id(&charge.id, charge.amount_refunded),
+            amount: rest,
+            status: "succeeded".to_owned(),
+            created: now,
+            ..Refund::default()
+        });
+    }
+    Ok(())
 }
 
 /// Whether something happened before the row knew that it was paid.

@@ -82,7 +82,9 @@ pub fn secret(prefix: &str, random: &[u8]) -> String {
 /// What passes can be put into a path or a query as it is.
 pub fn is_prefixed(id: &str, prefix: &str) -> bool {
     id.len() <= 255
-        && id.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
+        && id
+            .strip_prefix(prefix)
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)))
 }
 
 /// A Checkout Session's id: `cs_test_…`, `cs_live_…`.

@@ -410,7 +410,8 @@ pub fn news_of_session(row: &Row, account: Option<&str>, session: &Session) -> R
     }
     let details = session.total_details.as_ref();
     let tax = details.and_then(|d| d.amount_tax).unwrap_or(0);
-    let shipping = details.and_then(|d| d.amount_shipping).unwrap_or(0);
+    let cost = || session.shipping_cost.as_ref()?.get("amount_total")?.as_i64();
+    let shipping = details.and_then(|d| d.amount_shipping).or_else(cost).unwrap_or(0);
     let total = session.amount_total.ok_or(Mismatch::Amount)?;
     if row.total_rule == "exact" {
         if total != row.amount_expected {
@@ -427,7 +428,8 @@ pub fn news_of_session(row: &Row, account: Option<&str>, session: &Session) -> R
     }
     let intent = match &session.payment_intent {
         Some(Expandable::Object(intent)) => {
-            check_intent(row, intent, total)?;
+            // The Session's own total has been compared.
+            check_intent(row, intent, if intent.amount == 0 { 0 } else { total })?;
             Some(intent.as_ref())
         }
         _ => None,
@@ -449,6 +451,8 @@ pub fn news_of_session(row: &Row, account: Option<&str>, session: &Session) -> R
         _ => None,
     };
     let customer = session.customer_details.as_ref();
+    let email = customer.and_then(|c| c.email.as_ref()).or(session.customer_email.as_ref());
+    let (name, phone) = (customer.and_then(|c| c.name.as_ref()), customer.and_then(|c| c.phone.as_ref()));
     let mut news = News {
         to,
         payment_intent: intent_id,
@@ -457,7 +461,8 @@ pub fn news_of_session(row: &Row, account: Option<&str>, session: &Session) -> R
         amount_subtotal: None,
         amount_tax: if row.automatic_tax != 0 { Some(tax) } else { None },
         amount_shipping: if row.total_rule == "exact" { None } else { Some(shipping) },
-        customer: customer.map(|c| object! { "email": c.email, "name": c.name, "phone": c.phone }),
+        // Nothing at all takes nothing away that was known before.
+        customer: email.or(name).or(phone).map(|_| object! { "email": email, "name": name, "phone": phone }),
         billing_details: customer
             .filter(|c| c.address.is_some())
             .map(|c| object! { "name": c.name, "email": c.email, "phone": c.phone, "address": c.address }),
@@ -515,7 +520,8 @@ fn check_destination(row: &Row, transfer: Option<&TransferData>, on_behalf_of: O
 /// Compares a charge with its row, beside what [`aftermath::check`] compares.
 pub fn check_charge(row: &Row, charge: &Charge) -> Result<(), Mismatch> {
     let known_total = row.total_rule == "exact" || row.payment_intent.is_some();
-    if known_total && charge.amount != row.amount || charge.amount_captured > charge.amount || charge.amount_refunded > charge.amount {
+    let whole = if charge.amount == 0 { row.amount } else { charge.amount };
+    if known_total && whole != row.amount || charge.amount_captured > whole || charge.amount_refunded > whole {
         return Err(Mismatch::Amount);
     }
     check_destination(row, charge.transfer_data.as_ref(), charge.on_behalf_of.as_ref())
@@ -524,7 +530,7 @@ pub fn check_charge(row: &Row, charge: &Charge) -> Result<(), Mismatch> {
 /// What a captured charge says of a row that nobody yet said to be paid; none where only the Session knows the total.
 pub fn news_of_charge(row: &Row, charge: &Charge) -> Option<News> {
     let known_total = row.total_rule == "exact" || row.payment_intent.is_some();
-    (known_total && charge.captured).then(|| News {
+    (known_total && charge.captured == Some(true)).then(|| News {
         to: Some(Status::Paid),
         payment_intent: charge.payment_intent.as_ref().map(|intent| intent.id().to_owned()),
         amount_captured: Some(charge.amount_captured),

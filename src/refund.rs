@@ -229,16 +229,47 @@ pub fn share(whole: i64, part: i64, of: i64) -> i64 {
     i64::try_from(exact).unwrap_or(0)
 }
 
+/// What a refund is called that is known by the charge's sum alone.
+pub fn rest_id(charge: &str, sum: i64) -> String {
+    format!("{charge}{REST}{sum}")
+}
+
+const REST: &str = "_refunded_";
+
+/// A refund that Stripe tells now is part of what was only known as a sum.
+fn absorb(entries: &mut Vec<Entry>, mut amount: i64) {
+    for entry in entries.iter_mut().filter(|entry| entry.id.as_ref().is_some_and(|id| id.contains(REST))) {
+        let part = entry.amount.min(amount);
+        entry.amount = entry.amount.saturating_sub(part);
+        amount = amount.saturating_sub(part);
+    }
+    entries.retain(|entry| entry.amount > 0 || !entry.id.as_ref().is_some_and(|id| id.contains(REST)));
+}
+
 /// Takes in what Stripe says of a refund; answers what it is now (`re_…/succeeded`) where that is news.
 pub fn tell(row: &Row, entries: &mut Vec<Entry>, told: &Refund) -> std::result::Result<Option<String>, Mismatch> {
     let by_id = entries.iter().position(|entry| entry.id.as_ref() == Some(&told.id));
     // Ours by its metadata, and only if it is what was asked for: a merchant can write any metadata on a refund of his own.
     let key = told.metadata.get("cc_refund").and_then(Value::as_str);
     let ours = |entry: &Entry| entry.id.is_none() && entry.key.as_deref() == key && key.is_some() && entry.amount == told.amount;
-    if told.amount < 0 || told.amount > row.amount_captured {
+    if told.amount <= 0 || told.amount > row.amount_captured {
         return Err(Mismatch::Amount);
     }
-    let place = by_id.or_else(|| entries.iter().position(ours));
+    let reserved = entries.iter().position(ours);
+    // Its event came first and did not say whose it is; its answer does.
+    if let (Some(at), Some(mine)) = (by_id, reserved)
+        && entries.get(at).is_some_and(|entry| entry.key.is_none() && entry.amount == told.amount)
+    {
+        let mine = entries.remove(mine);
+        if let Some(entry) = entries.iter_mut().find(|entry| entry.id.as_ref() == Some(&told.id)) {
+            (entry.key, entry.fee_refunded, entry.reason) = (mine.key, mine.fee_refunded, mine.reason.or(entry.reason.take()));
+        }
+        return Ok(Some([&told.id, "/", &told.status].concat()));
+    }
+    let place = by_id.or(reserved);
+    if place.is_none() && !told.id.contains(REST) {
+        absorb(entries, told.amount);
+    }
     let known = place.and_then(|place| entries.get(place));
     if known.is_some_and(|entry| entry.amount != told.amount) {
         return Err(Mismatch::Amount);

@@ -215,8 +215,10 @@ export class Imports {
         bad.count += 1;
         if (bad.samples.length < SAMPLES) bad.samples.push({ error_message: wrong.message, field: wrong.field, id: row.id ?? '', row: String(number) });
         writer ??= createWriteStream(bad.path);
-        if (bad.count === 1) writer.write(line(['stripe_error_message', ...header]));
-        writer.write(line([wrong.message, ...header.map((_, at) => cells?.[at] ?? '')]));
+        // Of a file with tabs, one with tabs.
+        const write = (cells) => writer.write(type === 'text/csv' ? line(cells) : `${cells.map((cell) => `${cell}`.replace(/[\t\n]/g, ' ')).join('\t')}\n`);
+        if (bad.count === 1) write(['stripe_error_message', ...header]);
+        write([wrong.message, ...header.map((_, at) => cells?.[at] ?? '')]);
       }
     };
     for await (const piece of createReadStream(path)) rows(table.push(piece));

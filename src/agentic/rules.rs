@@ -70,9 +70,8 @@ impl Rules {
     /// The body of the PUT; `mode` is read by whoever knows the modes.
     pub fn read(body: &Value) -> Result<Rules> {
         let fields = Fields::open(body, "", &["enabled", "approve", "ask_shop", "on_trouble", "mode"])?;
-        fields.need("enabled")?;
         let mut rules = Rules {
-            enabled: fields.boolean("enabled")?.unwrap_or_default(),
+            enabled: fields.boolean("enabled")?.unwrap_or(true),
             ask_shop: fields.boolean("ask_shop")?.unwrap_or_default(),
             on_trouble: fields
                 .choice("on_trouble", &[("decline", OnTrouble::Decline), ("approve", OnTrouble::Approve)])?

@@ -160,7 +160,7 @@ fn stripe_exchange(
 /// Sends a call to Stripe and reads its answer.
 pub async fn stripe<T: Record>(edge: &Edge, mode: Mode, call: &Call, deadline: u32) -> Result<Outcome<T>> {
     Ok(match stripe_answer(edge, mode, call, deadline).await? {
-        Ok(answer) => Call::read(answer),
+        Ok(answer) => Call::read_in(answer, mode.live()),
         Err(why) => Outcome::Unavailable { why, replayed_5xx: false },
     })
 }

@@ -227,10 +227,18 @@ pub async fn of_refund(edge: &Edge, event: &Event, refund: &Refund) -> Result<&'
     if event.is_thin() || !aftermath::outdated(&row, refund)? {
         return record(edge, event, row, intent, None, &Told::Refunds(std::slice::from_ref(refund))).await;
     }
-    let mut refunds = needed(refunds_of(edge, &row, intent).await?)?;
+    let mut refunds = listed(edge, &row, intent).await?;
     // Last, and so nothing new; but one that differs is a stray.
     refunds.push(refund.clone());
     record(edge, event, row, intent, None, &Told::Refunds(&refunds)).await
+}
+
+/// The refunds as Stripe lists them; none where it does not.
+async fn listed(edge: &Edge, row: &Row, intent: &str) -> Result<Vec<Refund>> {
+    match refunds_of(edge, row, intent).await? {
+        Outcome::Refused(error) if error.status == 404 => Ok(Vec::new()),
+        other => needed(other),
+    }
 }
 
 /// `charge.refunded`: the sum of all refunds. What adds up to it is asked for where it is more than is known.
@@ -246,10 +254,11 @@ pub async fn of_charge(edge: &Edge, event: &Event, charge: &Charge) -> Result<&'
     // nobody knew whose it was. When a thin event was made is not known.
     let told = row.status.sold() && charge.amount_refunded <= row.amount_refunded;
     let unheard = event.is_thin() || aftermath::before_paid(&row, event.created.0);
-    if !charge.captured || told && !unheard {
+    if charge.captured == Some(false) || told && !unheard {
         return event::record(edge, event, &row, &News::default()).await;
     }
-    let refunds = needed(refunds_of(edge, &row, intent).await?)?;
+    let mut refunds = listed(edge, &row, intent).await?;
+    aftermath::complete(&row, charge, &mut refunds, event.created.0)?;
     let paid = ledger::news_of_charge(&row, charge);
     record(edge, event, row, intent, paid, &Told::Refunds(&refunds)).await
 }

@@ -73,6 +73,8 @@ pub async fn capture(edge: &Edge, incoming: &mut Incoming, transaction: &str) ->
         }
     };
     // Record the answer, then reply.
+    let asked_for = form_urlencoded::parse(form.as_bytes()).find(|(name, _)| name == "amount_to_capture").and_then(|(_, n)| n.parse().ok());
+    let captured = captured.answering(&row.id, &row.currency, row.amount, asked_for.unwrap_or(row.amount_capturable));
     let reply = record(edge, row, &captured, &attempt).await;
     if reply.is_err() {
         // Best effort: the lock is free by itself in a minute.

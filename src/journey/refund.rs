@@ -196,6 +196,11 @@ async fn ask_stripe(edge: &Edge, row: &Row, entry: &Entry, first: &mut bool) -> 
         }
         let call = crate::stripe::refund::create(&form, row.stripe_account(), &entry.stripe_key());
         last = outside::stripe::<Refund>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await?;
+        // The answer to our own call is ours, whether it says so or not.
+        if let (Outcome::Ok(refund), Some(key)) = (&mut last, &entry.key) {
+            refund.metadata.entry("cc_refund").or_insert(key.json());
+            refund.amount = if refund.amount == 0 { entry.amount } else { refund.amount };
+        }
         if !matches!(last, Outcome::Unavailable { replayed_5xx: true, .. }) {
             break;
         }

@@ -396,17 +396,19 @@ impl Db {
         answers.at(0)?.changes()
     }
 
-    /// Whether an account has a connection or a claim made in this very second, for which the order of events cannot be told: there
-    /// was another before it, to which the event may belong.
+    /// Whether an account has a connection or a claim made in this very second, for which the order of events cannot be told: the
+    /// same shop had another just before it, to which the event may belong.
     pub async fn connected_in(&self, account: &str, live: bool, second: i64) -> Result<bool> {
         let rows = self
             .one(sql!(
                 self,
-                "SELECT id FROM
-                   (SELECT id FROM connections WHERE account = ?1 AND livemode = ?2 AND status = 'active' AND connected_at = ?3
-                    UNION ALL SELECT hash FROM connect_claims WHERE account = ?1 AND livemode = ?2 AND status = 'waiting' AND created = ?3)
-                 WHERE (SELECT count(*) FROM connections WHERE account = ?1 AND livemode = ?2)
-                     + (SELECT count(*) FROM connect_claims WHERE account = ?1 AND livemode = ?2 AND status = 'waiting') > 1
+                "SELECT shop_id AS id FROM
+                   (SELECT shop_id FROM connections WHERE account = ?1 AND livemode = ?2 AND status = 'active' AND connected_at = ?3
+                    UNION ALL SELECT shop_id FROM connect_claims WHERE account = ?1 AND livemode = ?2 AND status = 'waiting' AND created = ?3) t
+                 WHERE (SELECT count(*) FROM connections c WHERE c.account = ?1 AND c.livemode = ?2 AND c.shop_id = t.shop_id
+                          AND (c.status = 'active' OR c.gone_at >= ?3 - 60))
+                     + (SELECT count(*) FROM connect_claims c WHERE c.account = ?1 AND c.livemode = ?2 AND c.status = 'waiting'
+                          AND c.shop_id = t.shop_id) > 1
                  LIMIT 1",
                 account,
                 live,

@@ -5,6 +5,7 @@
 //! *unavailable* (nothing is known or nothing was done; the same key may be sent again and cannot charge twice).
 
 use super::form::{Form, segment};
+use super::known;
 use crate::error::Problem;
 use crate::record::{Json, Record};
 use crate::text::cut;
@@ -96,8 +97,13 @@ impl Answer {
     }
 
     /// What both hosts have in common; `read_error` reads the body of a refusal.
-    pub(super) fn outcome<T: Record>(&self, read_error: fn(u16, &Value) -> Option<StripeError>) -> Outcome<T> {
-        match self.value(read_error) {
+    /// `live`: the mode of the key that asked, where an answer need not say it.
+    pub(super) fn outcome<T: Record>(&self, read_error: fn(u16, &Value) -> Option<StripeError>, live: Option<bool>) -> Outcome<T> {
+        let mut value = self.value(read_error);
+        if let (Outcome::Ok(object), Some(live)) = (&mut value, live) {
+            known::in_mode(object, live);
+        }
+        match value {
             Outcome::Ok(value) => match T::from_value(value) {
                 Ok(record) => Outcome::Ok(record),
                 Err(why) => self.unavailable(&format!("Stripe's answer could not be read: {why}")),
@@ -271,6 +277,11 @@ impl Call {
 
     /// Reads an answer of the API.
     pub fn read<T: Record>(answer: Answer) -> Outcome<T> {
-        answer.outcome(StripeError::read)
+        answer.outcome(StripeError::read, None)
+    }
+
+    /// The same of a call with the key of a mode: what leaves the mode out is of that.
+    pub fn read_in<T: Record>(answer: Answer, live: bool) -> Outcome<T> {
+        answer.outcome(StripeError::read, Some(live))
     }
 }

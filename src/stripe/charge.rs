@@ -9,13 +9,14 @@ record! {
     /// A charge. Only what identifies it is required; all else may be missing in an event of another version.
     #[derive(Debug)]
     pub struct Charge {
-        pub id: String,
+        pub id: String = lenient,
         /// What was authorised.
         pub amount: i64 = lenient,
         pub amount_captured: i64 = lenient,
         /// The sum of all refunds, failed ones not counted. An authorisation that was released counts as refunded too.
         pub amount_refunded: i64 = lenient,
-        pub captured: bool = lenient,
+        /// `false`: only authorised, or released.
+        pub captured: Option<bool>,
         /// Less than was agreed where less was captured.
         pub application_fee_amount: Option<i64>,
         pub currency: Option<String>,
@@ -25,6 +26,8 @@ record! {
         pub payment_intent: Option<Expandable<Reference>>,
         pub on_behalf_of: Option<Expandable<Reference>>,
         pub transfer_data: Option<TransferData>,
+        /// Older versions have the refunds in it: a list.
+        pub refunds: Value,
         /// Its shape depends on the payment method; read through [`Charge::capture_before`].
         pub payment_method_details: Value,
     }

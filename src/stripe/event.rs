@@ -2,10 +2,10 @@
 
 use super::call::Call;
 use super::payment_intent::Reference;
-use super::{account, charge, dispute, payment_intent, refund, session};
+use super::{account, charge, dispute, known, payment_intent, refund, session};
 use crate::acp::time;
 use crate::error::{Problem, Result};
-use crate::record::{Member, Record};
+use crate::record::{Member, Record, Unreadable};
 use crate::{id, route};
 use serde_json::Value;
 
@@ -136,11 +136,19 @@ impl Member for Seconds {
 
 /// Reads the body of a webhook; 400 when it is no event.
 pub fn read(body: &[u8]) -> Result<Event> {
-    let event = Event::from_json(body)
-        .map_err(|why| Problem::request(400, "json_invalid", "The body is not an event of Stripe's.").because(why))?;
+    let refused = |why| Problem::request(400, "json_invalid", "The body is not an event of Stripe's.").because(why);
+    let mut value: Value = serde_json::from_slice(body).map_err(|_| refused(Unreadable("JSON")))?;
+    // Which mode an event is of it says itself, or its object does.
+    let of_object = value.pointer("/data/object/livemode").filter(|mode| mode.is_boolean()).cloned();
+    if let (Value::Object(members), Some(mode)) = (&mut value, of_object) {
+        members.entry("livemode").or_insert(mode);
+    }
+    let mut event = Event::from_value(value).map_err(refused)?;
+    known::of_event(&event.kind, &mut event.data.object);
+    known::in_mode(&mut event.data.object, event.livemode);
     // The id becomes a key of ours.
     if !id::is_prefixed(&event.id, "evt_") {
-        return Err(Problem::shape("parameter_invalid", "id", "An event's id begins with evt_."));
+        return Err(Problem::shape("parameter_invalid", "id", "An event's id is evt_ and letters, digits, _ or -."));
     }
     if event.kind.is_empty() || event.kind.len() > 200 {
         return Err(Problem::shape("parameter_invalid", "type", "An event's type has 1 to 200 characters."));

@@ -112,8 +112,8 @@ impl ImportSet {
         let bad = error_count.is_some_and(|count| count > 0);
         let status = match self.status.as_str() {
             "succeeded_with_errors" => "succeeded_with_errors",
-            "succeeded" | "complete" | "completed" if bad => "succeeded_with_errors",
-            "succeeded" | "complete" | "completed" => "succeeded",
+            "succeeded" | "complete" | "completed" | "archived" | "pending_archive" if bad => "succeeded_with_errors",
+            "succeeded" | "complete" | "completed" | "archived" | "pending_archive" => "succeeded",
             "failed" | "errored" | "canceled" | "rejected" => "failed",
             _ => "processing",
         };

@@ -12,6 +12,7 @@ pub mod dispute;
 pub mod event;
 pub mod form;
 pub mod import;
+pub mod known;
 pub mod oauth;
 pub mod payment_intent;
 pub mod refund;

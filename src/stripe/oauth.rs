@@ -118,12 +118,14 @@ pub fn is_not_connected(error: &StripeError) -> bool {
 /// `type` is `oauth_error`. `error_description` may hold text that others chose: never into a redirect, and
 /// escaped on a page.
 pub fn read_oauth<T: Record>(answer: Answer) -> Outcome<T> {
-    answer.outcome(|status, body| match body.get("error")?.as_str() {
+    let read_error = |status: u16, body: &Value| match body.get("error")?.as_str() {
         Some(error) => {
             let description = body.get("error_description").and_then(Value::as_str).unwrap_or("no reason given");
             Some(StripeError::new(status, "oauth_error", Some(error), description))
         }
         // The API's own form, should a gateway in front answer in its place.
         None => StripeError::read(status, body),
-    })
+    };
+    // The mode that was granted must be said.
+    answer.outcome(read_error, None)
 }

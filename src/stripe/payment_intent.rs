@@ -18,7 +18,7 @@ record! {
         pub amount_received: i64 = lenient,
         pub amount_capturable: i64 = lenient,
         pub currency: Option<String>,
-        /// Required: a guess would mix test and live.
+        /// Required, or known from where it stands (see [`super::known`]): a guess would mix test and live.
         pub livemode: bool,
         pub metadata: Map<String, Value> = lenient,
         pub on_behalf_of: Option<Expandable<Reference>>,
@@ -40,6 +40,19 @@ impl Identified for PaymentIntent {
 }
 
 impl PaymentIntent {
+    /// The answer to a call about a row's own payment: what it leaves out is as it was asked for. `received`: what was to be taken.
+    pub fn answering(mut self, row: &str, currency: &str, amount: i64, received: i64) -> Self {
+        self.metadata.entry("cc_transaction").or_insert(Value::String(row.to_owned()));
+        self.currency = self.currency.or_else(|| Some(currency.to_owned()));
+        if self.amount == 0 {
+            self.amount = amount;
+        }
+        if self.amount_received == 0 && self.status == "succeeded" {
+            self.amount_received = received;
+        }
+        self
+    }
+
     /// Until when an authorised amount can be captured, where Stripe says so.
     pub fn capture_before(&self) -> Option<i64> {
         self.latest_charge.as_ref()?.object()?.capture_before()
@@ -202,7 +215,7 @@ record! {
     #[derive(Debug)]
     pub struct Page {
         pub data: Vec<PaymentIntent>,
-        pub has_more: bool,
+        pub has_more: bool = lenient,
     }
 }
 

@@ -72,7 +72,7 @@ record! {
     #[derive(Debug)]
     pub struct Page {
         pub data: Vec<Refund>,
-        pub has_more: bool,
+        pub has_more: bool = lenient,
     }
 }
 
@@ -81,7 +81,8 @@ record! {
     #[derive(Debug)]
     pub struct Refund {
         pub id: String,
-        pub amount: i64,
+        /// 0 when missing, which no refund is of.
+        pub amount: i64 = lenient,
         pub currency: Option<String>,
         /// `pending`, `requires_action`, `succeeded`, `failed` or `canceled`.
         pub status: String,

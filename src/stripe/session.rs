@@ -176,6 +176,11 @@ record! {
     }
 }
 
+/// Fetches a Session with its items, of which [`items`] has all where there are more than ten.
+pub fn with_items(id: &str, account: Option<&str>) -> Call {
+    Call { version: Version::Preview, ..Call::get("checkout/sessions", id, account, &["line_items.data.price"]) }
+}
+
 /// Fetches the items of a Session (an order has at most a hundred), of which only a preview tells by which name the catalogue has them (`price.external_reference`).
 pub fn items(id: &str, account: Option<&str>) -> Call {
     let path = format!("/v1/checkout/sessions/{}/line_items?limit=100", segment(id));
@@ -211,7 +216,7 @@ record! {
         pub amount_total: Option<i64>,
         pub amount_subtotal: Option<i64>,
         pub currency: Option<String>,
-        /// Required: a guess would mix test and live.
+        /// Required, or known from where it stands (see [`super::known`]): a guess would mix test and live.
         pub livemode: bool,
         pub metadata: Map<String, Value> = lenient,
         pub client_reference_id: Option<String>,
@@ -219,6 +224,9 @@ record! {
         pub payment_intent: Option<Expandable<PaymentIntent>>,
         pub total_details: Option<TotalDetails>,
         pub customer_details: Option<CustomerDetails>,
+        /// What was told when the Session was made.
+        pub customer_email: Option<String>,
+        pub shipping_cost: Option<Value>,
         /// Where the shipping address is.
         pub collected_information: Option<Value>,
         /// Where older versions have the shipping address.

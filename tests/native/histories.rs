@@ -9,7 +9,7 @@
 //! shrunk before it is printed. `HISTORIES=100000 SEED=7 cargo test histories` runs more of them, or others.
 
 use super::dice::Dice;
-use cognitivecart_worker::aftermath::{Aftermath, Origin, Told, before_paid, check, outdated, revise};
+use cognitivecart_worker::aftermath::{Aftermath, Origin, Told, before_paid, check, complete, outdated, revise};
 use cognitivecart_worker::ledger::{
     IntentNews, Mismatch, News, Row, Status, check_charge, news_of_charge, news_of_intent, news_of_session, next_check, notice_of,
     reference,
@@ -668,11 +668,13 @@ impl Worker {
                 };
                 check(&read, &origin).and_then(|()| check_charge(&read, &charge)).map_err(stray)?;
                 let told = read.status.sold() && charge.amount_refunded <= read.amount_refunded;
-                if !charge.captured || told && !thin && !before_paid(&read, created) {
+                if charge.captured == Some(false) || told && !thin && !before_paid(&read, created) {
                     Outcome::Heard
                 } else {
                     let paid = news_of_charge(&read, &charge);
-                    self.record_aftermath(world, read, paid, &Told::Refunds(&world.refunds_now()))?
+                    let mut refunds = world.refunds_now();
+                    complete(&read, &charge, &mut refunds, created).map_err(|problem| problem.message.clone())?;
+                    self.record_aftermath(world, read, paid, &Told::Refunds(&refunds))?
                 }
             }
             About::Refund(_) => {

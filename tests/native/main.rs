@@ -16,6 +16,7 @@ mod fulfillment;
 mod fuzz;
 mod histories;
 mod hook;
+mod known;
 mod ledger;
 mod limit;
 mod mcp;

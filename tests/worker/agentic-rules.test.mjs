@@ -46,12 +46,13 @@ describe('rules', () => {
     const replaced = fine(await put(shop, { approve: null }));
     assert.deepEqual([replaced.approve, replaced.ask_shop, replaced.on_trouble], [none.approve, false, 'decline']);
     assert.equal(fine(await put(shop, { enabled: false })).enabled, false);
+    assert.equal(fine(await put(shop, { enabled: undefined, ask_shop: true })).enabled, false, 'rules alone switch nothing on again');
   });
 
   test('are held to their shape', async () => {
     const shop = await connected();
     for (const [body, status, code, param] of [
-      [{ enabled: null }, 400, 'parameter_missing', 'enabled'], [{ enabled: 1 }, 400, 'parameter_invalid_boolean', 'enabled'],
+      [{ enabled: 1 }, 400, 'parameter_invalid_boolean', 'enabled'],
       [{ rules: {} }, 400, 'parameter_unknown', 'rules'], [{ approve: [] }, 400, 'parameter_invalid_object', 'approve'],
       [{ approve: { max: 1 } }, 400, 'parameter_unknown', 'approve[max]'], [{ approve: { max_total: 5 } }, 400, 'parameter_invalid_object', 'approve[max_total]'],
       [{ approve: { max_total: { usd: -1 } } }, 422, 'parameter_invalid_integer', 'approve[max_total][usd]'],

@@ -352,6 +352,10 @@ describe('a file of the shop\'s own', () => {
     const made = fine(await send(shop, table(row('a', { description: 'A mug' })).replaceAll(',', '\t'), { type: 'text/tab-separated-values; charset=utf-8' }), 202);
     assert.equal(uploaded().headers['content-type'], 'text/tab-separated-values');
     assert.equal((await ended(shop, made)).status, 'succeeded');
+    const other = await newShop();
+    const bad = fine(await send(other, table(row('a', { description: 'A mug' }), row('b', { description: 'A mug', price: 'cheap' })).replaceAll(',', '\t'), { type: 'text/tab-separated-values' }), 202);
+    assert.equal((await ended(other, bad)).error_count, 1);
+    assert.match((await errors(other, bad.id)).text, /^stripe_error_message,id,title[^\t]*\r\nInvalid price: cheap,b,Mug b,[^\t]*cheap[^\t]*\r\n$/);
     const stock = fine(await send(shop, 'id,inventory_quantity\na,3\nnobody,1\n', { query: 'feed_type=inventory&mode=upsert' }), 202);
     const end = await ended(shop, stock);
     assert.deepEqual([end.status, end.error_count, stripe.catalogue(shop.account).a.inventory_quantity], ['succeeded_with_errors', 1, 3]);

@@ -486,7 +486,10 @@ async fn ask_stripe(edge: &Edge, row: &mut Row) -> Result<Paid> {
     for _ in 0..3 {
         let call = payment_intent::create(&form, row.stripe_account(), &row.stripe_key);
         match outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
-            Outcome::Ok(intent) => return Ok(of_intent(edge, row, intent).await),
+            Outcome::Ok(intent) => {
+                let intent = intent.answering(&row.id, &row.currency, row.amount, row.amount);
+                return Ok(of_intent(edge, row, intent).await);
+            }
             Outcome::Refused(error) => return Ok(of_refusal(&error)),
             Outcome::Unavailable { replayed_5xx: true, .. } => match look_for(edge, row).await? {
                 Looked::Found(intent) => return Ok(of_intent(edge, row, *intent).await),
@@ -694,7 +697,7 @@ pub async fn sweep(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
         Some(id) => {
             let call = payment_intent::retrieve(id, row.stripe_account());
             match outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
-                Outcome::Ok(intent) => Looked::Found(Box::new(intent)),
+                Outcome::Ok(intent) => Looked::Found(Box::new(intent.answering(&row.id, &row.currency, row.amount, row.amount))),
                 Outcome::Refused(error) => Looked::Unknown(error.message),
                 Outcome::Unavailable { why, .. } => Looked::Unknown(why),
             }

@@ -146,6 +146,11 @@ fn pause(checks: i64) -> i64 {
     }
 }
 
+/// The same of an import that Stripe works on: at first it is asked with each sweep, which comes once a minute.
+fn soon(checks: i64) -> i64 {
+    if checks <= 3 { 0 } else { pause(checks) }
+}
+
 /// Asks Stripe how an import stands; whether it moved.
 async fn ask(edge: &Edge, row: &ImportRow, connection: &ConnectionRow, now: i64) -> Result<bool> {
     let checks = row.checks.saturating_add(1);
@@ -182,7 +187,7 @@ async fn ask(edge: &Edge, row: &ImportRow, connection: &ConnectionRow, now: i64)
             over(edge, row, "upload_expired", "Nothing was sent to the upload_url in its time.").await?;
             return Ok(true);
         }
-        let at = now.saturating_add(pause(checks)).min(end);
+        let at = now.saturating_add(soon(checks)).min(end);
         edge.db.leave_import(row, None, at).await?;
         edge.db.check_import_later(row, Some(at), checks).await?;
         return Ok(false);
@@ -229,7 +234,7 @@ async fn tell(edge: &Edge, row: &ImportRow, state: &State, checks: i64, now: i64
     after.checks = if state.ended() { 0 } else { checks };
     after.finished = state.ended().then_some(now);
     // Rows that were refused are fetched at once, or with the next run.
-    after.check_at = if state.ended() { bad.then_some(now) } else { Some(now.saturating_add(pause(checks))) };
+    after.check_at = if state.ended() { bad.then_some(now) } else { Some(now.saturating_add(soon(checks))) };
     after.errors_kept = i64::from(state.ended() && !bad);
     let mut named: Vec<Value> =
         serde_json::from_str::<Value>(&row.samples).ok().and_then(|list| list.as_array().cloned()).unwrap_or_default();
@@ -345,11 +350,13 @@ async fn fetch_errors(edge: &Edge, row: &ImportRow, connection: &ConnectionRow) 
         Ok(Value::Array(names)) => names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
         _ => Vec::new(),
     };
-    let mut file = ErrorFile::new(Format::Csv, columns);
+    let mut piece = pieces.next().await.map_err(unavailable)?;
+    // Of a file with tabs Stripe makes one with tabs.
+    let first = piece.as_deref().unwrap_or_default().split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let mut file = ErrorFile::new(if first.contains(&b'\t') { Format::Tsv } else { Format::Csv }, columns);
     let mut errors = Errors::new(&row.id, STRIPES);
     let mut rows = Vec::new();
     loop {
-        let piece = pieces.next().await.map_err(unavailable)?;
         if let Err(problem) = file.push(piece.as_deref(), &mut rows) {
             // Not a table: what was read so far is what there is.
             log::line(object! { "level": "warn", "event": "import_errors_unreadable", "import": row.id, "why": problem.message });
@@ -360,6 +367,7 @@ async fn fetch_errors(edge: &Edge, row: &ImportRow, connection: &ConnectionRow) 
         if piece.is_none() || errors.full() {
             break;
         }
+        piece = pieces.next().await.map_err(unavailable)?;
     }
     errors.flush(edge, true).await?;
     pieces.drain().await;

@@ -119,6 +119,11 @@ struct Known {
 
 /// May this order be paid?
 async fn finalize(asked: &Asked<'_>) -> Result<Reply> {
+    // Whatever it asks: of no account nobody sells.
+    if asked.hook.account.is_none() {
+        asked.say("declined", None);
+        return Ok(Reply::json(200, &hook::declined("account_unknown")));
+    }
     let question = Question::read(&asked.hook.data)?;
     let known = RefCell::new(Known::default());
     let decided = clock::within(asked.left(), Box::pin(decide(asked, question.clone(), &known))).await;
@@ -235,13 +240,26 @@ async fn earlier(edge: &Edge, hook: &Hook, loaded: &Loaded) -> Result<Option<Val
 /// Asks Stripe which products the lines are; where it does not say, they stay without a name.
 async fn name(asked: &Asked<'_>, question: &mut Question, account: &str) {
     let Some(id) = question.session.clone() else { return };
-    let mode = Mode::from_live(asked.hook.live);
-    let call = session::items(&id, Some(account).filter(|_| !asked.edge.destination()));
-    match outside::stripe::<Value>(asked.edge, mode, &call, SESSION_DEADLINE).await {
-        Ok(Outcome::Ok(session)) => question.name(&session),
-        Ok(Outcome::Refused(error)) => asked.say("items_unknown", Some(error.code.as_deref().unwrap_or(&error.kind))),
-        Ok(Outcome::Unavailable { why, .. }) => asked.say("items_unknown", Some(&why)),
-        Err(problem) => asked.say("items_unknown", Some(&problem.code)),
+    let (mode, account) = (Mode::from_live(asked.hook.live), Some(account).filter(|_| !asked.edge.destination()));
+    let end = clock::now_ms().saturating_add(u64::from(SESSION_DEADLINE));
+    // A Session shows ten of its items; where it has more, they are asked for in what is left of the time.
+    for (call, more) in [(session::with_items(&id, account), true), (session::items(&id, account), false)] {
+        let left = u32::try_from(end.saturating_sub(clock::now_ms())).unwrap_or_default();
+        if left == 0 {
+            return asked.say("items_unknown", Some("deadline"));
+        }
+        match outside::stripe::<Value>(asked.edge, mode, &call, left).await {
+            Ok(Outcome::Ok(found)) => {
+                let items = if more { found.get("line_items").cloned().unwrap_or_default() } else { found };
+                question.name(&items);
+                if !more || items.is_object() && !items.get("has_more").and_then(Value::as_bool).unwrap_or_default() {
+                    return;
+                }
+            }
+            Ok(Outcome::Refused(error)) => return asked.say("items_unknown", Some(error.code.as_deref().unwrap_or(&error.kind))),
+            Ok(Outcome::Unavailable { why, .. }) => return asked.say("items_unknown", Some(&why)),
+            Err(problem) => return asked.say("items_unknown", Some(&problem.code)),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! with by the same `Idempotency-Key`, by the sweep or by Stripe's events, whichever comes first: see [`super::following`]. A file that
 //! is passed on is not kept, so only its sender can send it again.
 
-use super::following::{self, UPLOAD_TAKES, told as told_json};
+use super::following::{self, told as told_json};
 use super::sending::{self, Errors, HELD, LOCK, Outgoing, Place, Trouble, hold, kind_of, mode_of};
 use super::{held_elsewhere, shared};
 use crate::agentic::columns::{Bad, FeedType, OnError, REASON, Sieve};
@@ -15,10 +15,11 @@ use crate::edge::{Edge, clock, log};
 use crate::error::{Problem, Result};
 use crate::feed::Format;
 use crate::fields::Fields;
-use crate::id::{self, Mode};
+use crate::id::Mode;
 use crate::journey::lists::Page;
 use crate::journey::{access, attempt, catalogue, checkout, download, shops};
 use crate::record::Json;
+use crate::route;
 use crate::sign::Digest;
 use crate::store::connect::{ConnectionRow, in_mode};
 use crate::store::idempotency::{Attempt, AttemptRow};
@@ -321,8 +322,7 @@ async fn hand_out(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, url: &str
         answer.to_string()
     };
     let (kept, body) = (with(&sealed), with(url));
-    let check_at = until.min(clock::now().saturating_add(UPLOAD_TAKES)).saturating_add(30).max(clock::now().saturating_add(60));
-    edge.db.import_waits(row, attempt, &kept, check_at.min(clock::now().saturating_add(300))).await?;
+    edge.db.import_waits(row, attempt, &kept, until.min(clock::now())).await?;
     Ok(Reply::rendered(202, body))
 }
 
@@ -636,7 +636,7 @@ async fn write_errors(edge: &Edge, row: &ImportRow, download: &Download) -> Resu
 pub async fn told(edge: &Edge, event: &Event) -> Result<&'static str> {
     let id = event.related_object.as_ref().map(|related| related.id.as_str()).unwrap_or_default();
     match &event.account {
-        Some(account) if id::is_prefixed(id, "pcimprt_") => following::heard(edge, id, account, event.livemode).await,
+        Some(account) if route::is_plain(id) => following::heard(edge, id, account, event.livemode).await,
         _ => Ok("not_ours"),
     }
 }

@@ -29,7 +29,7 @@ fn object(rules: &Rules, mode: Mode, row: Option<&AgenticRow>) -> Value {
 pub async fn set(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming).await?;
     let body = incoming.json().await?;
-    let rules = Rules::read(&body)?;
+    let mut rules = Rules::read(&body)?;
     let asked = Fields::lenient(&body, "")?.choice("mode", &[("live", Mode::Live), ("test", Mode::Test)])?;
     let connections = edge.db.connections(&shop.id).await?;
     let mode = access::mode(edge, asked, &connections);
@@ -39,6 +39,10 @@ pub async fn set(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         && held_elsewhere(edge, &shop.id, &connection.account, mode.live()).await?
     {
         return Err(shared());
+    }
+    // Rules alone switch on what never was, and change nothing about what was switched off.
+    if Fields::lenient(&body, "")?.get("enabled").is_none() {
+        rules.enabled = edge.db.agentic(&shop.id, mode.live()).await?.is_none_or(|row| row.enabled != 0);
     }
     let stored = rules.json().to_string();
     match edge.db.set_agentic(&shop.id, mode.live(), rules.enabled, &stored, clock::now()).await? {

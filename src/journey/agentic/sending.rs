@@ -209,7 +209,7 @@ pub async fn place(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow)
         Outcome::Unavailable { why, .. } => return Err(Trouble::Later(not_answered(why))),
     };
     // What is put there must be for this shop's feed and mode.
-    if found.livemode != (row.livemode != 0) || found.feed_type != row.feed_type || !crate::id::is_prefixed(&found.id, "pcimprt_") {
+    if found.livemode != (row.livemode != 0) || found.feed_type != row.feed_type || !crate::route::is_plain(&found.id) {
         return Err(Trouble::Over(Problem::fault(format!("Stripe made another import: {}", found.id))));
     }
     let state = found.state().ok_or_else(|| not_answered(format!("an import is {}", found.status)))?;
