@@ -126,12 +126,14 @@ pub fn complete(row: &Row, charge: &Charge, refunds: &mut Vec<Refund>, now: i64)
             refunds.push(refund);
         }
     }
-    // Failed ones too: the sum may be of a time when they had not failed.
+    // Failed ones too: the sum may be of a time when they had not failed. And those of ours that Stripe has not answered yet.
     let told = refunds.iter().fold(0_i64, |sum, refund| sum.saturating_add(refund.amount));
     let known = Aftermath::of(row)?.refunds;
-    let others = known.iter().filter(|entry| entry.id.as_ref().is_some_and(|id| refunds.iter().all(|refund| refund.id != *id)));
+    let others = known.iter().filter(|entry| entry.id.as_ref().is_none_or(|id| refunds.iter().all(|refund| refund.id != *id)));
     let rest = others.fold(charge.amount_refunded.saturating_sub(told), |rest, entry| rest.saturating_sub(entry.amount));
-    if rest > 0 && !charge.id.is_empty() {
+    // Of a payment that was captured in part the sum counts in what was released, which nobody had paid.
+    let whole = row.amount_captured == row.amount && (charge.amount_captured == 0 || charge.amount_captured == charge.amount);
+    if rest > 0 && whole && !charge.id.is_empty() {
         refunds.push(Refund {
             id: refund::rest_id(&charge.id, charge.amount_refunded),
             amount: rest,

@@ -95,7 +95,7 @@ pub enum Switched {
     Shared,
 }
 
-/// On what is held already: what is asked for now counts.
+/// What the holder has of a product already is replaced by the newer question.
 const ANEW: &str = "(holder, product_id) DO UPDATE SET quantity = excluded.quantity, expires_at = excluded.expires_at";
 
 /// Holds items (a JSON list of `{id, quantity}`), as far as their pieces are counted. The parameters: who holds, whose they are, which,

@@ -1,6 +1,6 @@
 //! What becomes of a payment: refunds and disputes, in every order.
 
-use cognitivecart_worker::aftermath::{Aftermath, Origin, Told, check, outdated, revise, shown};
+use cognitivecart_worker::aftermath::{Aftermath, Origin, Told, check, complete, outdated, revise, shown};
 use cognitivecart_worker::ledger::{Mismatch, Row, Status, check_charge, news_of_charge};
 use cognitivecart_worker::record::Record;
 use cognitivecart_worker::refund::{self, Entry, RESERVED, Wish, left, reserve, share};
@@ -428,4 +428,39 @@ fn a_refund_from_before_the_payment_was_known_is_not_believed_as_it_was_told() {
     assert!(!outdated(&paid(json!({})), &told(json!({ "metadata": { "cc_refund": "cre_1" } }))).unwrap(), "the shop's own");
     let (known, _) = tell(paid(json!({})), &News::Refund(told(json!({}))));
     assert!(!outdated(&known, &told(json!({}))).unwrap());
+}
+
+/// What a charge's sum adds to the refunds that are told with it: `[(id, amount)]`.
+fn completed(row: &Row, charge: Value, mut refunds: Vec<Refund>) -> Vec<(String, i64)> {
+    let charge = Charge::from_value(merge(json!({ "id": "ch_1", "amount": 2000, "payment_intent": "pi_1" }), charge)).unwrap();
+    complete(row, &charge, &mut refunds, 1000).unwrap();
+    refunds.into_iter().map(|refund| (refund.id, refund.amount)).collect()
+}
+
+#[test]
+fn a_sum_stands_for_what_nobody_tells_and_for_nothing_else() {
+    let paid = row(json!({}));
+    let rest = |sum: i64, amount: i64| vec![(format!("ch_1_refunded_{sum}"), amount)];
+    assert_eq!(completed(&paid, json!({ "amount_refunded": 500 }), vec![]), rest(500, 500));
+    let listed = || vec![refund("re_1", 500, "succeeded", json!({}))];
+    assert_eq!(completed(&paid, json!({ "amount_refunded": 500 }), listed()).len(), 1, "the list tells it");
+    assert_eq!(completed(&paid, json!({ "amount_refunded": 700 }), listed())[1..], rest(700, 200));
+    let failed = vec![refund("re_1", 500, "failed", json!({}))];
+    assert_eq!(completed(&paid, json!({ "amount_refunded": 500 }), failed).len(), 1, "the sum is of before it failed");
+    // Known here, or asked for here and not answered yet.
+    let known = |entry: Value| {
+        row(json!({ "refunds": json!([merge(json!({ "amount": 500, "status": "succeeded", "created": 1 }), entry)]).to_string() }))
+    };
+    assert_eq!(completed(&known(json!({ "id": "re_1" })), json!({ "amount_refunded": 500 }), vec![]), []);
+    assert_eq!(completed(&known(json!({ "key": "cre_1", "status": "reserved" })), json!({ "amount_refunded": 500 }), vec![]), []);
+    assert_eq!(completed(&known(json!({ "id": "re_1" })), json!({ "amount_refunded": 600 }), vec![]), rest(600, 100));
+    // Captured in part: what was released is in the sum, and was never paid.
+    let part = row(json!({ "amount_captured": 1500 }));
+    assert_eq!(completed(&part, json!({ "amount_refunded": 500 }), vec![]), []);
+    assert_eq!(completed(&paid, json!({ "amount_refunded": 500, "amount_captured": 1500 }), vec![]), []);
+    // Told later, it takes the place of the sum.
+    let (sum, _) = tell(paid, &News::Refund(refund("ch_1_refunded_500", 500, "succeeded", json!({}))));
+    let (after, told) = tell(sum, &News::Refund(refund("re_9", 500, "succeeded", json!({}))));
+    assert_eq!((after.amount_refunded, told), (500, true));
+    assert_eq!(Aftermath::of(&after).unwrap().refunds.iter().filter_map(|entry| entry.id.as_deref()).collect::<Vec<_>>(), ["re_9"]);
 }

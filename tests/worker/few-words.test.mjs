@@ -88,6 +88,20 @@ describe('an event of few words', () => {
     assert.deepEqual(row.refunds.map((refund) => [refund.id, refund.amount]), [['re_embedded', 300]]);
   });
 
+  test('charge.refunded of a payment that was captured in part: what was released is no refund', async () => {
+    const session = await untold({ capture: 'manual' });
+    await w.fetch(`/checkout/complete/${session.transaction}?session_id=${session.id}`);
+    stripe.webhooks.pause();
+    assert.equal((await post(`/v1/transactions/${session.transaction}/capture`, { amount: 1500 })).body.amount_captured, 1500);
+    const { id } = intentOf(session.transaction);
+    for (const [amount_refunded, amount_captured] of [[500, 1500], [500, undefined], [700, 1500]]) {
+      await deliver('charge.refunded', { id: 'ch_part', amount: 2000, amount_captured, captured: true, amount_refunded, currency: 'usd', payment_intent: id });
+      const row = await look(session.transaction);
+      assert.deepEqual([row.status, row.amount_refunded, row.refunds], ['paid', 0, []]);
+    }
+    assert.deepEqual(await w.d1('SELECT * FROM strays WHERE transaction_id = ?', session.transaction), []);
+  });
+
   test('what says something else is still a stray', async () => {
     const session = await createSession(w, shop);
     const object = { id: session.id, amount_total: 2000, currency: 'usd', payment_status: 'paid', metadata: { cc_transaction: session.transaction } };

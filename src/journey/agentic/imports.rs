@@ -97,7 +97,7 @@ async fn ask(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
             Err(trouble) => return Err(not_done(edge, &row, &attempt, trouble, None).await),
         };
         return match place {
-            Place::Address(url, until) => hand_out(edge, &row, &attempt, &url, until).await,
+            Place::Address(url) => hand_out(edge, &row, &attempt, &url).await,
             _ => Err(not_done(edge, &row, &attempt, Trouble::Later(Problem::fault("an upload without an address")), None).await),
         };
     }
@@ -312,7 +312,7 @@ async fn answer_as_it_is(
 }
 
 /// The address of an upload goes to whoever asked for it, and to nobody else: D1 has it sealed, for the same key again.
-async fn hand_out(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, url: &str, until: i64) -> Result<Reply> {
+async fn hand_out(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, url: &str) -> Result<Reply> {
     let sealed = edge.config.seal_keys.seal(clock::random()?, &upload_context(&row.id), url.as_bytes())?;
     let mut answer = object(row);
     let mut with = |url: &str| {
@@ -322,7 +322,8 @@ async fn hand_out(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, url: &str
         answer.to_string()
     };
     let (kept, body) = (with(&sealed), with(url));
-    edge.db.import_waits(row, attempt, &kept, until.min(clock::now())).await?;
+    // Asked about from the next sweep on.
+    edge.db.import_waits(row, attempt, &kept, clock::now()).await?;
     Ok(Reply::rendered(202, body))
 }
 

@@ -179,8 +179,8 @@ async fn refused(edge: &Edge, row: &ImportRow, connection: &ConnectionRow, error
 
 /// Where the file of an import goes.
 pub enum Place {
-    /// An address of Stripe's, until when.
-    Address(String, i64),
+    /// An address of Stripe's.
+    Address(String),
     /// To the Files API.
     Files,
     /// It is there already.
@@ -222,7 +222,7 @@ pub async fn place(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow)
         .map_err(|why| Trouble::Over(Problem::fault(format!("the address of an upload is refused: {why}"))))?;
     row.expires_at = Some(until).filter(|until| *until > 0);
     made(edge, row).await?;
-    Ok(Place::Address(url, until))
+    Ok(Place::Address(url))
 }
 
 /// Writes down what was made.
@@ -242,7 +242,7 @@ impl Outgoing {
     /// Begins to send a file of `length` bytes.
     pub async fn begin(edge: &Edge, row: &ImportRow, place: &Place, media: &str, length: usize) -> Sent<Outgoing> {
         let (upload, before, behind) = match place {
-            Place::Address(url, _) => (Upload::begin(edge, &Target::Address { url, media }, length)?, String::new(), String::new()),
+            Place::Address(url) => (Upload::begin(edge, &Target::Address { url, media }, length)?, String::new(), String::new()),
             _ => {
                 let boundary = clock::fresh_secret("cc-")?;
                 let (before, behind) = import::around(&boundary, media);
