@@ -65,6 +65,7 @@ pub mod text;
 pub mod weburl;
 
 mod edge;
+mod entry;
 mod journey;
 mod store;
 
@@ -72,38 +73,16 @@ use crate::record::Json;
 use edge::http::{Incoming, Reply};
 use edge::{Counters, Edge, clock, log};
 use error::{Problem, Result};
-use futures_util::future::LocalBoxFuture;
 use place::Slot;
 use route::{Found, Leads, Route};
-use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use worker::js_sys::Promise;
-use worker::js_sys::futures::future_to_promise;
+use worker::Env;
 use worker::wasm_bindgen::JsValue;
-use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::web_sys::{Request, Response};
-use worker::{Context, Env, worker_sys};
-
-/// The platform's way in. `worker`'s own macro does the same and brings all of its `Response` along.
-#[wasm_bindgen(js_name = "fetch", wasm_bindgen = worker::wasm_bindgen)]
-pub fn on_fetch(request: Request, env: Env, context: worker_sys::Context) -> Promise {
-    let answer: LocalBoxFuture<'static, std::result::Result<JsValue, JsValue>> =
-        Box::pin(async move { fetch(request, env, Context::new(context)).await.map(JsValue::from) });
-    future_to_promise(AssertUnwindSafe(answer))
-}
-
-/// Cron: once a minute.
-#[wasm_bindgen(js_name = "scheduled", wasm_bindgen = worker::wasm_bindgen)]
-pub fn on_schedule(_event: JsValue, env: Env, _context: JsValue) -> Promise {
-    let work: LocalBoxFuture<'static, std::result::Result<JsValue, JsValue>> = Box::pin(async move {
-        scheduled(env).await;
-        Ok(JsValue::UNDEFINED)
-    });
-    future_to_promise(AssertUnwindSafe(work))
-}
+use worker::worker_sys::Context;
 
 /// One request: told apart, answered, logged. Never an `Err` and never a panic: either would reach others.
-async fn fetch(request: Request, env: Env, context: Context) -> std::result::Result<Response, JsValue> {
+fn fetch(request: Request, env: Env, context: Context) -> std::result::Result<Response, JsValue> {
     let begun = clock::now_ms();
     let mut incoming = Incoming::new(request);
     let request_id = request_id(&incoming);
@@ -111,7 +90,7 @@ async fn fetch(request: Request, env: Env, context: Context) -> std::result::Res
     let found = route::find(&incoming.method, &incoming.path);
     let name = if let Found::Route(route) = &found { route.name() } else { "none" };
     let for_a_person = matches!(&found, Found::Route(route) if route.is_page());
-    let reply = match answer(&mut incoming, found, env, context, &request_id, &counters).await {
+    let reply = match answer(&mut incoming, found, env, context, &request_id, &counters) {
         Ok(reply) => reply,
         Err(problem) => {
             log::problem(&problem, &request_id);
@@ -128,7 +107,7 @@ async fn fetch(request: Request, env: Env, context: Context) -> std::result::Res
         }
     };
     if reply.status >= 400 {
-        incoming.drain().await;
+        incoming.drain();
     }
     let shop = counters.shop.borrow().clone();
     log::line(
@@ -148,9 +127,7 @@ fn request_id(incoming: &Incoming) -> String {
         .unwrap_or_else(|| "req_unknown".to_owned())
 }
 
-async fn answer(
-    incoming: &mut Incoming, found: Found, env: Env, context: Context, request_id: &str, counters: &Rc<Counters>,
-) -> Result<Reply> {
+fn answer(incoming: &mut Incoming, found: Found, env: Env, context: Context, request_id: &str, counters: &Rc<Counters>) -> Result<Reply> {
     let route = match found {
         Found::Route(route) => route,
         Found::NotFound => {
@@ -168,7 +145,7 @@ async fn answer(
         Err(broken) => broken.allow_local,
     };
     if let Ok(config) = configuration {
-        edge::limit::count_address(&env, config, route.counter(), incoming).await?;
+        edge::limit::count_address(&env, config, route.counter(), incoming)?;
     }
     let configured_url = configuration.as_ref().ok().and_then(|config| config.public_url.clone());
     let public_url = configured_url.unwrap_or_else(|| incoming.origin.clone());
@@ -201,112 +178,110 @@ async fn answer(
         Some(slot) if config.placement.matters() => edge.of(slot)?,
         _ => edge,
     };
-    dispatch(&edge, incoming, route).await
+    dispatch(&edge, incoming, route)
 }
 
-async fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<Reply> {
+fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<Reply> {
     use journey::{
         admin, agents, catalogue, checkout, complete, connect, erase, event, export, fulfillment, ledger, notify, order_page, orders,
         shops, upload, welcome,
     };
-    // One box each: as one future, what each journey needs is kept and moved for all of them.
-    let journey: LocalBoxFuture<Result<Reply>> = match &route {
+    let reply = match &route {
         Route::FrontPage | Route::OpenApi => return Err(Problem::fault("answered before")),
-        Route::Health => return Ok(welcome::health(edge).await),
-        Route::CreateShop => Box::pin(shops::create(edge, incoming)),
-        Route::VerifyShop => Box::pin(shops::verify(edge, incoming)),
-        Route::GetShop => Box::pin(shops::get(edge, incoming)),
-        Route::UpdateShop => Box::pin(shops::update(edge, incoming)),
-        Route::DeleteShop => Box::pin(erase::delete_shop(edge, incoming)),
-        Route::ExportShop => Box::pin(export::shop(edge, incoming)),
-        Route::RollApiKey => Box::pin(shops::roll_api_key(edge, incoming)),
-        Route::RollSigningSecret => Box::pin(shops::roll_signing_secret(edge, incoming)),
-        Route::CreateAgent => Box::pin(agents::create(edge, incoming)),
-        Route::ListAgents => Box::pin(agents::list(edge, incoming)),
-        Route::GetAgent(id) => Box::pin(agents::get(edge, incoming, id)),
-        Route::UpdateAgent(id) => Box::pin(agents::update(edge, incoming, id)),
-        Route::DeleteAgent(id) => Box::pin(agents::delete(edge, incoming, id)),
-        Route::RollAgentKey(id) => Box::pin(agents::roll_api_key(edge, incoming, id)),
-        Route::RollAgentSecret(id) => Box::pin(agents::roll_signing_secret(edge, incoming, id)),
-        Route::StartConnect => Box::pin(connect::start(edge, incoming)),
-        Route::ConsentPage(ticket) => Box::pin(connect::consent_page(edge, incoming, ticket)),
-        Route::Consent(ticket) => Box::pin(connect::consent(edge, incoming, ticket)),
-        Route::ConnectCallback => Box::pin(connect::callback(edge, incoming)),
-        Route::ConnectReturn => Box::pin(journey::onboarding::came_back(edge, incoming)),
-        Route::ConnectRefresh => Box::pin(journey::onboarding::refresh(edge, incoming)),
-        Route::ConfirmConnect => Box::pin(connect::confirm(edge, incoming)),
-        Route::GetConnection => Box::pin(connect::get(edge, incoming)),
-        Route::DeleteConnection => Box::pin(connect::delete(edge, incoming)),
-        Route::CreateCheckoutSession => Box::pin(checkout::create(edge, incoming)),
-        Route::GetCheckoutSession(id) => Box::pin(checkout::get(edge, incoming, id)),
-        Route::ExpireCheckoutSession(id) => Box::pin(checkout::expire(edge, incoming, id)),
-        Route::Complete(id) => Box::pin(complete::complete(edge, incoming, Some(id))),
-        Route::CompleteBySession => Box::pin(complete::complete(edge, incoming, None)),
-        Route::Cancel(id) => Box::pin(complete::cancel(edge, id)),
-        Route::Manifest => Box::pin(complete::manifest(edge, incoming)),
-        Route::ListTransactions => Box::pin(ledger::list(edge, incoming)),
-        Route::GetTransaction(id) => Box::pin(ledger::get(edge, incoming, id)),
-        Route::CreateRefund(id) => Box::pin(journey::refund::create(edge, incoming, id)),
-        Route::Capture(id) => Box::pin(journey::capture::capture(edge, incoming, id)),
-        Route::SummarizeTransactions => Box::pin(ledger::summary(edge, incoming)),
-        Route::ExportTransactions => Box::pin(ledger::export(edge, incoming)),
-        Route::ListOrders => Box::pin(orders::list(edge, incoming)),
-        Route::GetOrder(id) => Box::pin(orders::get(edge, incoming, id)),
-        Route::UpdateOrder(id) => Box::pin(orders::update(edge, incoming, id)),
-        Route::OrderPage(id) => Box::pin(order_page::form(edge, id)),
-        Route::ShowOrder(id) => Box::pin(order_page::show(edge, incoming, id)),
-        Route::ListEvents => Box::pin(notify::list(edge, incoming)),
-        Route::GetEvent(id) => Box::pin(notify::get(edge, incoming, id)),
-        Route::ResendEvent(id) => Box::pin(notify::resend(edge, incoming, id)),
-        Route::Checkout(act, _, id) => Box::pin(journey::acp::checkout(edge, incoming, *act, id)),
-        Route::Cart(act, id) => Box::pin(journey::acp::cart(edge, incoming, *act, id)),
-        Route::Mcp => Box::pin(journey::mcp::serve(edge, incoming)),
+        Route::Health => return Ok(welcome::health(edge)),
+        Route::CreateShop => shops::create(edge, incoming),
+        Route::VerifyShop => shops::verify(edge, incoming),
+        Route::GetShop => shops::get(edge, incoming),
+        Route::UpdateShop => shops::update(edge, incoming),
+        Route::DeleteShop => erase::delete_shop(edge, incoming),
+        Route::ExportShop => export::shop(edge, incoming),
+        Route::RollApiKey => shops::roll_api_key(edge, incoming),
+        Route::RollSigningSecret => shops::roll_signing_secret(edge, incoming),
+        Route::CreateAgent => agents::create(edge, incoming),
+        Route::ListAgents => agents::list(edge, incoming),
+        Route::GetAgent(id) => agents::get(edge, incoming, id),
+        Route::UpdateAgent(id) => agents::update(edge, incoming, id),
+        Route::DeleteAgent(id) => agents::delete(edge, incoming, id),
+        Route::RollAgentKey(id) => agents::roll_api_key(edge, incoming, id),
+        Route::RollAgentSecret(id) => agents::roll_signing_secret(edge, incoming, id),
+        Route::StartConnect => connect::start(edge, incoming),
+        Route::ConsentPage(ticket) => connect::consent_page(edge, incoming, ticket),
+        Route::Consent(ticket) => connect::consent(edge, incoming, ticket),
+        Route::ConnectCallback => connect::callback(edge, incoming),
+        Route::ConnectReturn => journey::onboarding::came_back(edge, incoming),
+        Route::ConnectRefresh => journey::onboarding::refresh(edge, incoming),
+        Route::ConfirmConnect => connect::confirm(edge, incoming),
+        Route::GetConnection => connect::get(edge, incoming),
+        Route::DeleteConnection => connect::delete(edge, incoming),
+        Route::CreateCheckoutSession => checkout::create(edge, incoming),
+        Route::GetCheckoutSession(id) => checkout::get(edge, incoming, id),
+        Route::ExpireCheckoutSession(id) => checkout::expire(edge, incoming, id),
+        Route::Complete(id) => complete::complete(edge, incoming, Some(id)),
+        Route::CompleteBySession => complete::complete(edge, incoming, None),
+        Route::Cancel(id) => complete::cancel(edge, id),
+        Route::Manifest => complete::manifest(edge, incoming),
+        Route::ListTransactions => ledger::list(edge, incoming),
+        Route::GetTransaction(id) => ledger::get(edge, incoming, id),
+        Route::CreateRefund(id) => journey::refund::create(edge, incoming, id),
+        Route::Capture(id) => journey::capture::capture(edge, incoming, id),
+        Route::SummarizeTransactions => ledger::summary(edge, incoming),
+        Route::ExportTransactions => ledger::export(edge, incoming),
+        Route::ListOrders => orders::list(edge, incoming),
+        Route::GetOrder(id) => orders::get(edge, incoming, id),
+        Route::UpdateOrder(id) => orders::update(edge, incoming, id),
+        Route::OrderPage(id) => order_page::form(edge, id),
+        Route::ShowOrder(id) => order_page::show(edge, incoming, id),
+        Route::ListEvents => notify::list(edge, incoming),
+        Route::GetEvent(id) => notify::get(edge, incoming, id),
+        Route::ResendEvent(id) => notify::resend(edge, incoming, id),
+        Route::Checkout(act, _, id) => journey::acp::checkout(edge, incoming, *act, id),
+        Route::Cart(act, id) => journey::acp::cart(edge, incoming, *act, id),
+        Route::Mcp => journey::mcp::serve(edge, incoming),
         Route::AcpDiscovery => return Ok(journey::acp::discovery(edge)),
-        Route::ReplaceProducts => Box::pin(upload::receive(edge, incoming, "replace")),
-        Route::UpsertProducts => Box::pin(upload::receive(edge, incoming, "upsert")),
-        Route::ListProducts => Box::pin(catalogue::list(edge, incoming)),
-        Route::GetProduct(id) => Box::pin(catalogue::get(edge, incoming, id)),
-        Route::PutProduct(id) => Box::pin(catalogue::put(edge, incoming, id)),
-        Route::DeleteProduct(id) => Box::pin(catalogue::delete(edge, incoming, id)),
-        Route::UpdateInventory => Box::pin(catalogue::inventory(edge, incoming)),
-        Route::ListUploads => Box::pin(upload::list(edge, incoming)),
-        Route::GetUpload(id) => Box::pin(upload::get(edge, incoming, id)),
-        Route::ListUploadErrors(id) => Box::pin(upload::errors(edge, incoming, id)),
-        Route::GetFulfillment => Box::pin(fulfillment::get(edge, incoming)),
-        Route::SetFulfillment => Box::pin(fulfillment::set(edge, incoming)),
-        Route::StripeWebhook => Box::pin(event::receive(edge, incoming)),
-        Route::CreateImport => Box::pin(journey::agentic::imports::create(edge, incoming)),
-        Route::ListImports => Box::pin(journey::agentic::imports::list(edge, incoming)),
-        Route::GetImport(id) => Box::pin(journey::agentic::imports::get(edge, incoming, id)),
-        Route::ListImportErrors(id) => Box::pin(journey::agentic::imports::errors(edge, incoming, id)),
-        Route::SetAgenticRules => Box::pin(journey::agentic::rules::set(edge, incoming)),
-        Route::GetAgenticRules => Box::pin(journey::agentic::rules::get(edge, incoming)),
-        Route::CreateAccountSession => Box::pin(journey::agentic::account::session(edge, incoming)),
-        Route::CreateSettingsLink => Box::pin(journey::agentic::account::link(edge, incoming)),
-        Route::ListAgreements => Box::pin(journey::agentic::agreements::list(edge, incoming)),
-        Route::GetAgreement(id) => Box::pin(journey::agentic::agreements::get(edge, incoming, id)),
-        Route::ConfirmAgreement(id) => Box::pin(journey::agentic::agreements::confirm(edge, incoming, id)),
-        Route::TerminateAgreement(id) => Box::pin(journey::agentic::agreements::terminate(edge, incoming, id)),
-        Route::AgenticHook => Box::pin(journey::agentic::hooks::answer(edge, incoming)),
-        Route::AgenticSettings(id) => Box::pin(journey::agentic::account::page(edge, incoming, id)),
-        Route::RefreshAgenticSettings(id) => Box::pin(journey::agentic::account::refresh(edge, incoming, id)),
-        Route::AdminListShops => Box::pin(admin::shops(edge, incoming)),
-        Route::AdminUpdateShop(id) => Box::pin(admin::update(edge, incoming, id)),
-        Route::AdminSuspendShop(id) => Box::pin(admin::switch(edge, incoming, id, true)),
-        Route::AdminResumeShop(id) => Box::pin(admin::switch(edge, incoming, id, false)),
-        Route::AdminListStrays => Box::pin(admin::strays(edge, incoming)),
-        Route::AdminMetrics => Box::pin(admin::metrics(edge, incoming)),
+        Route::ReplaceProducts => upload::receive(edge, incoming, "replace"),
+        Route::UpsertProducts => upload::receive(edge, incoming, "upsert"),
+        Route::ListProducts => catalogue::list(edge, incoming),
+        Route::GetProduct(id) => catalogue::get(edge, incoming, id),
+        Route::PutProduct(id) => catalogue::put(edge, incoming, id),
+        Route::DeleteProduct(id) => catalogue::delete(edge, incoming, id),
+        Route::UpdateInventory => catalogue::inventory(edge, incoming),
+        Route::ListUploads => upload::list(edge, incoming),
+        Route::GetUpload(id) => upload::get(edge, incoming, id),
+        Route::ListUploadErrors(id) => upload::errors(edge, incoming, id),
+        Route::GetFulfillment => fulfillment::get(edge, incoming),
+        Route::SetFulfillment => fulfillment::set(edge, incoming),
+        Route::StripeWebhook => event::receive(edge, incoming),
+        Route::CreateImport => journey::agentic::imports::create(edge, incoming),
+        Route::ListImports => journey::agentic::imports::list(edge, incoming),
+        Route::GetImport(id) => journey::agentic::imports::get(edge, incoming, id),
+        Route::ListImportErrors(id) => journey::agentic::imports::errors(edge, incoming, id),
+        Route::SetAgenticRules => journey::agentic::rules::set(edge, incoming),
+        Route::GetAgenticRules => journey::agentic::rules::get(edge, incoming),
+        Route::CreateAccountSession => journey::agentic::account::session(edge, incoming),
+        Route::CreateSettingsLink => journey::agentic::account::link(edge, incoming),
+        Route::ListAgreements => journey::agentic::agreements::list(edge, incoming),
+        Route::GetAgreement(id) => journey::agentic::agreements::get(edge, incoming, id),
+        Route::ConfirmAgreement(id) => journey::agentic::agreements::confirm(edge, incoming, id),
+        Route::TerminateAgreement(id) => journey::agentic::agreements::terminate(edge, incoming, id),
+        Route::AgenticHook => journey::agentic::hooks::answer(edge, incoming),
+        Route::AgenticSettings(id) => journey::agentic::account::page(edge, incoming, id),
+        Route::RefreshAgenticSettings(id) => journey::agentic::account::refresh(edge, incoming, id),
+        Route::AdminListShops => admin::shops(edge, incoming),
+        Route::AdminUpdateShop(id) => admin::update(edge, incoming, id),
+        Route::AdminSuspendShop(id) => admin::switch(edge, incoming, id, true),
+        Route::AdminResumeShop(id) => admin::switch(edge, incoming, id, false),
+        Route::AdminListStrays => admin::strays(edge, incoming),
+        Route::AdminMetrics => admin::metrics(edge, incoming),
     };
-    let reply = journey.await;
     notify::after(edge);
     reply
 }
 
 /// The sweep. A scheduled event returns nothing, so whatever happens is in the log.
-async fn scheduled(env: Env) {
+fn scheduled(env: Env) {
     let Ok(config) = edge::configuration(&env) else { return };
     let counters = Rc::new(Counters::default());
     let public_url = config.public_url.clone().unwrap_or_default();
     let edge = Edge::new(config, env, None, "sweep".into(), public_url.into(), counters);
-    journey::sweep::everywhere(&edge).await;
+    journey::sweep::everywhere(&edge);
 }

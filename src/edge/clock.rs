@@ -1,9 +1,8 @@
 //! Time and randomness: the two things that no pure function may make for itself.
 
+use super::js;
 use crate::error::{Problem, Result};
 use crate::place::Slot;
-use futures_util::future::{Either, LocalBoxFuture, select};
-use std::time::Duration;
 
 /// Milliseconds since 1970. Stands still between I/O on this platform.
 pub fn now_ms() -> u64 {
@@ -15,17 +14,26 @@ pub fn now() -> i64 {
     i64::try_from(now_ms() / 1000).unwrap_or(i64::MAX)
 }
 
-/// What comes of some work within a time, milliseconds; `None`: it takes longer, and is given up. What it had asked for by then may
-/// still happen.
-pub async fn within<T>(ms: u64, work: LocalBoxFuture<'_, T>) -> Option<T> {
-    wait(ms, work).await.ok()
+/// Waits, milliseconds.
+pub fn pause(ms: u32) {
+    js::sleep(ms);
 }
 
-/// The same, but work that takes longer is given back, to be waited for again.
-pub async fn wait<T>(ms: u64, work: LocalBoxFuture<'_, T>) -> std::result::Result<T, LocalBoxFuture<'_, T>> {
-    match select(work, worker::Delay::from(Duration::from_millis(ms))).await {
-        Either::Left((done, _)) => Ok(done),
-        Either::Right(((), work)) => Err(work),
+/// By when what waits gives up.
+#[derive(Clone, Copy, Default)]
+pub struct Until(Option<u64>);
+
+impl Until {
+    /// Unix milliseconds.
+    pub fn at(ms: u64) -> Self {
+        Until(Some(ms))
+    }
+
+    /// Milliseconds that are left, [`js::FOREVER`] at most; `None`: it is over.
+    pub fn left(self) -> Option<u32> {
+        let Some(at) = self.0 else { return Some(js::FOREVER) };
+        let left = at.saturating_sub(now_ms());
+        Some(u32::try_from(left).unwrap_or(js::FOREVER)).filter(|left| *left > 0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Requests as they come in, answers as they go out.
 
-use super::{clock, js};
+use super::js;
 use crate::error::{Problem, Result};
 use crate::record::Json;
 use crate::text;
@@ -15,7 +15,7 @@ pub const MAX_BODY: usize = 256 * 1024;
 /// Up to here a body that is too large is still read, so that its sender sees the 413; beyond, the connection is cut.
 const MAX_DRAINED: usize = 8 * 1024 * 1024;
 /// How long a refused body may take, milliseconds.
-const PATIENCE: u64 = 5_000;
+const PATIENCE: u32 = 5_000;
 
 /// A request, taken apart. The body is read on demand, once.
 pub struct Incoming {
@@ -57,23 +57,23 @@ impl Incoming {
     }
 
     /// The bytes of the body, at most [`MAX_BODY`]: by its announced length first, then by its real one.
-    pub async fn bytes(&mut self) -> Result<Vec<u8>> {
+    pub fn bytes(&mut self) -> Result<Vec<u8>> {
         if self.announced().is_some_and(|length| length > MAX_DRAINED) {
             return Err(too_large());
         }
         // What is too much is read and thrown away: an answer sent into a client that is still sending gets lost.
-        let read = read(&self.request, MAX_BODY, MAX_DRAINED).await;
+        let read = read(&self.request, MAX_BODY, MAX_DRAINED, js::FOREVER);
         let read = read.map_err(|why| Problem::request(400, "body_unreadable", "The body broke off.").because(why))?;
         if read.whole { Ok(read.bytes) } else { Err(too_large()) }
     }
 
     /// Reads and throws away what nobody asked for, of a request that is refused: an answer sent into a client that is still sending
     /// gets lost, and the client takes a wrong key for a broken line. Not where so much is announced that it is cut off.
-    pub async fn drain(&self) {
+    pub fn drain(&self) {
         let unread = self.request.body().is_some() && !self.request.body_used();
         if unread && self.announced().is_none_or(|length| length <= MAX_DRAINED) {
             // If it breaks off there is nobody left to be answered.
-            let _ = clock::within(PATIENCE, Box::pin(read(&self.request, 0, MAX_DRAINED))).await;
+            let _ = read(&self.request, 0, MAX_DRAINED, PATIENCE);
         }
     }
 
@@ -88,14 +88,14 @@ impl Incoming {
     }
 
     /// The body as JSON; an empty one counts as `{}`.
-    pub async fn json(&mut self) -> Result<Value> {
-        Ok(self.json_and_bytes().await?.0)
+    pub fn json(&mut self) -> Result<Value> {
+        Ok(self.json_and_bytes()?.0)
     }
 
     /// The same, with the bytes that a signature is over.
-    pub async fn json_and_bytes(&mut self) -> Result<(Value, Vec<u8>)> {
+    pub fn json_and_bytes(&mut self) -> Result<(Value, Vec<u8>)> {
         let kind = self.header("Content-Type").unwrap_or_default();
-        let body = self.bytes().await?;
+        let body = self.bytes()?;
         if body.is_empty() {
             return Ok((Value::Object(serde_json::Map::new()), body));
         }
@@ -139,10 +139,10 @@ impl Pieces {
     }
 
     /// The next piece; `None` at the end. `Err` when it breaks off.
-    pub async fn next(&mut self) -> std::result::Result<Option<Vec<u8>>, String> {
+    pub fn next(&mut self) -> std::result::Result<Option<Vec<u8>>, String> {
         while self.at >= self.chunk.length() {
             let Some(reader) = &self.reader else { return Ok(None) };
-            let part = js::call(reader, "read", &[]).await?;
+            let part = js::call(reader, "read", &[])?;
             if js::get(&part, "done").is_truthy() {
                 self.reader = None;
                 return Ok(None);
@@ -157,18 +157,18 @@ impl Pieces {
     }
 
     /// Reads on and throws away up to a bound, then cancels: an answer sent into a client that is still sending gets lost.
-    pub async fn drain(&mut self) {
+    pub fn drain(&mut self) {
         let mut seen = 0_usize;
         while seen < MAX_DRAINED {
             self.at = self.chunk.length();
-            match self.next().await {
+            match self.next() {
                 Ok(Some(_)) => seen = seen.saturating_add(usize::try_from(self.chunk.length()).unwrap_or(0)),
                 Ok(None) | Err(_) => return,
             }
         }
         if let Some(reader) = &self.reader {
             // Whether the other side hears of it does not matter.
-            let _ = js::call(reader, "cancel", &[]).await;
+            let _ = js::call(reader, "cancel", &[]);
         }
     }
 }
@@ -181,10 +181,10 @@ pub struct Read {
 }
 
 /// Reads the body of a request or an answer: keeps `keep` bytes, reads on and throws away up to `drain`, then cancels it. `Err` when it
-/// breaks off.
-pub async fn read(source: &JsValue, keep: usize, drain: usize) -> std::result::Result<Read, String> {
+/// breaks off, or takes longer than `patience` milliseconds.
+pub fn read(source: &JsValue, keep: usize, drain: usize, patience: u32) -> std::result::Result<Read, String> {
     let bound = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
-    let read = js::settled(js::read(source, bound(keep), bound(drain))).await?;
+    let read = js::read(source, bound(keep), bound(drain), patience).map_err(|error| js::told(&error))?;
     let list: Array = read.unchecked_into();
     Ok(Read { bytes: Uint8Array::new(&list.get(0)).to_vec(), whole: list.get(1).is_truthy() })
 }
@@ -209,8 +209,8 @@ impl Download {
     }
 
     /// `Err` when the client has gone.
-    pub async fn write(&self, bytes: &[u8]) -> std::result::Result<(), String> {
-        let written = js::call(&self.writer, "write", &[Uint8Array::from(bytes).into()]).await.map(|_| ());
+    pub fn write(&self, bytes: &[u8]) -> std::result::Result<(), String> {
+        let written = js::call(&self.writer, "write", &[Uint8Array::from(bytes).into()]).map(|_| ());
         self.abandoned.set(written.is_err());
         written
     }
@@ -221,13 +221,9 @@ impl Download {
     }
 
     /// Ends the download: complete, or broken off, so that it does not look whole.
-    pub async fn end(self, complete: bool) {
+    pub fn end(self, complete: bool) {
         // The client may have gone meanwhile; then nobody is left to be told.
-        let _ = if complete {
-            js::call(&self.writer, "close", &[]).await
-        } else {
-            js::call(&self.writer, "abort", &["broken off".into()]).await
-        };
+        let _ = if complete { js::call(&self.writer, "close", &[]) } else { js::call(&self.writer, "abort", &["broken off".into()]) };
     }
 }
 
@@ -251,10 +247,10 @@ fn unpack(packed: &[u8]) -> std::result::Result<ReadableStream, JsValue> {
 }
 
 /// Text that is in the binary as zlib's format.
-pub async fn unpacked_text(packed: &[u8]) -> Result<String> {
+pub fn unpacked_text(packed: &[u8]) -> Result<String> {
     let stream = unpack(packed).map_err(|error| Problem::fault(js::told(&error)))?;
     let source = Response::new_with_opt_readable_stream(Some(&stream)).map_err(|error| Problem::fault(js::told(&error)))?;
-    let text = read(&source, MAX_BODY, MAX_BODY).await.map_err(Problem::fault)?;
+    let text = read(&source, MAX_BODY, MAX_BODY, js::FOREVER).map_err(Problem::fault)?;
     String::from_utf8(text.bytes).map_err(Problem::fault)
 }
 

@@ -1,12 +1,23 @@
-//! Methods of the platform's objects for which `worker` has no wrapper, or one that costs more than it gives.
+//! Methods of the platform's objects for which `worker` has no wrapper, or one that costs more than it gives; and how Rust waits for them.
+//!
+//! Whoever waits is a plain function: the platform puts its whole stack aside and goes on with other requests (JavaScript Promise
+//! Integration, which workerd has without a flag; wasm-bindgen calls such imports `suspending`). A `RefCell` must not be borrowed meanwhile:
+//! another request that wants it would trap.
 
-use futures_util::future::LocalBoxFuture;
+// wasm-bindgen calls these attributes experimental. They are pinned with it, and tests/worker runs every journey through them.
+#![allow(deprecated)]
+
+use std::panic::AssertUnwindSafe;
 use worker::Env;
-use worker::js_sys::futures::JsFuture;
+use worker::js_sys::futures::future_to_promise;
 use worker::js_sys::{Array, Function, Promise, Reflect};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::Response;
+use worker::worker_sys::Context;
+
+/// Milliseconds that have no end.
+pub const FOREVER: u32 = u32::MAX;
 
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys, module = "/src/edge/platform.js")]
 extern "C" {
@@ -14,19 +25,62 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn respond(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
 
-    /// One round trip to D1: statements there (see [`crate::store::Statement`]), JSON in UTF-8 back.
-    pub fn batch(database: &JsValue, statements: &str) -> Promise;
+    /// One round trip to D1: statements there (see [`crate::store::Statement`]), JSON in UTF-8 back. It is given up after `patience`
+    /// milliseconds.
+    #[wasm_bindgen(catch, suspending)]
+    pub fn batch(database: &JsValue, statements: &str, patience: u32) -> Result<JsValue, JsValue>;
 
     /// Of a request or an answer: `[bytes, whether that is all]`
-    pub fn read(source: &JsValue, keep: u32, drain: u32) -> Promise;
+    #[wasm_bindgen(catch, suspending)]
+    pub fn read(source: &JsValue, keep: u32, drain: u32, patience: u32) -> Result<JsValue, JsValue>;
 
     /// `{status, headers, body?}` or `{failed}`
-    pub fn exchange(request: &str, deadline: u32, limit: u32) -> Promise;
+    #[wasm_bindgen(catch, suspending)]
+    pub fn exchange(request: &str, deadline: u32, limit: u32) -> Result<JsValue, JsValue>;
+
+    /// What a promise gives.
+    #[wasm_bindgen(catch, suspending)]
+    fn settle(promise: &JsValue, patience: u32) -> Result<JsValue, JsValue>;
+
+    /// The first of two promises that is over: its number.
+    #[wasm_bindgen(catch, suspending)]
+    fn first(one: &JsValue, other: &JsValue) -> Result<JsValue, JsValue>;
+
+    /// Waits, milliseconds.
+    #[wasm_bindgen(suspending)]
+    pub fn sleep(ms: u32);
+
+    /// Keeps a request going although its client may leave, until it is let go.
+    pub fn hold(context: &Context) -> JsValue;
+
+    /// Lets a request go.
+    pub fn release(held: &JsValue);
 }
 
-/// Waits for a promise. The error is what the platform said.
-pub fn settled(promise: Promise) -> LocalBoxFuture<'static, Result<JsValue, String>> {
-    Box::pin(async move { JsFuture::from(promise).await.map_err(|error| told(&error)) })
+/// What a promise gives. The error is what the platform said.
+pub fn settled(promise: &JsValue) -> Result<JsValue, String> {
+    settle(promise, FOREVER).map_err(|error| told(&error))
+}
+
+/// The same, for so many milliseconds; `None`: it takes longer, and can be asked for again.
+pub fn settled_within(promise: &JsValue, patience: u32) -> Option<Result<JsValue, String>> {
+    match settle(promise, patience) {
+        Err(late) if late.is_null() => None,
+        settled => Some(settled.map_err(|error| told(&error))),
+    }
+}
+
+/// Whether the second of two promises is over before the first.
+pub fn overtaken(one: &JsValue, other: &JsValue) -> bool {
+    first(one, other).is_ok_and(|first| first.is_truthy())
+}
+
+/// Begins work with a stack of its own, side by side with whoever begins it. The promise says when it is over.
+pub fn begin(work: Box<dyn FnOnce()>) -> Promise {
+    future_to_promise(AssertUnwindSafe(async move {
+        work();
+        Ok(JsValue::UNDEFINED)
+    }))
 }
 
 /// A member of an object; `undefined` where there is none.
@@ -45,14 +99,9 @@ pub fn apply(target: &JsValue, method: &str, arguments: &Array) -> Result<JsValu
 }
 
 /// Calls a method that answers a promise, and waits for it. The error is what the platform said.
-pub fn call(target: &JsValue, method: &str, arguments: &[JsValue]) -> LocalBoxFuture<'static, Result<JsValue, String>> {
-    let promise = apply(target, method, &arguments.iter().collect());
-    Box::pin(async move {
-        match promise {
-            Ok(promise) => JsFuture::from(Promise::resolve(&promise)).await.map_err(|error| told(&error)),
-            Err(error) => Err(told(&error)),
-        }
-    })
+pub fn call(target: &JsValue, method: &str, arguments: &[JsValue]) -> Result<JsValue, String> {
+    let promise = apply(target, method, &arguments.iter().collect()).map_err(|error| told(&error))?;
+    settled(&promise)
 }
 
 /// What an exception says.

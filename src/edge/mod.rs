@@ -13,11 +13,12 @@ use crate::error::{Problem, Result};
 use crate::id::Mode;
 use crate::place::Slot;
 use crate::store::Db;
-use futures_util::future::LocalBoxFuture;
+use clock::Until;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::OnceLock;
-use worker::{Context, Env};
+use worker::Env;
+use worker::worker_sys::Context;
 
 /// The configuration is the same for the whole life of an isolate: read once.
 static CONFIG: OnceLock<std::result::Result<Config, Misconfigured>> = OnceLock::new();
@@ -96,6 +97,8 @@ pub struct Edge {
     /// The Worker's origin as the world sees it, without a trailing slash.
     pub public_url: Rc<str>,
     pub counters: Rc<Counters>,
+    /// By when the databases and the outside have to answer.
+    until: Until,
 }
 
 impl Edge {
@@ -104,7 +107,17 @@ impl Edge {
         config: &'static Config, env: Env, context: Option<Context>, request_id: Rc<str>, public_url: Rc<str>, counters: Rc<Counters>,
     ) -> Edge {
         let (env, context) = (Rc::new(env), context.map(Rc::new));
-        Edge { config, place: 0, db: database(config, &env, 0, &counters), env, context, request_id, public_url, counters }
+        Edge {
+            config,
+            place: 0,
+            db: database(config, &env, 0, &counters),
+            env,
+            context,
+            request_id,
+            public_url,
+            counters,
+            until: Until::default(),
+        }
     }
 
     /// The same hands on another database.
@@ -112,7 +125,13 @@ impl Edge {
         if place == self.place {
             return self.clone();
         }
-        Edge { place, db: database(self.config, &self.env, place, &self.counters), ..self.clone() }
+        Edge { place, db: database(self.config, &self.env, place, &self.counters).until(self.until), ..self.clone() }
+    }
+
+    /// The same hands, which are empty from a time on (Unix milliseconds): what waits then, for a database or for the outside, fails.
+    pub fn until(&self, ms: u64) -> Edge {
+        let until = Until::at(ms);
+        Edge { until, db: self.db.until(until), ..self.clone() }
     }
 
     /// The hands on a shop's database, by what leads to the shop; none while it is being moved.
@@ -163,17 +182,18 @@ impl Edge {
     }
 
     /// Lets work go on after the answer. It may be cut off after 30 s: the sweep finds what was left.
-    pub fn later(&self, work: impl Future<Output = ()> + 'static) {
-        let work: LocalBoxFuture<'static, ()> = Box::pin(work);
+    pub fn later(&self, work: impl FnOnce() + 'static) {
         if let Some(context) = &self.context {
-            context.wait_until(work);
+            // It refuses only what is no promise.
+            let _ = context.wait_until(&js::begin(Box::new(work)));
         }
     }
 
-    /// The same hands for work behind the answer, which is counted by itself: the figures of a request are what its answer took.
+    /// The same hands for work behind the answer, which is counted by itself (the figures of a request are what its answer took) and has the
+    /// time that it takes.
     pub fn aside(&self) -> Edge {
         let counters = Rc::new(Counters::default());
-        Edge { db: database(self.config, &self.env, self.place, &counters), counters, ..self.clone() }
+        Edge { db: database(self.config, &self.env, self.place, &counters), counters, until: Until::default(), ..self.clone() }
     }
 
     /// A request to the outside must carry this name: shops' firewalls need one to allow.

@@ -7,9 +7,8 @@ use crate::error::Result;
 use crate::id::Mode;
 use crate::record::Record;
 use crate::stripe::call::{Answer, Base, Call, Outcome};
-use futures_util::future::{Either, LocalBoxFuture, select};
 use serde_json::{Map, Value};
-use worker::js_sys::{self, Uint8Array};
+use worker::js_sys::{self, Array, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response};
 
@@ -28,8 +27,9 @@ pub struct Received {
 /// Sends and receives: no redirect is followed, it is ended after `deadline` milliseconds, its answer's body included, of which at most
 /// `limit` bytes are read; the rest is given up, for six open connections are all that a request gets. `Err` says why there is no answer.
 fn exchange(
-    method: &str, url: &str, headers: &[(&str, &str)], body: Option<&str>, deadline: u32, limit: usize,
-) -> LocalBoxFuture<'static, std::result::Result<Received, String>> {
+    edge: &Edge, method: &str, url: &str, headers: &[(&str, &str)], body: Option<&str>, deadline: u32, limit: usize,
+) -> std::result::Result<Received, String> {
+    let left = edge.until.left().ok_or("no time was left to ask")?;
     let mut all = Map::new();
     for (name, value) in headers {
         all.insert((*name).to_owned(), Value::String((*value).to_owned()));
@@ -38,83 +38,76 @@ fn exchange(
     if let (Value::Object(members), Some(body)) = (&mut request, body) {
         members.insert("body".to_owned(), Value::String(body.to_owned()));
     }
-    let answer = js::exchange(&request.to_string(), deadline, u32::try_from(limit).unwrap_or(u32::MAX));
-    Box::pin(async move {
-        let answer = js::settled(answer).await?;
-        if let Some(why) = js::get(&answer, "failed").as_string() {
-            return Err(why);
-        }
-        let body = js::get(&answer, "body");
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let status = js::get(&answer, "status").as_f64().unwrap_or_default() as u16;
-        let headers = js::get(&answer, "headers").unchecked_into();
-        Ok(Received { status, headers, body: if body.is_falsy() { Vec::new() } else { Uint8Array::new(&body).to_vec() } })
-    })
+    let answer = js::exchange(&request.to_string(), deadline.min(left), u32::try_from(limit).unwrap_or(u32::MAX));
+    let answer = answer.map_err(|error| js::told(&error))?;
+    if let Some(why) = js::get(&answer, "failed").as_string() {
+        return Err(why);
+    }
+    let body = js::get(&answer, "body");
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let status = js::get(&answer, "status").as_f64().unwrap_or_default() as u16;
+    let headers = js::get(&answer, "headers").unchecked_into();
+    Ok(Received { status, headers, body: if body.is_falsy() { Vec::new() } else { Uint8Array::new(&body).to_vec() } })
 }
 
 /// GETs a shop's address: no redirects (they could lead to an inside address), `limit` bytes.
-pub async fn get(edge: &Edge, url: &str, deadline: u32, limit: usize) -> std::result::Result<Received, String> {
+pub fn get(edge: &Edge, url: &str, deadline: u32, limit: usize) -> std::result::Result<Received, String> {
     let headers = [("User-Agent", &*edge.user_agent()), ("Accept", "text/plain, application/json")];
-    exchange("GET", url, &headers, None, deadline, limit).await
+    exchange(edge, "GET", url, &headers, None, deadline, limit)
 }
 
 /// POSTs JSON to a shop's address: no redirects (they could lead to an inside address). The status is all that is wanted of the
 /// answer: its body is given up unread, however long it is or takes.
-pub async fn post(edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32) -> std::result::Result<u16, String> {
-    Ok(posted(edge, url, headers, body, deadline, 0).await?.status)
+pub fn post(edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32) -> std::result::Result<u16, String> {
+    Ok(posted(edge, url, headers, body, deadline, 0)?.status)
 }
 
-async fn posted(
+fn posted(
     edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32, limit: usize,
 ) -> std::result::Result<Received, String> {
     let mut all = vec![("Content-Type", "application/json")];
     all.extend_from_slice(headers);
-    send(edge, "POST", url, &all, Some(body), deadline, limit).await
+    send(edge, "POST", url, &all, Some(body), deadline, limit)
 }
 
 /// Sends to an agent's address, and reads at most `limit` bytes of what it answers: no redirects.
-pub async fn send(
+pub fn send(
     edge: &Edge, method: &str, url: &str, headers: &[(&str, &str)], body: Option<&str>, deadline: u32, limit: usize,
 ) -> std::result::Result<Received, String> {
     let agent = edge.user_agent();
     let mut all = vec![("User-Agent", &*agent)];
     all.extend_from_slice(headers);
-    exchange(method, url, &all, body, deadline, limit).await
+    exchange(edge, method, url, &all, body, deadline, limit)
 }
 
 /// POSTs JSON to a shop's address and reads at most `limit` bytes of what it answers: no redirects.
-pub async fn question(
+pub fn question(
     edge: &Edge, url: &str, headers: &[(&str, &str)], body: &str, deadline: u32, limit: usize,
 ) -> std::result::Result<(u16, Vec<u8>), String> {
-    let received = posted(edge, url, headers, body, deadline, limit).await?;
+    let received = posted(edge, url, headers, body, deadline, limit)?;
     Ok((received.status, received.body))
 }
 
 /// Stripe's answers are small; a Session with 100 lines expanded has some 150 KB.
 const STRIPE_LIMIT: usize = 1024 * 1024;
 
-/// Sends a call to Stripe with the platform's key of `mode`. One boxed future for all callers: what it holds would otherwise be
-/// copied into each of theirs.
-pub fn stripe_answer<'a>(
-    edge: &'a Edge, mode: Mode, call: &'a Call, deadline: u32,
-) -> LocalBoxFuture<'a, Result<std::result::Result<Answer, String>>> {
-    Box::pin(async move {
-        let pair = edge.pair(mode)?;
-        let base = match call.base {
-            Base::Api => &edge.config.api_base,
-            Base::Connect => &edge.config.connect_base,
-            Base::Files => &edge.config.files_base,
-        };
-        Counters::count(&edge.counters.stripe);
-        let received = stripe_exchange(edge, pair.secret_key.expose(), base, call, deadline).await;
-        if let Err(why) = &received {
-            super::log::line(object! {
-                "level": "warn", "event": "stripe_unavailable", "request_id": &*edge.request_id,
-                "call": format!("{} {}", call.method, call.path.split('?').next().unwrap_or_default()), "why": why,
-            });
-        }
-        Ok(received.map(|received| answer_of(edge, received)))
-    })
+/// Sends a call to Stripe with the platform's key of `mode`.
+pub fn stripe_answer(edge: &Edge, mode: Mode, call: &Call, deadline: u32) -> Result<std::result::Result<Answer, String>> {
+    let pair = edge.pair(mode)?;
+    let base = match call.base {
+        Base::Api => &edge.config.api_base,
+        Base::Connect => &edge.config.connect_base,
+        Base::Files => &edge.config.files_base,
+    };
+    Counters::count(&edge.counters.stripe);
+    let received = stripe_exchange(edge, pair.secret_key.expose(), base, call, deadline);
+    if let Err(why) = &received {
+        super::log::line(object! {
+            "level": "warn", "event": "stripe_unavailable", "request_id": &*edge.request_id,
+            "call": format!("{} {}", call.method, call.path.split('?').next().unwrap_or_default()), "why": why,
+        });
+    }
+    Ok(received.map(|received| answer_of(edge, received)))
 }
 
 /// Stripe's answer, as it came.
@@ -142,9 +135,7 @@ fn stripe_headers(edge: &Edge, secret_key: &str, call: &Call) -> Vec<(&'static s
     headers
 }
 
-fn stripe_exchange(
-    edge: &Edge, secret_key: &str, base: &str, call: &Call, deadline: u32,
-) -> LocalBoxFuture<'static, std::result::Result<Received, String>> {
+fn stripe_exchange(edge: &Edge, secret_key: &str, base: &str, call: &Call, deadline: u32) -> std::result::Result<Received, String> {
     let owned = stripe_headers(edge, secret_key, call);
     let mut headers: Vec<(&str, &str)> = owned.iter().map(|(name, value)| (*name, value.as_str())).collect();
     if call.form.is_some() {
@@ -154,12 +145,12 @@ fn stripe_exchange(
         headers.push(("Content-Type", "application/json"));
     }
     let body = call.form.as_deref().or(call.json.as_deref());
-    exchange(call.method, &format!("{base}{}", call.path), &headers, body, deadline, STRIPE_LIMIT)
+    exchange(edge, call.method, &format!("{base}{}", call.path), &headers, body, deadline, STRIPE_LIMIT)
 }
 
 /// Sends a call to Stripe and reads its answer.
-pub async fn stripe<T: Record>(edge: &Edge, mode: Mode, call: &Call, deadline: u32) -> Result<Outcome<T>> {
-    Ok(match stripe_answer(edge, mode, call, deadline).await? {
+pub fn stripe<T: Record>(edge: &Edge, mode: Mode, call: &Call, deadline: u32) -> Result<Outcome<T>> {
+    Ok(match stripe_answer(edge, mode, call, deadline)? {
         Ok(answer) => Call::read_in(answer, mode.live()),
         Err(why) => Outcome::Unavailable { why, replayed_5xx: false },
     })
@@ -171,9 +162,10 @@ const FILE_DEADLINE: u32 = 10 * 60 * 1000;
 /// A file on its way out, written while it is sent, so that it is never held.
 pub struct Upload {
     writer: JsValue,
-    answer: LocalBoxFuture<'static, std::result::Result<JsValue, String>>,
-    /// Where the other side answered before it had all.
-    early: Option<std::result::Result<JsValue, String>>,
+    /// A promise.
+    answer: JsValue,
+    /// Whether the other side answered before it had all.
+    early: bool,
 }
 
 /// Where a file goes.
@@ -206,57 +198,53 @@ impl Upload {
             init.set_signal(Some(&AbortSignal::timeout_with_u32(FILE_DEADLINE)));
             init.set_body(&readable);
             let request = Request::new_with_str_and_init(&url, &init)?;
-            Ok(Upload { writer, answer: js::call(&js_sys::global(), "fetch", &[request.into()]), early: None })
+            Ok(Upload { writer, answer: js::apply(&js_sys::global(), "fetch", &Array::of1(&request))?, early: false })
         })();
         Counters::count(&edge.counters.stripe);
         // What the platform says of a request that it does not take has its address in it.
         Ok(begun.map_err(|_: JsValue| "the request could not be built".to_owned()))
     }
 
-    /// `false`: the other side wants no more; [`Upload::end`] tells what it said.
-    pub async fn write(&mut self, bytes: &[u8]) -> bool {
-        if self.early.is_some() {
-            return false;
+    /// Does something to the pipe; `None`: it is broken, or the other side answered before that was done.
+    fn tell(&self, method: &str, what: &Array) -> Option<()> {
+        let told = js::apply(&self.writer, method, what).ok()?;
+        if js::overtaken(&told, &self.answer) { None } else { js::settled(&told).ok().map(|_| ()) }
+    }
+
+    /// `false`: the other side wants no more; [`Upload::answer`] tells what it said.
+    pub fn write(&mut self, bytes: &[u8]) -> bool {
+        if !self.early && !bytes.is_empty() {
+            self.early = self.tell("write", &Array::of1(&Uint8Array::from(bytes))).is_none();
         }
-        if bytes.is_empty() {
-            return true;
-        }
-        let writing = js::call(&self.writer, "write", &[Uint8Array::from(bytes).into()]);
-        match select(writing, &mut self.answer).await {
-            Either::Left((written, _)) => written.is_ok(),
-            Either::Right((answer, _)) => {
-                self.early = Some(answer);
-                false
-            }
+        !self.early
+    }
+
+    /// All is written. A pipe that broke says so in the answer.
+    pub fn close(&mut self) {
+        if !self.early {
+            self.tell("close", &Array::new());
         }
     }
 
-    /// All is written: what the other side says to it. `Err` says why there is no answer.
-    pub async fn end(self, limit: usize) -> std::result::Result<Received, String> {
-        let answer = match self.early {
-            Some(answer) => answer,
-            None => {
-                // A pipe that broke says so in the answer.
-                let closing = js::call(&self.writer, "close", &[]);
-                match select(closing, self.answer).await {
-                    Either::Left((_, answer)) => answer.await,
-                    Either::Right((answer, _)) => answer,
-                }
-            }
-        };
-        read_whole(answer.map_err(|why| format!("no answer: {why}"))?.unchecked_into(), limit).await
+    /// What the other side says to it, of which at most `limit` bytes are read. `Err` says why there is no answer; `None`: it takes longer
+    /// than `patience` milliseconds, and can be asked for again.
+    pub fn answer(&self, limit: usize, patience: u32) -> Option<std::result::Result<Received, String>> {
+        let answer = js::settled_within(&self.answer, patience)?;
+        Some(match answer {
+            Ok(response) => read_whole(response.unchecked_into(), limit),
+            Err(why) => Err(format!("no answer: {why}")),
+        })
     }
 
     /// Breaks it off, so that the other side never has a whole file.
-    pub async fn abort(self) {
-        let aborting = js::call(&self.writer, "abort", &["broken off".into()]);
+    pub fn abort(self) {
         // Whatever the other side makes of it: there is nothing to be done about it.
-        let _ = select(aborting, self.answer).await;
+        let _ = self.tell("abort", &Array::of1(&"broken off".into()));
     }
 }
 
 /// GETs a file piece by piece, from an address of Stripe's or from its own host. `Err` says why there is none.
-pub async fn download(edge: &Edge, source: &Target<'_>) -> Result<std::result::Result<(u16, Pieces), String>> {
+pub fn download(edge: &Edge, source: &Target<'_>) -> Result<std::result::Result<(u16, Pieces), String>> {
     let (url, headers) = match source {
         Target::Address { url, .. } => ((*url).to_owned(), vec![("User-Agent", edge.user_agent())]),
         Target::Call { mode, call, .. } => {
@@ -274,7 +262,7 @@ pub async fn download(edge: &Edge, source: &Target<'_>) -> Result<std::result::R
     })();
     // What the platform says of a request that it does not take has its address in it.
     let Ok(request) = built else { return Ok(Err("the request could not be built".to_owned())) };
-    Ok(match js::call(&js_sys::global(), "fetch", &[request.into()]).await {
+    Ok(match js::call(&js_sys::global(), "fetch", &[request.into()]) {
         Ok(answer) => {
             let response: Response = answer.unchecked_into();
             Ok((response.status(), Pieces::of(response.body())))
@@ -292,7 +280,7 @@ fn as_headers(headers: &[(&str, String)]) -> std::result::Result<Headers, JsValu
 }
 
 /// An answer with at most `limit` bytes of its body.
-async fn read_whole(response: Response, limit: usize) -> std::result::Result<Received, String> {
-    let read = read(&response, limit, limit).await.map_err(|why| format!("the answer broke off: {why}"))?;
+fn read_whole(response: Response, limit: usize) -> std::result::Result<Received, String> {
+    let read = read(&response, limit, limit, js::FOREVER).map_err(|why| format!("the answer broke off: {why}"))?;
     Ok(Received { status: response.status(), headers: response.headers(), body: read.bytes })
 }

@@ -1,17 +1,47 @@
-// What is done over there in one go: each way across the boundary costs, and each promise that is awaited from Rust costs more.
+// What is done over there in one go: each way across the boundary costs. Where Rust waits for it (js.rs, `suspending`), its stack is put
+// aside until the promise is settled.
 
 const utf8 = new TextEncoder();
+
+/** js.rs, FOREVER */
+const FOREVER = 0xffffffff;
+
+/** A promise for so many milliseconds; then it fails with `late`. */
+function within(patience, promise, late) {
+  if (patience === FOREVER) return promise;
+  let timer;
+  const end = new Promise((_, fail) => (timer = setTimeout(() => fail(late), patience)));
+  return Promise.race([promise, end]).finally(() => clearTimeout(timer));
+}
+
+/** js.rs */
+export const settle = (promise, patience) => within(patience, promise, null);
+
+/** Which of two promises is over first, whatever comes of it: 0 or 1. */
+export const first = (one, other) => Promise.race([one, other].map((promise, number) => Promise.resolve(promise).then(() => number, () => number)));
+
+export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** Keeps a request going until what this answers is called. */
+export function hold(context) {
+  let release;
+  context.waitUntil(new Promise((done) => (release = done)));
+  return release;
+}
+
+export const release = (held) => held();
 
 /**
  * One round trip to D1. statements: text, parameters (a JSON list), text, parameters, …, with NUL between them.
  * -> JSON in UTF-8, [[names of the columns, rows, how many changed], …]: a name with each value is as long as most values, and what else
  * D1 tells of a statement as long as a row.
  */
-export async function batch(database, statements) {
+export async function batch(database, statements, patience) {
   const parts = statements.split('\0');
   const bound = [];
   for (let at = 0; at < parts.length; at += 2) bound.push(database.prepare(parts[at]).bind(...JSON.parse(parts[at + 1])));
-  const answers = (await database.batch(bound)).map(({ results, meta }) => [Object.keys(results[0] ?? {}), results.map(Object.values), meta.changes]);
+  const answered = await within(patience, database.batch(bound), new Error('D1 did not answer in time'));
+  const answers = answered.map(({ results, meta }) => [Object.keys(results[0] ?? {}), results.map(Object.values), meta.changes]);
   return utf8.encode(JSON.stringify(answers));
 }
 
@@ -24,7 +54,11 @@ export function respond(status, headers, body) {
  * All of the body of a request or an answer, as far as it is wanted: keeps `keep` bytes, reads on and throws away up to `drain`, then
  * cancels. -> [bytes, whether that is all]
  */
-export async function read(source, keep, drain) {
+export function read(source, keep, drain, patience) {
+  return within(patience, readAll(source, keep, drain), new Error('the body took too long'));
+}
+
+async function readAll(source, keep, drain) {
   const { headers } = source;
   const length = headers.get('content-length');
   // The platform holds a body to the length that it announces; one that is packed is longer.
@@ -78,7 +112,7 @@ export async function exchange(request, deadline, limit) {
     return { status, headers };
   }
   try {
-    return { status, headers, body: (await read(answer, limit, limit))[0] };
+    return { status, headers, body: (await readAll(answer, limit, limit))[0] };
   } catch (error) {
     return { failed: `the answer broke off: ${error?.message ?? error}` };
   }

@@ -12,7 +12,6 @@ use crate::sign;
 use crate::store::connect::ConnectionRow;
 use crate::store::shops::ShopRow;
 use crate::weburl::{self, WebUrl};
-use futures_util::future::LocalBoxFuture;
 
 /// The key that a request is sent with.
 pub fn key(incoming: &Incoming) -> Result<String> {
@@ -50,8 +49,8 @@ pub fn agent_key_hash(incoming: &Incoming) -> Result<String> {
 }
 
 /// Of a request that says all by its address. Members of a body would be ignored, and a `mode` among them is meant.
-pub async fn no_body(incoming: &mut Incoming) -> Result<()> {
-    Fields::open(&incoming.json().await?, "", &[]).map(|_| ())
+pub fn no_body(incoming: &mut Incoming) -> Result<()> {
+    Fields::open(&incoming.json()?, "", &[]).map(|_| ())
 }
 
 /// What everyone is told whose key opens nothing: unknown, rolled, or of a superseded or deleted shop.
@@ -63,78 +62,76 @@ pub fn unknown_key() -> Problem {
 }
 
 /// The operator's key, compared in constant time through its digest.
-pub async fn operator(edge: &Edge, incoming: &Incoming) -> Result<()> {
+pub fn operator(edge: &Edge, incoming: &Incoming) -> Result<()> {
     let given = sign::sha256_hex(key(incoming)?.as_bytes());
     match &edge.config.admin_key {
         Some(key) if sign::equal(sign::sha256_hex(key.expose().as_bytes()).as_bytes(), given.as_bytes()) => Ok(()),
-        _ => Err(refused(edge, incoming, Problem::unauthenticated("api_key_invalid", "This needs the operator's key.")).await),
+        _ => Err(refused(edge, incoming, Problem::unauthenticated("api_key_invalid", "This needs the operator's key."))),
     }
 }
 
 /// What answers a key that opens nothing. Attack: keys tried one after the other. They count against the address they come from.
-async fn refused(edge: &Edge, incoming: &Incoming, problem: Problem) -> Problem {
-    limit::count_address(&edge.env, edge.config, Counter::Address, incoming).await.err().unwrap_or(problem)
+fn refused(edge: &Edge, incoming: &Incoming, problem: Problem) -> Problem {
+    limit::count_address(&edge.env, edge.config, Counter::Address, incoming).err().unwrap_or(problem)
 }
 
 /// The shop of a key, pending ones too. One D1 round trip.
-pub fn shop<'a>(edge: &'a Edge, incoming: &'a Incoming) -> LocalBoxFuture<'a, Result<Box<ShopRow>>> {
-    Box::pin(async move {
-        let found = edge.db.shop_of_key(&key_hash(incoming)?, clock::now()).await?;
-        let shop = known(edge, incoming, found).await?;
-        if shop.status == "suspended" { Err(suspended()) } else { Ok(shop) }
-    })
+pub fn shop(edge: &Edge, incoming: &Incoming) -> Result<Box<ShopRow>> {
+    let found = edge.db.shop_of_key(&key_hash(incoming)?, clock::now())?;
+    let shop = known(edge, incoming, found)?;
+    if shop.status == "suspended" { Err(suspended()) } else { Ok(shop) }
 }
 
 /// The shop of a key, verified. One D1 round trip.
-pub async fn verified_shop(edge: &Edge, incoming: &Incoming) -> Result<Box<ShopRow>> {
-    let shop = shop(edge, incoming).await?;
+pub fn verified_shop(edge: &Edge, incoming: &Incoming) -> Result<Box<ShopRow>> {
+    let shop = shop(edge, incoming)?;
     verified(&shop)?;
     Ok(shop)
 }
 
 /// Notes whose request this is, and counts it. It is counted by the shop's id, after its row was read: by the key's hash it could
 /// be counted before, but a shop that rolls its key would begin anew with each.
-pub async fn known(edge: &Edge, incoming: &Incoming, found: Option<Box<ShopRow>>) -> Result<Box<ShopRow>> {
+pub fn known(edge: &Edge, incoming: &Incoming, found: Option<Box<ShopRow>>) -> Result<Box<ShopRow>> {
     match found {
         Some(shop) if !shop.ended() => {
             *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
-            limit::count(&edge.env, edge.config, Counter::Key, shop.id.clone()).await?;
+            limit::count(&edge.env, edge.config, Counter::Key, shop.id.clone())?;
             Ok(shop)
         }
-        _ => Err(refused(edge, incoming, unknown_key()).await),
+        _ => Err(refused(edge, incoming, unknown_key())),
     }
 }
 
 /// What is wrong with a request whose sender is not known yet: who may not ask at all is told that, and nothing else.
-pub async fn before(edge: &Edge, incoming: &Incoming, problem: Problem) -> Problem {
-    verified_shop(edge, incoming).await.err().unwrap_or(problem)
+pub fn before(edge: &Edge, incoming: &Incoming, problem: Problem) -> Problem {
+    verified_shop(edge, incoming).err().unwrap_or(problem)
 }
 
 /// The same for a shop that the batch found which reads all else, too; verified.
-pub async fn verified_known(edge: &Edge, incoming: &Incoming, found: Option<Box<ShopRow>>) -> Result<Box<ShopRow>> {
-    let shop = known(edge, incoming, found).await?;
+pub fn verified_known(edge: &Edge, incoming: &Incoming, found: Option<Box<ShopRow>>) -> Result<Box<ShopRow>> {
+    let shop = known(edge, incoming, found)?;
     verified(&shop)?;
     Ok(shop)
 }
 
 /// Who asks with an agent's key, and for which shop. One D1 round trip.
-pub async fn caller(edge: &Edge, incoming: &Incoming) -> Result<(Box<AgentRow>, Box<ShopRow>)> {
-    let (agent, shop) = edge.db.agent_of_key(&agent_key_hash(incoming)?, clock::now()).await?;
-    known_agent(edge, incoming, agent, shop).await
+pub fn caller(edge: &Edge, incoming: &Incoming) -> Result<(Box<AgentRow>, Box<ShopRow>)> {
+    let (agent, shop) = edge.db.agent_of_key(&agent_key_hash(incoming)?, clock::now())?;
+    known_agent(edge, incoming, agent, shop)
 }
 
 /// Who asks with an agent's key, and for which shop, as `Db::agent_and_shop_of_key` found them in the batch that reads all else, too.
 /// What the agent may do is another question: [`agent_allowed`]. Notes whose request this is, and counts it: by the agent's id, so that one that floods does not stand in the way of the shop or of another.
-pub async fn known_agent(
+pub fn known_agent(
     edge: &Edge, incoming: &Incoming, agent: Option<Box<AgentRow>>, shop: Option<Box<ShopRow>>,
 ) -> Result<(Box<AgentRow>, Box<ShopRow>)> {
     match (agent, shop) {
         (Some(agent), Some(shop)) if !shop.ended() && agent.shop_id == shop.id => {
             *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
-            limit::count(&edge.env, edge.config, Counter::Key, agent.id.clone()).await?;
+            limit::count(&edge.env, edge.config, Counter::Key, agent.id.clone())?;
             Ok((agent, shop))
         }
-        _ => Err(refused(edge, incoming, unknown_key()).await),
+        _ => Err(refused(edge, incoming, unknown_key())),
     }
 }
 

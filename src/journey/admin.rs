@@ -21,11 +21,11 @@ const MAX_CATEGORY: usize = 750;
 
 const STATUSES: [&str; 5] = ["pending", "active", "suspended", "superseded", "deleted"];
 
-async fn operator(edge: &Edge, incoming: &Incoming) -> Result<()> {
+fn operator(edge: &Edge, incoming: &Incoming) -> Result<()> {
     if edge.config.admin_key.is_none() {
         return Err(Problem::nothing_here());
     }
-    access::operator(edge, incoming).await
+    access::operator(edge, incoming)
 }
 
 /// The shop as its operator sees it.
@@ -42,25 +42,23 @@ fn seen(shop: &ShopRow) -> Value {
 }
 
 /// `GET /v1/admin/shops`
-pub async fn shops(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    operator(edge, incoming).await?;
+pub fn shops(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    operator(edge, incoming)?;
     let page = Page::read(incoming)?;
     let status = incoming.param("status");
     if status.as_deref().is_some_and(|status| !STATUSES.contains(&status)) {
         return Err(Problem::value("parameter_invalid", "status", format!("status must be one of {}.", STATUSES.join(", "))));
     }
-    let rows = through(edge, &page, async |db, cursor, limit| {
-        let rows = db.all_shops(status.as_deref(), cursor, limit).await?;
+    let rows = through(edge, &page, |db, cursor, limit| {
+        let rows = db.all_shops(status.as_deref(), cursor, limit)?;
         Ok(rows.map(|rows| rows.iter().map(seen).collect()))
     });
-    page.reply("/v1/admin/shops", "shop", rows.await?)
+    page.reply("/v1/admin/shops", "shop", rows?)
 }
 
 /// A page of a list that goes through all databases, one after the other. As one database gives it: one row more than the page holds, in
 /// the order of reading; `None` where no database has what it is to begin at.
-async fn through(
-    edge: &Edge, page: &Page, read: impl AsyncFn(&Db, &Cursor<'_>, i64) -> Result<Option<Vec<Value>>>,
-) -> Result<Option<Vec<Value>>> {
+fn through(edge: &Edge, page: &Page, read: impl Fn(&Db, &Cursor<'_>, i64) -> Result<Option<Vec<Value>>>) -> Result<Option<Vec<Value>>> {
     let mut places = edge.everywhere();
     let start = page.cursor();
     let backwards = matches!(start, Cursor::Before(_));
@@ -78,7 +76,7 @@ async fn through(
         if left < 0 {
             break;
         }
-        if let Some(rows) = read(&place.db, cursor, left).await? {
+        if let Some(rows) = read(&place.db, cursor, left)? {
             found.get_or_insert_default().extend(rows);
         }
     }
@@ -86,11 +84,11 @@ async fn through(
 }
 
 /// `POST /v1/admin/shops/{id}/suspend` and `…/resume`; once more changes nothing.
-pub async fn switch(edge: &Edge, incoming: &mut Incoming, id: &str, suspend: bool) -> Result<Reply> {
-    operator(edge, incoming).await?;
-    Fields::open(&incoming.json().await?, "", &[])?;
+pub fn switch(edge: &Edge, incoming: &mut Incoming, id: &str, suspend: bool) -> Result<Reply> {
+    operator(edge, incoming)?;
+    Fields::open(&incoming.json()?, "", &[])?;
     let to = if suspend { "suspended" } else { "active" };
-    match edge.db.switch_shop(id, to).await? {
+    match edge.db.switch_shop(id, to)? {
         Some(shop) if shop.status == to => Ok(Reply::json(200, &seen(&shop))),
         Some(shop) => Err(Problem::request(
             409,
@@ -102,9 +100,9 @@ pub async fn switch(edge: &Edge, incoming: &mut Incoming, id: &str, suspend: boo
 }
 
 /// `PATCH /v1/admin/shops/{id}`: what is named is set, `null` takes it back (the variables hold again), the rest stays.
-pub async fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    operator(edge, incoming).await?;
-    let body = incoming.json().await?;
+pub fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+    operator(edge, incoming)?;
+    let body = incoming.json()?;
     let fields = Fields::open(&body, "", &["fee_bps", "fee_fixed", "category_fees"])?;
     let bps = fields.integer("fee_bps", 0, 10_000)?;
     let fixed = match fields.get("fee_fixed") {
@@ -124,7 +122,7 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Re
     let named = |name: &str| fields.raw(name).is_some();
     let set = |name: &str, value: Option<String>| named(name).then_some(value);
     let fees = Fees { bps: named("fee_bps").then_some(bps), fixed: set("fee_fixed", fixed), categories: set("category_fees", categories) };
-    let shop = edge.db.set_fees(id, &fees).await?;
+    let shop = edge.db.set_fees(id, &fees)?;
     shop.map(|shop| Reply::json(200, &seen(&shop))).ok_or_else(|| Problem::missing("shop", id))
 }
 
@@ -150,10 +148,10 @@ fn category_fees(value: &Value) -> Result<()> {
 }
 
 /// `GET /v1/admin/strays`
-pub async fn strays(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    operator(edge, incoming).await?;
+pub fn strays(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    operator(edge, incoming)?;
     let page = Page::read(incoming)?;
-    let mut rows = through(edge, &page, async |db, cursor, limit| db.strays(cursor, limit).await).await?;
+    let mut rows = through(edge, &page, |db, cursor, limit| db.strays(cursor, limit))?;
     for row in rows.iter_mut().flatten().filter_map(Value::as_object_mut) {
         row.insert("object".to_owned(), "stray".json());
         let live = row.get("livemode").and_then(Value::as_i64) == Some(1);
@@ -167,12 +165,12 @@ pub async fn strays(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
 
 /// `GET /v1/admin/metrics`: JSON, or the Prometheus text format 0.0.4 for whoever accepts text (a scraper says so). All are gauges: they
 /// are counted when they are asked for.
-pub async fn metrics(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    operator(edge, incoming).await?;
+pub fn metrics(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    operator(edge, incoming)?;
     let now = clock::now();
     let mut found = Vec::new();
     for place in edge.everywhere() {
-        found.push((place.database(), place.db.figures(edge.config.seal_keys.first_id(), now).await?.into_iter()));
+        found.push((place.database(), place.db.figures(edge.config.seal_keys.first_id(), now)?.into_iter()));
     }
     let (mut text, mut list) = (String::new(), Vec::new());
     for metric in &METRICS {

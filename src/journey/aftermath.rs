@@ -34,11 +34,11 @@ pub enum Applied {
 }
 
 /// Applies what Stripe says to a row, with the news that it was paid, where nobody had said so yet.
-pub async fn apply(edge: &Edge, mut row: Box<Row>, paid: Option<&News>, told: &Told<'_>, by: &str, with: &With<'_>) -> Result<Applied> {
+pub fn apply(edge: &Edge, mut row: Box<Row>, paid: Option<&News>, told: &Told<'_>, by: &str, with: &With<'_>) -> Result<Applied> {
     for _ in 0..TRIES {
         let now = clock::now();
         let (mut batch, base) = match paid.filter(|_| !row.status.sold()) {
-            Some(news) => settle::moving(edge, &row, news, by, now).await?,
+            Some(news) => settle::moving(edge, &row, news, by, now)?,
             None => (Vec::new(), row.clone()),
         };
         if !base.status.sold() {
@@ -49,7 +49,7 @@ pub async fn apply(edge: &Edge, mut row: Box<Row>, paid: Option<&News>, told: &T
             Ok(None) => {
                 batch.extend(tail(edge, with, &base, now)?);
                 if !batch.is_empty() {
-                    edge.db.run_repeatable(batch).await?;
+                    edge.db.run_repeatable(batch)?;
                 }
                 return Ok(Applied::Same(base));
             }
@@ -57,7 +57,7 @@ pub async fn apply(edge: &Edge, mut row: Box<Row>, paid: Option<&News>, told: &T
         };
         let place = batch.len();
         // What a refund or a dispute is to an agent's order is written and told in the same batch.
-        let order = if revised.notice.is_some() { orders::of(edge, &base).await? } else { None };
+        let order = if revised.notice.is_some() { orders::of(edge, &base)? } else { None };
         let (of_order, adjusting) = match revised.notice {
             Some(_) => orders::adjusting(edge, order.as_ref(), &revised.row, now)?,
             None => (OfOrder::Untouched, Vec::new()),
@@ -69,10 +69,10 @@ pub async fn apply(edge: &Edge, mut row: Box<Row>, paid: Option<&News>, told: &T
         batch.extend(adjusting);
         batch.extend(tail(edge, with, &revised.row, now)?);
         // Repeated, it finds the row changed, and what was written is found to be nothing new.
-        if edge.db.repeatable(batch).await?.at(place)?.changed()? {
+        if edge.db.repeatable(batch)?.at(place)?.changed()? {
             return Ok(Applied::Changed(revised.row));
         }
-        row = reload(edge, &row).await?;
+        row = reload(edge, &row)?;
     }
     Err(busy())
 }
@@ -81,8 +81,8 @@ pub fn busy() -> Problem {
     Problem::stripe_unavailable("Too much is happening to this transaction at once. Sending the same request again is safe.")
 }
 
-pub async fn reload(edge: &Edge, row: &Row) -> Result<Box<Row>> {
-    edge.db.transaction(&row.id).await?.ok_or_else(|| Problem::fault("a row that was there is gone"))
+pub fn reload(edge: &Edge, row: &Row) -> Result<Box<Row>> {
+    edge.db.transaction(&row.id)?.ok_or_else(|| Problem::fault("a row that was there is gone"))
 }
 
 fn tail(edge: &Edge, with: &With<'_>, row: &Row, now: i64) -> Result<Option<Statement>> {
@@ -105,14 +105,14 @@ pub fn settled(row: &Row, key: &str) -> Result<Entry> {
 }
 
 /// All refunds of a payment, as Stripe has them.
-pub async fn refunds_of(edge: &Edge, row: &Row, payment_intent: &str) -> Result<Outcome<Vec<Refund>>> {
+pub fn refunds_of(edge: &Edge, row: &Row, payment_intent: &str) -> Result<Outcome<Vec<Refund>>> {
     // More than anybody makes; a list that never ends must not hold the Worker.
     const PAGES: u32 = 20;
     let mut all: Vec<Refund> = Vec::new();
     for _ in 0..PAGES {
         let last = all.last().map(|refund| refund.id.clone());
         let call = refund::list(payment_intent, last.as_deref(), row.stripe_account());
-        match outside::stripe::<Page>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
+        match outside::stripe::<Page>(edge, row.mode(), &call, outside::STRIPE_DEADLINE)? {
             Outcome::Ok(page) => {
                 let more = page.has_more && !page.data.is_empty();
                 all.extend(page.data);
@@ -144,16 +144,16 @@ enum Ground {
     Mismatch(Mismatch),
 }
 
-async fn ground(edge: &Edge, row: &Row, payment_intent: &str) -> Result<Ground> {
+fn ground(edge: &Edge, row: &Row, payment_intent: &str) -> Result<Ground> {
     let news = match &row.checkout_session {
         Some(session_id) => {
             let call = session::retrieve(session_id, row.stripe_account());
-            let session = needed(outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await?)?;
+            let session = needed(outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE)?)?;
             ledger::news_of_session(row, row.stripe_account(), &session).map(|news| IntentNews::Decided(Box::new(news)))
         }
         None => {
             let call = payment_intent::retrieve(payment_intent, row.stripe_account());
-            let intent = needed(outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await?)?;
+            let intent = needed(outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE)?)?;
             ground_of_intent(row, &intent)
         }
     };
@@ -176,23 +176,21 @@ fn ground_of_intent(row: &Row, intent: &PaymentIntent) -> std::result::Result<In
 }
 
 /// Applies an event's news to the row that it is about.
-async fn record(
-    edge: &Edge, event: &Event, row: Box<Row>, payment_intent: &str, paid: Option<News>, told: &Told<'_>,
-) -> Result<&'static str> {
+fn record(edge: &Edge, event: &Event, row: Box<Row>, payment_intent: &str, paid: Option<News>, told: &Told<'_>) -> Result<&'static str> {
     let paid = match paid {
-        None if !row.status.sold() => match ground(edge, &row, payment_intent).await? {
+        None if !row.status.sold() => match ground(edge, &row, payment_intent)? {
             Ground::Paid(news) => Some(*news),
             // What was only authorised and is released has a refund too, of money that nobody took.
-            Ground::NotPaid => return event::record(edge, event, &row, &News::default()).await,
-            Ground::Mismatch(mismatch) => return event::keep_stray(edge, event, &row, mismatch).await,
+            Ground::NotPaid => return event::record(edge, event, &row, &News::default()),
+            Ground::Mismatch(mismatch) => return event::keep_stray(edge, event, &row, mismatch),
         },
         paid => paid,
     };
     let about = row.clone();
-    match apply(edge, row, paid.as_ref(), told, "webhook", &With::Event(event)).await? {
+    match apply(edge, row, paid.as_ref(), told, "webhook", &With::Event(event))? {
         Applied::Changed(row) => Ok(row.status.name()),
         Applied::Same(_) => Ok("nothing_new"),
-        Applied::Stray(mismatch) => event::keep_stray(edge, event, &about, mismatch).await,
+        Applied::Stray(mismatch) => event::keep_stray(edge, event, &about, mismatch),
     }
 }
 
@@ -201,10 +199,10 @@ fn origin<'a>(event: &'a Event, currency: &'a Option<String>, payment_intent: Op
 }
 
 /// The row that news of a refund or a charge is about, compared with it in full, and its PaymentIntent; or how the event ended.
-async fn row_of<'a>(
+fn row_of<'a>(
     edge: &Edge, event: &Event, from: &Origin<'a>, more: impl FnOnce(&Row) -> std::result::Result<(), Mismatch>,
 ) -> Result<std::result::Result<(Box<Row>, &'a str), &'static str>> {
-    let row = match event::about(edge, event, from.payment_intent, from.transaction).await? {
+    let row = match event::about(edge, event, from.payment_intent, from.transaction)? {
         event::About::Row(row) => row,
         // Before it is known which payment the row got, its refunds cannot be told from a stranger's; `charge.refunded` names the row.
         other => return Ok(Err(other.name())),
@@ -212,40 +210,40 @@ async fn row_of<'a>(
     let intent = from.payment_intent.ok_or(Mismatch::PaymentIntent);
     match aftermath::check(&row, from).and_then(|()| more(&row)).and(intent) {
         Ok(intent) => Ok(Ok((row, intent))),
-        Err(mismatch) => Ok(Err(event::keep_stray(edge, event, &row, mismatch).await?)),
+        Err(mismatch) => Ok(Err(event::keep_stray(edge, event, &row, mismatch)?)),
     }
 }
 
 /// `refund.created`, `refund.updated`, `refund.failed`
-pub async fn of_refund(edge: &Edge, event: &Event, refund: &Refund) -> Result<&'static str> {
+pub fn of_refund(edge: &Edge, event: &Event, refund: &Refund) -> Result<&'static str> {
     let from = origin(event, &refund.currency, refund.payment_intent.as_ref().map(|i| i.id()), ledger::reference(&refund.metadata));
-    let (row, intent) = match row_of(edge, event, &from, |_| Ok(())).await? {
+    let (row, intent) = match row_of(edge, event, &from, |_| Ok(()))? {
         Ok(found) => found,
         Err(end) => return Ok(end),
     };
     // (A thin event's is as it is now.)
     if event.is_thin() || !aftermath::outdated(&row, refund)? {
-        return record(edge, event, row, intent, None, &Told::Refunds(std::slice::from_ref(refund))).await;
+        return record(edge, event, row, intent, None, &Told::Refunds(std::slice::from_ref(refund)));
     }
-    let mut refunds = listed(edge, &row, intent).await?;
+    let mut refunds = listed(edge, &row, intent)?;
     // Last, and so nothing new; but one that differs is a stray.
     refunds.push(refund.clone());
-    record(edge, event, row, intent, None, &Told::Refunds(&refunds)).await
+    record(edge, event, row, intent, None, &Told::Refunds(&refunds))
 }
 
 /// The refunds as Stripe lists them; none where it does not.
-async fn listed(edge: &Edge, row: &Row, intent: &str) -> Result<Vec<Refund>> {
-    match refunds_of(edge, row, intent).await? {
+fn listed(edge: &Edge, row: &Row, intent: &str) -> Result<Vec<Refund>> {
+    match refunds_of(edge, row, intent)? {
         Outcome::Refused(error) if error.status == 404 => Ok(Vec::new()),
         other => needed(other),
     }
 }
 
 /// `charge.refunded`: the sum of all refunds. What adds up to it is asked for where it is more than is known.
-pub async fn of_charge(edge: &Edge, event: &Event, charge: &Charge) -> Result<&'static str> {
+pub fn of_charge(edge: &Edge, event: &Event, charge: &Charge) -> Result<&'static str> {
     let from = origin(event, &charge.currency, charge.payment_intent.as_ref().map(|i| i.id()), ledger::reference(&charge.metadata));
     let same_mode = if charge.livemode == event.livemode { Ok(()) } else { Err(Mismatch::Mode) };
-    let (row, intent) = match row_of(edge, event, &from, |row| same_mode.and_then(|()| ledger::check_charge(row, charge))).await? {
+    let (row, intent) = match row_of(edge, event, &from, |row| same_mode.and_then(|()| ledger::check_charge(row, charge)))? {
         Ok(found) => found,
         Err(end) => return Ok(end),
     };
@@ -255,22 +253,22 @@ pub async fn of_charge(edge: &Edge, event: &Event, charge: &Charge) -> Result<&'
     let told = row.status.sold() && charge.amount_refunded <= row.amount_refunded;
     let unheard = event.is_thin() || aftermath::before_paid(&row, event.created.0);
     if charge.captured == Some(false) || told && !unheard {
-        return event::record(edge, event, &row, &News::default()).await;
+        return event::record(edge, event, &row, &News::default());
     }
-    let mut refunds = listed(edge, &row, intent).await?;
+    let mut refunds = listed(edge, &row, intent)?;
     aftermath::complete(&row, charge, &mut refunds, event.created.0)?;
     let paid = ledger::news_of_charge(&row, charge);
-    record(edge, event, row, intent, paid, &Told::Refunds(&refunds)).await
+    record(edge, event, row, intent, paid, &Told::Refunds(&refunds))
 }
 
 /// `charge.dispute.*`. A dispute names no transaction of ours, only a PaymentIntent. Where no row has that one, Stripe is asked what
 /// it names: a dispute is rare, and one that is lost costs money.
-pub async fn of_dispute(edge: &Edge, event: &Event, dispute: &Dispute) -> Result<&'static str> {
+pub fn of_dispute(edge: &Edge, event: &Event, dispute: &Dispute) -> Result<&'static str> {
     let Some(intent) = dispute.payment_intent.as_ref().map(|intent| intent.id()) else { return Ok("not_ours") };
-    let (row, paid) = match event::about(edge, event, Some(intent), None).await? {
+    let (row, paid) = match event::about(edge, event, Some(intent), None)? {
         event::About::Row(row) => (row, None),
         event::About::Seen => return Ok("seen"),
-        event::About::NotOurs => match unknown_payment(edge, event, intent).await? {
+        event::About::NotOurs => match unknown_payment(edge, event, intent)? {
             Some(found) => found,
             None => return Ok("not_ours"),
         },
@@ -279,25 +277,25 @@ pub async fn of_dispute(edge: &Edge, event: &Event, dispute: &Dispute) -> Result
     let same_mode = if dispute.livemode == event.livemode { Ok(()) } else { Err(Mismatch::Mode) };
     let amount = if dispute.amount >= 0 { Ok(()) } else { Err(Mismatch::Amount) };
     match aftermath::check(&row, &from).and(same_mode).and(amount) {
-        Ok(()) => record(edge, event, row, intent, paid, &Told::Dispute(dispute, event.created.0)).await,
-        Err(mismatch) => event::keep_stray(edge, event, &row, mismatch).await,
+        Ok(()) => record(edge, event, row, intent, paid, &Told::Dispute(dispute, event.created.0)),
+        Err(mismatch) => event::keep_stray(edge, event, &row, mismatch),
     }
 }
 
 /// The row of a payment that no row names yet, with the news that it was paid.
-async fn unknown_payment(edge: &Edge, event: &Event, intent: &str) -> Result<Option<(Box<Row>, Option<News>)>> {
+fn unknown_payment(edge: &Edge, event: &Event, intent: &str) -> Result<Option<(Box<Row>, Option<News>)>> {
     let mode = crate::id::Mode::from_live(event.livemode);
     let call = payment_intent::retrieve(intent, event.account.as_deref());
-    let intent = match outside::stripe::<PaymentIntent>(edge, mode, &call, outside::STRIPE_DEADLINE).await? {
+    let intent = match outside::stripe::<PaymentIntent>(edge, mode, &call, outside::STRIPE_DEADLINE)? {
         Outcome::Ok(intent) => intent,
         Outcome::Refused(error) if error.account_invalid() || error.status == 404 => return Ok(None),
         other => needed(other)?,
     };
-    let row = match event::about(edge, event, None, ledger::reference(&intent.metadata)).await? {
+    let row = match event::about(edge, event, None, ledger::reference(&intent.metadata))? {
         event::About::Row(row) => row,
         // An agent's order at Stripe, of which nothing was heard yet.
         event::About::NotOurs if ledger::reference(&intent.metadata).is_none() => {
-            return Ok(super::agentic::orders::of_payment(edge, event, &intent).await?.map(|row| (row, None)));
+            return Ok(super::agentic::orders::of_payment(edge, event, &intent)?.map(|row| (row, None)));
         }
         _ => return Ok(None),
     };

@@ -17,15 +17,15 @@ use crate::store::shops::ROLLED_LIFE;
 use serde_json::Value;
 
 /// `POST /v1/agents`
-pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    let body = incoming.json().await?;
+pub fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
+    let body = incoming.json()?;
     let fields = Fields::open(&body, "", &["name", "mode", "webhook_url", "allow"])?;
     let name = agent::read_name(&fields)?;
     let asked = fields.choice("mode", &[("live", Mode::Live), ("test", Mode::Test)])?;
     let webhook_url = agent::address(&fields, "webhook_url", &edge.public_url, edge.config.allow_local)?;
     let allow = agent::read_allow(&fields)?.unwrap_or_else(|| agent::DOORS.json().to_string());
-    let mode = access::mode(edge, asked, &edge.db.connections(&shop.id).await?);
+    let mode = access::mode(edge, asked, &edge.db.connections(&shop.id)?);
     edge.pair(mode)?;
     let id = clock::fresh_id("agt_")?;
     let api_key = clock::fresh_secret_in(Slot::of_id(&shop.id), agent::KEY_PREFIX)?;
@@ -41,7 +41,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         created: clock::now(),
         ..AgentRow::default()
     };
-    if !edge.db.insert_agent(&agent, &sign::sha256_hex(api_key.as_bytes())).await? {
+    if !edge.db.insert_agent(&agent, &sign::sha256_hex(api_key.as_bytes()))? {
         return Err(Problem::request(422, "too_many_agents", format!("A shop may have {} agents. Delete one first.", agent::MOST)));
     }
     let mut object = agent.object(clock::now());
@@ -57,33 +57,33 @@ fn seal(edge: &Edge, context: &str, plain: &str) -> Result<String> {
 }
 
 /// `GET /v1/agents`
-pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
+pub fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
     let page = Page::read(incoming)?;
     let now = clock::now();
-    let rows = edge.db.agents(&shop.id, &page.cursor(), page.limit).await?;
+    let rows = edge.db.agents(&shop.id, &page.cursor(), page.limit)?;
     page.reply("/v1/agents", "agent", rows.map(|rows| rows.iter().map(|agent| agent.object(now)).collect()))
 }
 
 /// The agent of a path, if it is the shop's whose key asks.
-async fn find(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Box<AgentRow>> {
-    let shop = access::verified_shop(edge, incoming).await?;
+fn find(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Box<AgentRow>> {
+    let shop = access::verified_shop(edge, incoming)?;
     plausible("agent", id, "agt_")?;
-    edge.db.agent(id, &shop.id).await?.ok_or_else(|| Problem::missing("agent", id))
+    edge.db.agent(id, &shop.id)?.ok_or_else(|| Problem::missing("agent", id))
 }
 
 /// `GET /v1/agents/{agt_…}`
-pub async fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
-    Ok(Reply::json(200, &find(edge, incoming, id).await?.object(clock::now())))
+pub fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
+    Ok(Reply::json(200, &find(edge, incoming, id)?.object(clock::now())))
 }
 
 /// What `PATCH /v1/agents/{id}` may change. The mode is fixed at its birth: a test agent never becomes one that moves money.
 const SETTINGS: [&str; 5] = ["name", "webhook_url", "allow", "feed_url", "feed_key"];
 
 /// `PATCH /v1/agents/{agt_…}`: what is named is set, `null` clears, the rest stays.
-pub async fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let mut agent = find(edge, incoming, id).await?;
-    let body = incoming.json().await?;
+pub fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+    let mut agent = find(edge, incoming, id)?;
+    let body = incoming.json()?;
     let fields = Fields::open(&body, "", &SETTINGS)?;
     let named: Vec<&str> = SETTINGS.into_iter().filter(|name| fields.raw(name).is_some()).collect();
     if named.contains(&"name") {
@@ -102,30 +102,30 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Re
         let key = agent::read_feed_key(&fields)?;
         agent.feed_key = key.map(|key| seal(edge, &access::agent_feed_context(&agent.id), key)).transpose()?;
     }
-    let agent = edge.db.update_agent(&agent, &named, clock::now()).await?.ok_or_else(|| Problem::missing("agent", id))?;
+    let agent = edge.db.update_agent(&agent, &named, clock::now())?.ok_or_else(|| Problem::missing("agent", id))?;
     Ok(Reply::json(200, &agent.object(clock::now())))
 }
 
 /// `DELETE /v1/agents/{agt_…}`: its key dies at once; orders and transactions stay.
-pub async fn delete(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    access::no_body(incoming).await?;
+pub fn delete(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
+    access::no_body(incoming)?;
     plausible("agent", id, "agt_")?;
-    if !edge.db.delete_agent(id, &shop.id, clock::now()).await? {
+    if !edge.db.delete_agent(id, &shop.id, clock::now())? {
         return Err(Problem::missing("agent", id));
     }
     Ok(Reply::json(200, &object! { "object": "agent", "id": id, "deleted": true }))
 }
 
 /// `POST /v1/agents/{agt_…}/api_keys`: as the shop's own.
-pub async fn roll_api_key(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let agent = find(edge, incoming, id).await?;
-    let body = incoming.json().await?;
+pub fn roll_api_key(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+    let agent = find(edge, incoming, id)?;
+    let body = incoming.json()?;
     let good_for = Fields::open(&body, "", &["previous_valid_for"])?.integer("previous_valid_for", 0, ROLLED_LIFE)?;
     let now = clock::now();
     let until = now.saturating_add(good_for.unwrap_or(ROLLED_LIFE));
     let key = clock::fresh_secret_in(Slot::of_id(&agent.shop_id), agent::KEY_PREFIX)?;
-    match edge.db.roll_agent_key(&agent, &sign::sha256_hex(key.as_bytes()), now, until).await? {
+    match edge.db.roll_agent_key(&agent, &sign::sha256_hex(key.as_bytes()), now, until)? {
         Rolled::Done => Ok(Reply::json(
             201,
             &object! { "object": "api_key", "agent": agent.id, "api_key": key, "created": now, "previous_expires_at": until },
@@ -135,14 +135,14 @@ pub async fn roll_api_key(edge: &Edge, incoming: &mut Incoming, id: &str) -> Res
 }
 
 /// `POST /v1/agents/{agt_…}/signing_secrets`: as the shop's own.
-pub async fn roll_signing_secret(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let agent = find(edge, incoming, id).await?;
-    Fields::open(&incoming.json().await?, "", &[])?;
+pub fn roll_signing_secret(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+    let agent = find(edge, incoming, id)?;
+    Fields::open(&incoming.json()?, "", &[])?;
     let now = clock::now();
     let until = now.saturating_add(ROLLED_LIFE);
     let secret = sign::signing_secret(&clock::random::<32>()?);
     let sealed = seal(edge, &access::agent_secret_context(&agent.id), &secret)?;
-    edge.db.roll_agent_secret(&agent, &sealed, until).await?;
+    edge.db.roll_agent_secret(&agent, &sealed, until)?;
     Ok(Reply::json(
         201,
         &object! { "object": "signing_secret", "agent": agent.id, "signing_secret": secret, "created": now, "previous_expires_at": until },

@@ -41,9 +41,9 @@ fn form_of(row: &Row, body: &Value) -> Result<String> {
 }
 
 /// `POST /v1/transactions/{id}/capture`
-pub async fn capture(edge: &Edge, incoming: &mut Incoming, transaction: &str) -> Result<Reply> {
+pub fn capture(edge: &Edge, incoming: &mut Incoming, transaction: &str) -> Result<Reply> {
     // Receive, load.
-    let asked = match asked(edge, incoming, transaction, "/capture").await? {
+    let asked = match asked(edge, incoming, transaction, "/capture")? {
         Ok(asked) => asked,
         Err(answer) => return Ok(answer),
     };
@@ -60,66 +60,66 @@ pub async fn capture(edge: &Edge, incoming: &mut Incoming, transaction: &str) ->
     let lock = clock::fresh_secret("")?;
     let attempt = Attempt { shop_id: &row.shop_id, path: &asked.path, key: &asked.key, lock: &lock };
     let claim = edge.db.take_key(&attempt, &asked.fingerprint, &subject, Some(&form), now.saturating_add(attempt::LOCK_LIFE), now);
-    if !edge.db.begin_capture(row, &attempt, claim, now.saturating_add(LOOK_AFTER)).await? {
+    if !edge.db.begin_capture(row, &attempt, claim, now.saturating_add(LOOK_AFTER))? {
         return Err(attempt::in_flight());
     }
     // Call Stripe.
     let mut first = asked.earlier.is_none();
-    let captured = match ask_stripe(edge, row, &intent, &form, &mut subject, &attempt, &mut first).await {
+    let captured = match ask_stripe(edge, row, &intent, &form, &mut subject, &attempt, &mut first) {
         Ok(Outcome::Ok(intent)) => intent,
         other => {
             let begun = Begun { attempt: &attempt, key: None, first };
-            return Err(not_done(edge, row, &begun, Trouble::of(other)).await?);
+            return Err(not_done(edge, row, &begun, Trouble::of(other))?);
         }
     };
     // Record the answer, then reply.
     let asked_for = form_urlencoded::parse(form.as_bytes()).find(|(name, _)| name == "amount_to_capture").and_then(|(_, n)| n.parse().ok());
     let captured = captured.answering(&row.id, &row.currency, row.amount, asked_for.unwrap_or(row.amount_capturable));
-    let reply = record(edge, row, &captured, &attempt).await;
+    let reply = record(edge, row, &captured, &attempt);
     if reply.is_err() {
         // Best effort: the lock is free by itself in a minute.
-        let _ = edge.db.run(vec![edge.db.let_go(&attempt)]).await;
+        let _ = edge.db.run(vec![edge.db.let_go(&attempt)]);
     }
     reply
 }
 
-async fn record(edge: &Edge, row: &Row, captured: &PaymentIntent, attempt: &Attempt<'_>) -> Result<Reply> {
+fn record(edge: &Edge, row: &Row, captured: &PaymentIntent, attempt: &Attempt<'_>) -> Result<Reply> {
     let news = match ledger::news_of_intent(row, row.stripe_account(), "payment_intent.succeeded", captured) {
         Ok(IntentNews::Decided(news)) => news,
         Ok(_) => return Err(Problem::fault("Stripe captured, and the row does not know what")),
         Err(mismatch) => return Err(Problem::fault(["Stripe captured something else: ", mismatch.name()].concat())),
     };
-    let (mut batch, after) = settle::moving(edge, row, &news, "api", clock::now()).await?;
+    let (mut batch, after) = settle::moving(edge, row, &news, "api", clock::now())?;
     let moves = !batch.is_empty();
     let body = after.transaction().to_string();
     if moves {
         batch.push(edge.db.keep_answer(attempt, 200, &body));
         // An answer that is lost here is told again by the same key, by the webhook and by the sweep.
-        if edge.db.repeatable(batch).await?.at(0)?.changed()? {
+        if edge.db.repeatable(batch)?.at(0)?.changed()? {
             return Ok(Reply::rendered(200, body));
         }
     }
     // The webhook was faster.
-    let body = aftermath::reload(edge, row).await?.transaction().to_string();
-    edge.db.run_repeatable(vec![edge.db.keep_answer(attempt, 200, &body)]).await?;
+    let body = aftermath::reload(edge, row)?.transaction().to_string();
+    edge.db.run_repeatable(vec![edge.db.keep_answer(attempt, 200, &body)])?;
     Ok(Reply::rendered(200, body))
 }
 
 /// Sends the stored form with the stored key. After a 5xx that Stripe replays from its own store the payment is looked at first; only
 /// while it still waits for its capture, the next key is written down and used. `first`: see the refund's.
-async fn ask_stripe(
+fn ask_stripe(
     edge: &Edge, row: &Row, intent: &str, form: &str, subject: &mut String, attempt: &Attempt<'_>, first: &mut bool,
 ) -> Result<Outcome<PaymentIntent>> {
     let mut last = Outcome::Unavailable { why: "Stripe keeps answering 5xx".to_owned(), replayed_5xx: true };
     for _ in 0..3 {
         let call = payment_intent::capture(intent, form, row.stripe_account(), subject);
-        last = outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await?;
+        last = outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE)?;
         if !matches!(last, Outcome::Unavailable { replayed_5xx: true, .. }) {
             return Ok(last);
         }
         *first = false;
         let call = payment_intent::retrieve(intent, row.stripe_account());
-        match outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
+        match outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE)? {
             Outcome::Ok(intent) if intent.status == "requires_capture" => {}
             Outcome::Ok(intent) if intent.status == "succeeded" => return Ok(Outcome::Ok(intent)),
             Outcome::Ok(intent) => return Ok(Outcome::Unavailable { why: intent.status, replayed_5xx: false }),
@@ -128,7 +128,7 @@ async fn ask_stripe(
         let (stem, count) = subject.rsplit_once('-').unwrap_or_default();
         let next = count.parse::<u32>().unwrap_or(1).saturating_add(1);
         *subject = format!("{stem}-{next}");
-        edge.db.run(vec![edge.db.next_subject(attempt, subject)]).await?;
+        edge.db.run(vec![edge.db.next_subject(attempt, subject)])?;
     }
     Ok(last)
 }

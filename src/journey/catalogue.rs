@@ -26,7 +26,7 @@ pub fn rules(edge: &Edge) -> Rules {
 }
 
 /// `GET /v1/catalogue/products`: in the order of ids; with `query` those that have all its words in title, brand or id.
-pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+pub fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let key_hash = access::key_hash(incoming)?;
     let query = incoming.param("query").unwrap_or_default();
     let asked = Page::read(incoming).and_then(|page| match query.chars().count() > MAX_QUERY {
@@ -38,25 +38,25 @@ pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let nothing_fits = words.is_empty() && !query.trim().is_empty();
     let page = match asked {
         Ok(page) => page,
-        Err(problem) => return Err(access::before(edge, incoming, problem).await),
+        Err(problem) => return Err(access::before(edge, incoming, problem)),
     };
     if nothing_fits {
-        access::verified_shop(edge, incoming).await?;
+        access::verified_shop(edge, incoming)?;
         return page.reply("/v1/catalogue/products", "product", Some(Vec::new()));
     }
     let now = clock::now();
     let whose = Whose::Key(&key_hash, now);
     if words.len() > 1 {
         // The rarest word leads: a word that every product has would be gone through to its end.
-        let (shop, counts) = edge.db.count_words(&whose, &words, COUNTED).await?;
-        let shop = access::verified_known(edge, incoming, shop).await?;
+        let (shop, counts) = edge.db.count_words(&whose, &words, COUNTED)?;
+        let shop = access::verified_known(edge, incoming, shop)?;
         let rarest = counts.iter().enumerate().min_by_key(|(_, count)| **count).map_or(0, |(at, _)| at);
         words.swap(0, rarest);
-        let (_, found) = edge.db.products(&Whose::Shop(&shop.id), &words, &page.cursor(), page.limit, now).await?;
+        let (_, found) = edge.db.products(&Whose::Shop(&shop.id), &words, &page.cursor(), page.limit, now)?;
         return page.reply("/v1/catalogue/products", "product", objects(found, now));
     }
-    let (shop, found) = edge.db.products(&whose, &words, &page.cursor(), page.limit, now).await?;
-    access::verified_known(edge, incoming, shop).await?;
+    let (shop, found) = edge.db.products(&whose, &words, &page.cursor(), page.limit, now)?;
+    access::verified_known(edge, incoming, shop)?;
     page.reply("/v1/catalogue/products", "product", objects(found, now))
 }
 
@@ -65,36 +65,36 @@ fn objects(found: Option<Vec<ProductRow>>, now: i64) -> Option<Vec<Value>> {
 }
 
 /// `GET /v1/catalogue/products/{product}`
-pub async fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
+pub fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
     let now = clock::now();
-    let row = edge.db.product(&shop.id, id, now).await?.ok_or_else(|| Problem::missing("product", id))?;
+    let row = edge.db.product(&shop.id, id, now)?.ok_or_else(|| Problem::missing("product", id))?;
     Ok(Reply::json(200, &row.object(now)))
 }
 
 /// `PUT /v1/catalogue/products/{product}`: what the body does not say is not kept.
-pub async fn put(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    let product = product::read_one(&incoming.json().await?, id, rules(edge))?;
+pub fn put(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
+    let product = product::read_one(&incoming.json()?, id, rules(edge))?;
     let now = clock::now();
-    let row = edge.db.put_product(&shop.id, &product, now).await?.ok_or_else(access::unknown_key)?;
+    let row = edge.db.put_product(&shop.id, &product, now)?.ok_or_else(access::unknown_key)?;
     Ok(Reply::json(200, &row.object(now)))
 }
 
 /// `DELETE /v1/catalogue/products/{product}`
-pub async fn delete(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    access::no_body(incoming).await?;
-    if !edge.db.delete_product(&shop.id, id, clock::now()).await? {
+pub fn delete(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
+    access::no_body(incoming)?;
+    if !edge.db.delete_product(&shop.id, id, clock::now())? {
         return Err(Problem::missing("product", id));
     }
     Ok(Reply::json(200, &object! { "object": "catalogue.product", "id": id, "deleted": true }))
 }
 
 /// `PATCH /v1/catalogue/inventory`: all of the list at once. `inventory_quantity: null` ends the counting.
-pub async fn inventory(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    let body = incoming.json().await?;
+pub fn inventory(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
+    let body = incoming.json()?;
     let Value::Array(elements) = &body else {
         return Err(Problem::request(400, "json_invalid", "The body must be a JSON array."));
     };
@@ -121,7 +121,7 @@ pub async fn inventory(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     if let Some([id, _]) = sorted.windows(2).find(|pair| pair.first() == pair.last()) {
         return Err(Problem::request(422, "duplicate_value", format!("The product {id} is in the list twice.")));
     }
-    let updated = edge.db.set_inventory(&shop.id, &rows.json().to_string(), clock::now()).await?;
+    let updated = edge.db.set_inventory(&shop.id, &rows.json().to_string(), clock::now())?;
     let known: std::collections::BTreeSet<&String> = updated.iter().collect();
     let unknown: Vec<&String> = ids.iter().filter(|id| !known.contains(id)).collect();
     let count = i64::try_from(updated.len()).unwrap_or_default();

@@ -31,12 +31,12 @@ const PATH: &str = "/v1/checkout/sessions";
 const DEFAULT_LIFE: i64 = 24 * 3600;
 
 /// `POST /v1/checkout/sessions`
-pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     // Receive. Who asks is decided before what is asked, so errors in the body wait.
     let now = clock::now();
     let key_hash = access::key_hash(incoming)?;
     let key = attempt::key(incoming);
-    let body = incoming.json().await;
+    let body = incoming.json();
     let order = body.as_ref().ok().map(cart::read);
     let (order_id, products) = match &order {
         Some(Ok(order)) => (order.order_id.clone(), products_of(order)),
@@ -44,8 +44,8 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     };
     // Load.
     let key_or_none = key.as_deref().unwrap_or_default();
-    let loaded = edge.db.load_for_session(&key_hash, now, PATH, key_or_none, order_id.as_deref(), &products.json().to_string()).await?;
-    let shop = access::known(edge, incoming, loaded.shop.clone()).await?;
+    let loaded = edge.db.load_for_session(&key_hash, now, PATH, key_or_none, order_id.as_deref(), &products.json().to_string())?;
+    let shop = access::known(edge, incoming, loaded.shop.clone())?;
     access::verified(&shop)?;
     let (key, body) = (key?, body?);
     let fingerprint = attempt::fingerprint(&body);
@@ -65,7 +65,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     // Only now, because it cannot be taken back: a request that is refused leaves the order's open session to the buyer.
     acceptable(edge, &shop, &order)?;
     for other in loaded.same_order.iter().filter(|other| other.mode() == mode && taken_up.as_ref().is_none_or(|own| own.id != other.id)) {
-        match predecessor(edge, other, now).await? {
+        match predecessor(edge, other, now)? {
             Predecessor::Ended => {}
             Predecessor::Abandoned => abandoned.push(other.id.clone()),
         }
@@ -89,48 +89,48 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         check_at: ledger::next_check(Status::Open, 0, now, row.expires_at).unwrap_or(now),
         now,
     };
-    match edge.db.begin_session(&begin).await? {
+    match edge.db.begin_session(&begin)? {
         Began::Yes => {}
         Began::KeyTaken => return Err(attempt::in_flight()),
         Began::OrderTaken => {
-            edge.db.drop_attempt(&row, &attempt).await?;
+            edge.db.drop_attempt(&row, &attempt)?;
             return Err(order_in_flight());
         }
     }
     // Call Stripe.
-    let made = match ask_stripe(edge, &mut row).await {
+    let made = match ask_stripe(edge, &mut row) {
         Ok(made) => made,
         Err(problem) => {
-            edge.db.release_attempt(&attempt, &row.id).await?;
+            edge.db.release_attempt(&attempt, &row.id)?;
             return Err(problem);
         }
     };
     let session = match made {
         Outcome::Ok(session) => session,
         Outcome::Refused(error) if error.account_invalid() => {
-            edge.db.drop_attempt(&row, &attempt).await?;
-            return Err(super::connect::account_refused(edge, mode, connection).await?);
+            edge.db.drop_attempt(&row, &attempt)?;
+            return Err(super::connect::account_refused(edge, mode, connection)?);
         }
         Outcome::Refused(error) => {
             let problem = error.problem();
             if problem.status != 422 {
                 // The operator's doing or ours, to be mended: not an answer for this key to keep.
-                edge.db.release_attempt(&attempt, &row.id).await?;
+                edge.db.release_attempt(&attempt, &row.id)?;
                 return Err(problem);
             }
             if !fresh && problem.param.as_deref() == Some("expires_at") {
                 // The stored form has grown too old for a first request, so the one before never arrived. The next try writes a new one.
-                edge.db.drop_attempt(&row, &attempt).await?;
+                edge.db.drop_attempt(&row, &attempt)?;
                 return Err(Problem::stripe_unavailable(
                     "The first try never reached Stripe and is too old now. Send the same request with the same Idempotency-Key again.",
                 ));
             }
             let body = problem.body(&edge.request_id).to_string();
-            edge.db.record_refusal(&row, &attempt, problem.status, &body).await?;
+            edge.db.record_refusal(&row, &attempt, problem.status, &body)?;
             return Err(problem);
         }
         Outcome::Unavailable { why, .. } => {
-            edge.db.release_attempt(&attempt, &row.id).await?;
+            edge.db.release_attempt(&attempt, &row.id)?;
             return Err(Problem::stripe_unavailable(
                 "Stripe did not answer. Send the same request with the same Idempotency-Key again: it can never charge twice.",
             )
@@ -142,8 +142,8 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let other_currency = session.currency.as_ref().is_some_and(|currency| *currency != row.currency);
     if other_amount || other_currency || session.url.is_none() {
         let call = session::expire(&session.id, row.stripe_account());
-        let ended = outside::stripe::<Session>(edge, mode, &call, outside::STRIPE_DEADLINE).await?;
-        edge.db.drop_attempt(&row, &attempt).await?;
+        let ended = outside::stripe::<Session>(edge, mode, &call, outside::STRIPE_DEADLINE)?;
+        edge.db.drop_attempt(&row, &attempt)?;
         return Err(Problem::fault(format!(
             "Stripe made {} for {:?} {:?} instead of {} {}; expired again: {}",
             session.id,
@@ -159,13 +159,13 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     row.session_url = session.url.clone();
     row.expires_at = session.expires_at.or(row.expires_at);
     let body = row.checkout_session().to_string();
-    if !edge.db.record_session(&row, &attempt, &body, clock::now()).await? {
-        return Err(not_handed_out(edge, &row, &attempt).await?);
+    if !edge.db.record_session(&row, &attempt, &body, clock::now())? {
+        return Err(not_handed_out(edge, &row, &attempt)?);
     }
     if !connection.active() {
         let (work, id) = (edge.clone(), connection.id.clone());
-        edge.later(async move {
-            if let Err(problem) = work.db.connection_revived(&id, clock::now()).await {
+        edge.later(move || {
+            if let Err(problem) = work.db.connection_revived(&id, clock::now()) {
                 crate::edge::log::line(object! { "level": "warn", "event": "revival_failed", "connection": id, "why": problem.cause });
             }
         });
@@ -174,14 +174,14 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 }
 
 /// A session that was made and may not go out. Nobody has its address; it is ended all the same, where that can still be done.
-async fn not_handed_out(edge: &Edge, row: &Row, attempt: &Attempt<'_>) -> Result<Problem> {
+fn not_handed_out(edge: &Edge, row: &Row, attempt: &Attempt<'_>) -> Result<Problem> {
     // Before Stripe tells that it expired: the shop never heard of it.
-    edge.db.drop_attempt(row, attempt).await?;
+    edge.db.drop_attempt(row, attempt)?;
     if let Some(session_id) = &row.checkout_session {
         let call = session::expire(session_id, row.stripe_account());
-        let _ = outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await;
+        let _ = outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE);
     }
-    let connection = edge.db.active_connection(&row.shop_id, row.livemode != 0).await?;
+    let connection = edge.db.active_connection(&row.shop_id, row.livemode != 0)?;
     if connection.is_some_and(|connection| connection.account == row.account && connection.closing_at.is_none()) {
         return Ok(order_in_flight());
     }
@@ -235,11 +235,11 @@ enum Predecessor {
 }
 
 /// A new session for an order ends its open predecessor first: two open ones could both be paid.
-async fn predecessor(edge: &Edge, row: &Row, now: i64) -> Result<Predecessor> {
+fn predecessor(edge: &Edge, row: &Row, now: i64) -> Result<Predecessor> {
     if row.status == Status::Open && row.checkout_session.is_none() {
         return if row.attempt_until > now { Err(order_in_flight()) } else { Ok(Predecessor::Abandoned) };
     }
-    let ended = if row.status == Status::Open { end(edge, row).await.map(|row| row.status) } else { Ok(row.status) };
+    let ended = if row.status == Status::Open { end(edge, row).map(|row| row.status) } else { Ok(row.status) };
     let status = match ended {
         // Past its time nobody can pay it any more; until then somebody might. To whoever sells the order anew, its earlier session is
         // what is in the way, not the connection that he has now.
@@ -247,8 +247,8 @@ async fn predecessor(edge: &Edge, row: &Row, now: i64) -> Result<Predecessor> {
             if !super::sweep::past(row, now) {
                 return Err(order_in_flight_until(row, now));
             }
-            edge.db.lost(&row.id, now, now.saturating_add(super::sweep::LOST_AGAIN)).await?;
-            edge.db.transaction(&row.id).await?.map_or(Status::Expired, |row| row.status)
+            edge.db.lost(&row.id, now, now.saturating_add(super::sweep::LOST_AGAIN))?;
+            edge.db.transaction(&row.id)?.map_or(Status::Expired, |row| row.status)
         }
         other => other?,
     };
@@ -264,16 +264,16 @@ async fn predecessor(edge: &Edge, row: &Row, now: i64) -> Result<Predecessor> {
 }
 
 /// Ends a session at Stripe and records what it turned out to be: expired, or paid in the last moment.
-pub async fn end(edge: &Edge, row: &Row) -> Result<Box<Row>> {
+pub fn end(edge: &Edge, row: &Row) -> Result<Box<Row>> {
     let Some(session_id) = &row.checkout_session else { return Ok(Box::new(row.clone())) };
     let account = row.stripe_account();
-    let expired = outside::stripe::<Session>(edge, row.mode(), &session::expire(session_id, account), outside::STRIPE_DEADLINE).await?;
+    let expired = outside::stripe::<Session>(edge, row.mode(), &session::expire(session_id, account), outside::STRIPE_DEADLINE)?;
     let session = match expired {
         Outcome::Ok(session) => session,
         // Not open any more: see what became of it.
         Outcome::Refused(_) => {
             let call = session::retrieve(session_id, account);
-            match outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
+            match outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE)? {
                 Outcome::Ok(session) => session,
                 // On an account that is no longer ours to use: whether it was paid nobody here can know, so the row says neither.
                 Outcome::Refused(error) if error.account_invalid() || error.status == 404 => {
@@ -292,7 +292,7 @@ pub async fn end(edge: &Edge, row: &Row) -> Result<Box<Row>> {
         }
         Outcome::Unavailable { why, .. } => return Err(unreachable_stripe(why)),
     };
-    match settle::session(edge, row, &session, "expire").await? {
+    match settle::session(edge, row, &session, "expire")? {
         Settled::Row(row) => Ok(row),
         Settled::Stray => Err(Problem::fault("Stripe's Session is not the one that was created")),
     }
@@ -432,17 +432,17 @@ pub fn fee_terms(edge: &Edge, shop: &ShopRow) -> FeeTerms {
 
 /// Sends the row's stored form with the row's stored key. A 5xx that Stripe replays from its own store will never become
 /// a session: then, and only then, the next key, written down first. (No buyer has seen an address of the other.)
-async fn ask_stripe(edge: &Edge, row: &mut Row) -> Result<Outcome<Session>> {
+fn ask_stripe(edge: &Edge, row: &mut Row) -> Result<Outcome<Session>> {
     let form = row.stripe_form.clone().ok_or_else(|| Problem::fault("an attempt without its form"))?;
     let mut attempt = row.stripe_key.rsplit('-').next().and_then(|n| n.parse::<u32>().ok()).unwrap_or(1);
     for _ in 0..3 {
         let call = session::create(&form, row.stripe_account(), &row.stripe_key);
-        let outcome = outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await?;
+        let outcome = outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE)?;
         match outcome {
             Outcome::Unavailable { replayed_5xx: true, .. } => {
                 attempt = attempt.saturating_add(1);
                 row.stripe_key = format!("{}-{attempt}", row.id);
-                edge.db.next_stripe_key(&row.id, &row.stripe_key).await?;
+                edge.db.next_stripe_key(&row.id, &row.stripe_key)?;
             }
             other => return Ok(other),
         }
@@ -450,10 +450,10 @@ async fn ask_stripe(edge: &Edge, row: &mut Row) -> Result<Outcome<Session>> {
     Ok(Outcome::Unavailable { why: "Stripe keeps answering 5xx".to_owned(), replayed_5xx: true })
 }
 
-async fn own_row(edge: &Edge, incoming: &Incoming, session_id: &str) -> Result<(Box<ShopRow>, Box<Row>)> {
-    let shop = access::verified_shop(edge, incoming).await?;
+fn own_row(edge: &Edge, incoming: &Incoming, session_id: &str) -> Result<(Box<ShopRow>, Box<Row>)> {
+    let shop = access::verified_shop(edge, incoming)?;
     let row = match id::is_session_id(session_id) {
-        true => edge.db.transaction_of_session(session_id).await?,
+        true => edge.db.transaction_of_session(session_id)?,
         false => None,
     };
     // Another shop's session looks like none at all.
@@ -464,14 +464,14 @@ async fn own_row(edge: &Edge, incoming: &Incoming, session_id: &str) -> Result<(
 }
 
 /// `GET /v1/checkout/sessions/{id}`: while it can still change, Stripe is asked; should Stripe be away, the row answers.
-pub async fn get(edge: &Edge, incoming: &Incoming, session_id: &str) -> Result<Reply> {
-    let (_, row) = own_row(edge, incoming, session_id).await?;
+pub fn get(edge: &Edge, incoming: &Incoming, session_id: &str) -> Result<Reply> {
+    let (_, row) = own_row(edge, incoming, session_id)?;
     if !matches!(row.status, Status::Open | Status::Processing) {
         return Ok(Reply::json(200, &row.checkout_session()));
     }
     let call = session::retrieve(session_id, row.stripe_account());
-    let row = match outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
-        Outcome::Ok(session) => match settle::session(edge, &row, &session, "api").await? {
+    let row = match outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE)? {
+        Outcome::Ok(session) => match settle::session(edge, &row, &session, "api")? {
             Settled::Row(row) => row,
             Settled::Stray => row,
         },
@@ -485,10 +485,10 @@ pub async fn get(edge: &Edge, incoming: &Incoming, session_id: &str) -> Result<R
 }
 
 /// `POST /v1/checkout/sessions/{id}/expire`
-pub async fn expire(edge: &Edge, incoming: &mut Incoming, session_id: &str) -> Result<Reply> {
-    let (_, row) = own_row(edge, incoming, session_id).await?;
-    Fields::open(&incoming.json().await?, "", &[])?;
-    let row = if row.status == Status::Open { end(edge, &row).await? } else { row };
+pub fn expire(edge: &Edge, incoming: &mut Incoming, session_id: &str) -> Result<Reply> {
+    let (_, row) = own_row(edge, incoming, session_id)?;
+    Fields::open(&incoming.json()?, "", &[])?;
+    let row = if row.status == Status::Open { end(edge, &row)? } else { row };
     match row.status {
         Status::Expired => Ok(Reply::json(200, &row.checkout_session())),
         status => Err(Problem::request(

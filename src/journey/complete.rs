@@ -30,7 +30,7 @@ fn unknown(edge: &Edge) -> Reply {
 }
 
 /// `GET /checkout/complete/{cct_…}?session_id=cs_…` and `GET /checkout/complete?session_id=cs_…`
-pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str>) -> Result<Reply> {
+pub fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str>) -> Result<Reply> {
     let session_id = incoming.param("session_id").unwrap_or_default();
     if !id::is_session_id(&session_id) || transaction.is_some_and(|t| !id::is_prefixed(t, "cct_")) {
         return Ok(unknown(edge));
@@ -38,7 +38,7 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str
     // A session's id does not say in which database its transaction is.
     let (places, mut found) = (if transaction.is_some() { vec![edge.clone()] } else { edge.everywhere() }, None);
     for place in places {
-        found = place.db.transaction_with_shop(transaction, &session_id).await?.map(|(row, shop)| (place, row, shop));
+        found = place.db.transaction_with_shop(transaction, &session_id)?.map(|(row, shop)| (place, row, shop));
         if found.is_some() {
             break;
         }
@@ -60,7 +60,7 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str
         return go_home(edge, &shop, &row, &session_id, status);
     }
     let call = session::retrieve(&session_id, row.stripe_account());
-    let fetched = outside::stripe::<Session>(edge, row.mode(), &call, outside::BUYER_DEADLINE).await;
+    let fetched = outside::stripe::<Session>(edge, row.mode(), &call, outside::BUYER_DEADLINE);
     let session = match &fetched {
         Ok(Outcome::Ok(session)) => session,
         // A row that has no session yet: no buyer has its address, so this is a guess. Attack: while Stripe is away, a guessed
@@ -71,7 +71,7 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str
                 super::connect::doubt_later(edge, &row);
             }
             // The sweep asks first about those whose buyer has come back.
-            if let Err(problem) = edge.db.check_first(&row.id).await {
+            if let Err(problem) = edge.db.check_first(&row.id) {
                 log::line(object! { "level": "warn", "event": "check_not_noted", "transaction": row.id, "why": problem.cause });
             }
             let status = if row.status == Status::Open { "processing" } else { row.status.for_redirect() };
@@ -81,7 +81,7 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, transaction: Option<&str
     if session.id != session_id {
         return Ok(unknown(edge));
     }
-    match settle::session(edge, &row, session, "buyer").await? {
+    match settle::session(edge, &row, session, "buyer")? {
         Settled::Row(row) => {
             let status = row.status.for_redirect();
             go_home(edge, &shop, &row, &session_id, status)
@@ -147,11 +147,11 @@ fn thanks(edge: &Edge, shop: &ShopRow, row: &Row, status: &'static str) -> Reply
 }
 
 /// `GET /checkout/cancel/{cct_…}`: changes nothing, for the buyer may still go back and pay.
-pub async fn cancel(edge: &Edge, transaction: &str) -> Result<Reply> {
+pub fn cancel(edge: &Edge, transaction: &str) -> Result<Reply> {
     if !id::is_prefixed(transaction, "cct_") {
         return Ok(unknown(edge));
     }
-    let Some((row, shop)) = edge.db.transaction_with_shop(Some(transaction), "").await? else { return Ok(unknown(edge)) };
+    let Some((row, shop)) = edge.db.transaction_with_shop(Some(transaction), "")? else { return Ok(unknown(edge)) };
     *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
     let Some(cancel_url) = row.cancel_url.as_ref().filter(|_| shop.status != "deleted") else {
         let html = page::cart_kept(&page::CartKept { shop_name: &shop.name, shop_url: &shop.site_url });
@@ -163,9 +163,9 @@ pub async fn cancel(edge: &Edge, transaction: &str) -> Result<Reply> {
 }
 
 /// `GET /v1/manifest`: what the shop merges into its UCP manifest.
-pub async fn manifest(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    let connected = edge.db.connections(&shop.id).await?.iter().any(|c| c.active());
+pub fn manifest(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
+    let connected = edge.db.connections(&shop.id)?.iter().any(|c| c.active());
     if !connected {
         return Ok(Reply::json(200, &object! {}));
     }

@@ -29,9 +29,9 @@ const CLAIM_LIFE: i64 = 10 * 60;
 const ACCOUNT_FRESH: i64 = 10;
 
 /// `POST /v1/connect/start`
-pub async fn start(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    let body = incoming.json().await?;
+pub fn start(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
+    let body = incoming.json()?;
     let fields = Fields::open(&body, "", &["return_url", "mode", "replace", "verifier_challenge", "prefill", "method"])?;
     let return_url = access::shop_url(edge, &shop, "return_url", fields.need_string("return_url", 1000)?, true)?;
     let challenge = fields.need_string("verifier_challenge", 200)?;
@@ -55,7 +55,7 @@ pub async fn start(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
             }
         }
     }
-    let connections = edge.db.connections(&shop.id).await?;
+    let connections = edge.db.connections(&shop.id)?;
     let mode = access::mode(edge, asked, &connections);
     edge.pair(mode)?;
     let active = in_mode(&connections, mode.live()).filter(|c| c.active() && !replace);
@@ -80,7 +80,7 @@ pub async fn start(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         account: begun.map(|c| c.account.as_str()),
         expires_at,
     };
-    edge.db.insert_ticket(&new, now).await?;
+    edge.db.insert_ticket(&new, now)?;
     let url = format!("{}/connect/{ticket}", edge.public_url);
     Ok(Reply::json(201, &object! { "object": "connect.ticket", "url": url, "livemode": mode.live(), "expires_at": expires_at }))
 }
@@ -108,15 +108,15 @@ pub(super) fn dead_ticket(edge: &Edge) -> Reply {
     )
 }
 
-async fn live_ticket(edge: &Edge, ticket: &str) -> Result<Option<Box<TicketRow>>> {
-    let row = edge.db.ticket(&sign::sha256_hex(ticket.as_bytes())).await?;
+fn live_ticket(edge: &Edge, ticket: &str) -> Result<Option<Box<TicketRow>>> {
+    let row = edge.db.ticket(&sign::sha256_hex(ticket.as_bytes()))?;
     Ok(row.filter(|t| t.used_at.is_none() && t.expires_at > clock::now() && t.shop_status == "active"))
 }
 
 /// `GET /connect/{ticket}`: the page that names the shop and the mode before Stripe is reached, so that nobody is
 /// led to connect an account to a stranger's shop.
-pub async fn consent_page(edge: &Edge, incoming: &Incoming, ticket: &str) -> Result<Reply> {
-    let Some(row) = live_ticket(edge, ticket).await? else { return Ok(dead_ticket(edge)) };
+pub fn consent_page(edge: &Edge, incoming: &Incoming, ticket: &str) -> Result<Reply> {
+    let Some(row) = live_ticket(edge, ticket)? else { return Ok(dead_ticket(edge)) };
     let page = asking(edge, &row, ticket, 200, None, &prefill_of(&row));
     if row.method == "onboarding" { onboarding::asked(incoming, &row, page) } else { Ok(page) }
 }
@@ -150,15 +150,15 @@ pub(super) fn cookie_name(state_hash: &str) -> String {
 }
 
 /// `POST /connect/{ticket}`: the button. Guarded by the ticket, not by Origin: with `no-referrer` forms say `Origin: null`.
-pub async fn consent(edge: &Edge, incoming: &mut Incoming, ticket: &str) -> Result<Reply> {
+pub fn consent(edge: &Edge, incoming: &mut Incoming, ticket: &str) -> Result<Reply> {
     // Attack: a stranger's page sends the form with the ticket of his own shop, and the merchant, who never saw whose shop it is, lands
     // at Stripe with the right cookie. Browsers say where a request comes from; our own button is `same-origin`.
     if incoming.header("Sec-Fetch-Site").is_some_and(|site| site != "same-origin") {
-        return consent_page(edge, incoming, ticket).await;
+        return consent_page(edge, incoming, ticket);
     }
-    let Some(row) = live_ticket(edge, ticket).await? else { return Ok(dead_ticket(edge)) };
+    let Some(row) = live_ticket(edge, ticket)? else { return Ok(dead_ticket(edge)) };
     if row.method == "onboarding" {
-        return onboarding::begin(edge, incoming, ticket, &row).await;
+        return onboarding::begin(edge, incoming, ticket, &row);
     }
     let mode = Mode::from_live(row.livemode != 0);
     let pair = edge.pair(mode)?;
@@ -166,7 +166,7 @@ pub async fn consent(edge: &Edge, incoming: &mut Incoming, ticket: &str) -> Resu
     let browser = clock::fresh_secret("")?;
     let state_hash = sign::sha256_hex(state.as_bytes());
     let expires_at = clock::now().saturating_add(STATE_LIFE);
-    edge.db.insert_state(&state_hash, &row.hash, &sign::sha256_hex(browser.as_bytes()), expires_at).await?;
+    edge.db.insert_state(&state_hash, &row.hash, &sign::sha256_hex(browser.as_bytes()), expires_at)?;
     let prefill = prefill_of(&row);
     let redirect_uri = format!("{}/connect/callback", edge.public_url);
     let url = oauth::authorize_url(&edge.config.connect_base, &pair.client_id, &redirect_uri, &state, &prefill);
@@ -192,10 +192,10 @@ pub(super) fn failed(edge: &Edge, ticket: &TicketRow, code: &str) -> Result<Repl
 }
 
 /// `GET /connect/callback`
-pub async fn callback(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+pub fn callback(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let now = clock::now();
-    match returned(edge, incoming, "oauth", now).await? {
-        Ok((ticket, clear)) => Ok(exchange(edge, incoming, &ticket, now).await?.with("Set-Cookie", clear)),
+    match returned(edge, incoming, "oauth", now)? {
+        Ok((ticket, clear)) => Ok(exchange(edge, incoming, &ticket, now)?.with("Set-Cookie", clear)),
         Err(page) => Ok(page),
     }
 }
@@ -212,12 +212,12 @@ pub(super) fn other_browser(edge: &Edge) -> Reply {
 }
 
 /// Somebody comes back from Stripe. The ticket that he set out with, and what takes his cookie away; or the page that ends it here.
-pub(super) async fn returned(
+pub(super) fn returned(
     edge: &Edge, incoming: &Incoming, method: &str, now: i64,
 ) -> Result<std::result::Result<(Box<TicketRow>, String), Reply>> {
     // 1. The state first, atomically: reloaded or stolen, it works once, and a code can not be sent twice.
     let state_hash = sign::sha256_hex(incoming.param("state").unwrap_or_default().as_bytes());
-    let Some((state, ticket)) = edge.db.consume_state(&state_hash, now).await?.filter(|(_, ticket)| ticket.method == method) else {
+    let Some((state, ticket)) = edge.db.consume_state(&state_hash, now)?.filter(|(_, ticket)| ticket.method == method) else {
         return Ok(Err(error_page(
             edge,
             400,
@@ -235,11 +235,11 @@ pub(super) async fn returned(
     Ok(Ok((ticket, clear)))
 }
 
-async fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64) -> Result<Reply> {
+fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64) -> Result<Reply> {
     let mode = Mode::from_live(ticket.livemode != 0);
     // 3. What Stripe says. `error_description` is anybody's text and goes nowhere.
     if let Some(error) = incoming.param("error") {
-        edge.db.use_ticket(&ticket.hash, now).await?;
+        edge.db.use_ticket(&ticket.hash, now)?;
         return if error == "access_denied" {
             back(edge, ticket, &[("cc_connect", "denied")])
         } else {
@@ -253,7 +253,7 @@ async fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64
         return failed(edge, ticket, "code_rejected");
     }
     // 4. Exactly one exchange, never a retry: a code that is used twice makes Stripe revoke what it granted.
-    let grant = match outside::stripe_answer(edge, mode, &oauth::exchange(&code), outside::STRIPE_DEADLINE).await? {
+    let grant = match outside::stripe_answer(edge, mode, &oauth::exchange(&code), outside::STRIPE_DEADLINE)? {
         Ok(answer) => oauth::read_oauth::<Grant>(answer),
         Err(why) => Outcome::Unavailable { why, replayed_5xx: false },
     };
@@ -275,12 +275,12 @@ async fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64
         return failed(edge, ticket, "account_invalid");
     }
     if grant.livemode != mode.live() {
-        give_back_later(edge, &grant.stripe_user_id, Mode::from_live(grant.livemode), "mode mismatch", now).await?;
+        give_back_later(edge, &grant.stripe_user_id, Mode::from_live(grant.livemode), "mode mismatch", now)?;
         return failed(edge, ticket, "mode_mismatch");
     }
     // 5. Another account came first, and nobody asked to replace it.
-    if another_came_first(edge, ticket, &grant.stripe_user_id).await? {
-        give_back_later(edge, &grant.stripe_user_id, mode, "already connected", now).await?;
+    if another_came_first(edge, ticket, &grant.stripe_user_id)? {
+        give_back_later(edge, &grant.stripe_user_id, mode, "already connected", now)?;
         return failed(edge, ticket, "already_connected");
     }
     // 6. Kept until the admin's session confirms with its verifier. The tokens wait sealed in the claim's row.
@@ -288,20 +288,20 @@ async fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64
     "stripe_publishable_key": grant.stripe_publishable_key };
     let context = token_context(&ticket.shop_id, &grant.stripe_user_id, mode);
     let sealed = edge.config.seal_keys.seal(clock::random::<12>()?, &context, tokens.to_string().as_bytes())?;
-    claim(edge, ticket, &grant.stripe_user_id, grant.scope.as_deref(), Some(sealed), now).await
+    claim(edge, ticket, &grant.stripe_user_id, grant.scope.as_deref(), Some(sealed), now)
 }
 
 /// Whether the shop has another account by now, and nobody asked to replace it.
-pub(super) async fn another_came_first(edge: &Edge, ticket: &TicketRow, account: &str) -> Result<bool> {
+pub(super) fn another_came_first(edge: &Edge, ticket: &TicketRow, account: &str) -> Result<bool> {
     if ticket.replace_existing != 0 {
         return Ok(false);
     }
-    let existing = edge.db.active_connection(&ticket.shop_id, ticket.livemode != 0).await?;
+    let existing = edge.db.active_connection(&ticket.shop_id, ticket.livemode != 0)?;
     Ok(existing.is_some_and(|existing| existing.account != account))
 }
 
 /// Keeps an account for the admin to confirm, and leads home.
-pub(super) async fn claim(
+pub(super) fn claim(
     edge: &Edge, ticket: &TicketRow, account: &str, scope: Option<&str>, sealed_token: Option<String>, now: i64,
 ) -> Result<Reply> {
     let claim_secret = clock::fresh_secret("ccc_")?;
@@ -318,7 +318,7 @@ pub(super) async fn claim(
         sealed_token,
         expires_at: now.saturating_add(CLAIM_LIFE),
     };
-    edge.db.insert_claim(&claim, &ticket.hash, now).await?;
+    edge.db.insert_claim(&claim, &ticket.hash, now)?;
     back(edge, ticket, &[("cc_connect", "pending"), ("cc_claim", &claim_secret)])
 }
 
@@ -328,14 +328,14 @@ pub fn token_context(shop_id: &str, account: &str, mode: Mode) -> String {
 }
 
 /// `POST /v1/connect/confirm`. The same claim and verifier again get the same answer: an answer may be lost.
-pub async fn confirm(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    let body = incoming.json().await?;
+pub fn confirm(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
+    let body = incoming.json()?;
     let fields = Fields::open(&body, "", &["claim", "verifier"])?;
     let claim = fields.need_string("claim", 200)?;
     let verifier = fields.need_string("verifier", 500)?;
     let now = clock::now();
-    let Some(row) = edge.db.claim(&sign::sha256_hex(claim.as_bytes()), &shop.id).await? else {
+    let Some(row) = edge.db.claim(&sign::sha256_hex(claim.as_bytes()), &shop.id)? else {
         return Err(
             Problem::request(404, "resource_missing", "No such claim for this shop. Start again with POST /v1/connect/start.").at("claim")
         );
@@ -343,7 +343,7 @@ pub async fn confirm(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let mode = Mode::from_live(row.livemode != 0);
     if !sign::equal(sign::s256(verifier).as_bytes(), row.verifier_challenge.as_bytes()) {
         // One guess: whoever brings a stolen claim without the admin's session ends it.
-        edge.db.kill_claim(&row, "wrong verifier", now).await?;
+        edge.db.kill_claim(&row, "wrong verifier", now)?;
         settle_deauthorizations_later(edge);
         return Err(Problem::value(
             "verifier_mismatch",
@@ -361,49 +361,49 @@ pub async fn confirm(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     match row.status.as_str() {
         "dead" => return Err(dead()),
         "confirmed" => {
-            let connections = edge.db.connections(&shop.id).await?;
+            let connections = edge.db.connections(&shop.id)?;
             let same = connections.iter().find(|c| c.id == row.connection_id && c.active());
             return same.map(|c| Reply::json(200, &connection_object(mode, Some(c)))).ok_or_else(dead);
         }
         _ if row.expires_at <= now => return Err(dead()),
         _ => {}
     }
-    let platform = platform_account(edge, mode).await;
-    if !edge.db.confirm_claim(&row, platform.as_deref(), now).await? {
+    let platform = platform_account(edge, mode);
+    if !edge.db.confirm_claim(&row, platform.as_deref(), now)? {
         // The same request, sent twice at the same moment, is no race to lose.
-        let connections = edge.db.connections(&shop.id).await?;
+        let connections = edge.db.connections(&shop.id)?;
         if let Some(same) = connections.iter().find(|c| c.id == row.connection_id && c.active()) {
             return Ok(Reply::json(200, &connection_object(mode, Some(same))));
         }
-        edge.db.kill_claim(&row, "lost race", now).await?;
+        edge.db.kill_claim(&row, "lost race", now)?;
         settle_deauthorizations_later(edge);
         return Err(already_connected(mode));
     }
     settle_deauthorizations_later(edge);
     // The tokens move to KV. If KV refuses, they stay sealed in the claim's row and the sweep moves them.
     if let Some(sealed) = &row.sealed_token {
-        move_token(edge, &row.hash, &row.connection_id, sealed).await;
+        move_token(edge, &row.hash, &row.connection_id, sealed);
     }
-    let connections = edge.db.connections(&shop.id).await?;
-    let connection = checked(edge, mode, in_mode(&connections, mode.live()).cloned(), now).await?;
+    let connections = edge.db.connections(&shop.id)?;
+    let connection = checked(edge, mode, in_mode(&connections, mode.live()).cloned(), now)?;
     Ok(Reply::json(200, &connection_object(mode, connection.as_ref())))
 }
 
 /// Puts a sealed token into KV, then takes it out of the claim's row.
-pub async fn move_token(edge: &Edge, claim_hash: &str, connection_id: &str, sealed: &str) {
-    let stored = async {
+pub fn move_token(edge: &Edge, claim_hash: &str, connection_id: &str, sealed: &str) {
+    let stored = (|| {
         let key = token_key(connection_id);
-        js::call(&js::binding(&edge.env, "KV"), "put", &[key.into(), sealed.into()]).await.map_err(Problem::fault)?;
-        edge.db.token_moved(claim_hash, connection_id, seal::key_id(sealed).unwrap_or_default()).await
-    };
-    if let Err(problem) = stored.await {
+        js::call(&js::binding(&edge.env, "KV"), "put", &[key.into(), sealed.into()]).map_err(Problem::fault)?;
+        edge.db.token_moved(claim_hash, connection_id, seal::key_id(sealed).unwrap_or_default())
+    })();
+    if let Err(problem) = stored {
         log::line(object! { "level": "warn", "event": "token_left_to_sweep", "connection": connection_id, "why": problem.cause });
     }
 }
 
 /// The platform that the configured key belongs to; `None` when Stripe does not say.
-async fn platform_account(edge: &Edge, mode: Mode) -> Option<String> {
-    match outside::stripe::<Account>(edge, mode, &account::own(), outside::STRIPE_DEADLINE).await {
+fn platform_account(edge: &Edge, mode: Mode) -> Option<String> {
+    match outside::stripe::<Account>(edge, mode, &account::own(), outside::STRIPE_DEADLINE) {
         Ok(Outcome::Ok(account)) => Some(account.id),
         _ => None,
     }
@@ -427,23 +427,23 @@ fn connection_object(mode: Mode, connection: Option<&ConnectionRow>) -> Value {
 }
 
 /// Asks Stripe how the account is, unless that was done seconds ago. Stripe being away changes nothing.
-async fn checked(edge: &Edge, mode: Mode, connection: Option<ConnectionRow>, now: i64) -> Result<Option<ConnectionRow>> {
+fn checked(edge: &Edge, mode: Mode, connection: Option<ConnectionRow>, now: i64) -> Result<Option<ConnectionRow>> {
     let Some(mut row) = connection else { return Ok(None) };
     let worth = row.active() || row.may_revive();
     if !worth || row.checked_at.is_some_and(|at| at.saturating_add(ACCOUNT_FRESH) > now) {
         return Ok(Some(row));
     }
     let found = if row.onboarded() {
-        onboarding::account(edge, mode, &row.account).await?
+        onboarding::account(edge, mode, &row.account)?
     } else {
-        outside::stripe::<Account>(edge, mode, &account::retrieve(&row.account), outside::STRIPE_DEADLINE).await?
+        outside::stripe::<Account>(edge, mode, &account::retrieve(&row.account), outside::STRIPE_DEADLINE)?
     };
     match found {
         Outcome::Ok(account) => {
-            let platform = if row.platform.is_none() { platform_account(edge, mode).await } else { None };
-            edge.db.account_checked(&row.id, account.charges_enabled, account.details_submitted, platform.as_deref(), now).await?;
+            let platform = if row.platform.is_none() { platform_account(edge, mode) } else { None };
+            edge.db.account_checked(&row.id, account.charges_enabled, account.details_submitted, platform.as_deref(), now)?;
             if !row.active() {
-                edge.db.connection_revived(&row.id, now).await?;
+                edge.db.connection_revived(&row.id, now)?;
                 row.status = "active".to_owned();
             }
             row.charges_enabled = Some(i64::from(account.charges_enabled));
@@ -451,8 +451,8 @@ async fn checked(edge: &Edge, mode: Mode, connection: Option<ConnectionRow>, now
             row.checked_at = Some(now);
         }
         Outcome::Refused(error) if error.account_invalid() => {
-            account_refused(edge, mode, &row).await?;
-            row = edge.db.connections(&row.shop_id).await?.into_iter().find(|c| c.id == row.id).unwrap_or(row);
+            account_refused(edge, mode, &row)?;
+            row = edge.db.connections(&row.shop_id)?.into_iter().find(|c| c.id == row.id).unwrap_or(row);
         }
         _ => {}
     }
@@ -462,7 +462,7 @@ async fn checked(edge: &Edge, mode: Mode, connection: Option<ConnectionRow>, now
 /// Stripe says that the platform may not use the account. That ends the connection only while the configured key still
 /// belongs to the platform that made it: a wrong key must not disconnect every shop.
 /// Answers what the caller is to be told.
-pub async fn account_refused(edge: &Edge, mode: Mode, connection: &ConnectionRow) -> Result<Problem> {
+pub fn account_refused(edge: &Edge, mode: Mode, connection: &ConnectionRow) -> Result<Problem> {
     let gone = Problem::request(
         409,
         "connection_gone",
@@ -471,9 +471,9 @@ pub async fn account_refused(edge: &Edge, mode: Mode, connection: &ConnectionRow
     if !connection.active() {
         return Ok(gone);
     }
-    let platform = platform_account(edge, mode).await;
+    let platform = platform_account(edge, mode);
     if platform.is_some() && platform == connection.platform {
-        edge.db.connection_gone(&connection.id, "account_invalid", clock::now()).await?;
+        edge.db.connection_gone(&connection.id, "account_invalid", clock::now())?;
         log::line(object! { "level": "warn", "event": "connection_gone", "shop": connection.shop_id, "reason": "account_invalid" });
         return Ok(gone);
     }
@@ -492,9 +492,9 @@ pub async fn account_refused(edge: &Edge, mode: Mode, connection: &ConnectionRow
 }
 
 /// Whether any shop here, but for one connection, uses an account or is about to.
-async fn in_use(edge: &Edge, account: &str, live: bool, except: &str, now: i64) -> Result<bool> {
+fn in_use(edge: &Edge, account: &str, live: bool, except: &str, now: i64) -> Result<bool> {
     for place in edge.everywhere() {
-        if place.db.account_in_use(account, live, except, now).await? {
+        if place.db.account_in_use(account, live, except, now)? {
             return Ok(true);
         }
     }
@@ -502,9 +502,9 @@ async fn in_use(edge: &Edge, account: &str, live: bool, except: &str, now: i64) 
 }
 
 /// Stripe refused, for a row of ours, the account that it lies on: looked at as if the shop had asked (see [`account_refused`]).
-pub async fn doubt(edge: &Edge, row: &Row) -> Result<()> {
-    if let Some(connection) = edge.db.active_connection(&row.shop_id, row.livemode != 0).await?.filter(|c| c.account == row.account) {
-        account_refused(edge, row.mode(), &connection).await?;
+pub fn doubt(edge: &Edge, row: &Row) -> Result<()> {
+    if let Some(connection) = edge.db.active_connection(&row.shop_id, row.livemode != 0)?.filter(|c| c.account == row.account) {
+        account_refused(edge, row.mode(), &connection)?;
     }
     Ok(())
 }
@@ -512,73 +512,73 @@ pub async fn doubt(edge: &Edge, row: &Row) -> Result<()> {
 /// The same after the answer: whoever waits for that needs nothing of it.
 pub fn doubt_later(edge: &Edge, row: &Row) {
     let (work, row) = (edge.clone(), row.clone());
-    edge.later(async move {
-        if let Err(problem) = doubt(&work, &row).await {
+    edge.later(move || {
+        if let Err(problem) = doubt(&work, &row) {
             log::line(object! { "level": "warn", "event": "connection_not_looked_at", "shop": row.shop_id, "why": problem.cause });
         }
     });
 }
 
 /// `GET /v1/connection`
-pub async fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
+pub fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
     let asked = access::mode_param(incoming)?;
-    let connections = edge.db.connections(&shop.id).await?;
+    let connections = edge.db.connections(&shop.id)?;
     let mode = access::mode(edge, asked, &connections);
     let connection = match edge.pair(mode) {
-        Ok(_) => checked(edge, mode, in_mode(&connections, mode.live()).cloned(), clock::now()).await?,
+        Ok(_) => checked(edge, mode, in_mode(&connections, mode.live()).cloned(), clock::now())?,
         Err(_) => in_mode(&connections, mode.live()).cloned(),
     };
     Ok(Reply::json(200, &connection_object(mode, connection.as_ref())))
 }
 
 /// `DELETE /v1/connection`: Stripe first, then the row, so that a retry after a crash finishes it.
-pub async fn delete(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    access::no_body(incoming).await?;
+pub fn delete(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
+    access::no_body(incoming)?;
     let asked = access::mode_param(incoming)?;
-    let connections = edge.db.connections(&shop.id).await?;
+    let connections = edge.db.connections(&shop.id)?;
     let mode = access::mode(edge, asked, &connections);
     let now = clock::now();
     // One that Stripe refused may come back by itself, which nobody wants who disconnects.
     if let Some(connection) = in_mode(&connections, mode.live()).filter(|c| c.active() || c.may_revive()) {
         edge.pair(mode)?;
-        let shared = in_use(edge, &connection.account, mode.live(), &connection.id, now).await?;
-        edge.db.closing(&connection.id, Some(now)).await?;
-        let ended = match end_open(edge, &connection.account, mode, if shared { &shop.id } else { "" }).await {
-            Ok(()) => give_back(edge, connection, mode, shared, now).await,
+        let shared = in_use(edge, &connection.account, mode.live(), &connection.id, now)?;
+        edge.db.closing(&connection.id, Some(now))?;
+        let ended = match end_open(edge, &connection.account, mode, if shared { &shop.id } else { "" }) {
+            Ok(()) => give_back(edge, connection, mode, shared, now),
             Err(problem) => Err(problem),
         };
         if ended.is_err() {
             // Best effort: by itself it counts for a minute only.
-            let _ = edge.db.closing(&connection.id, None).await;
+            let _ = edge.db.closing(&connection.id, None);
         }
         let later = ended?;
-        edge.db.connection_gone(&connection.id, "disconnected", now).await?;
+        edge.db.connection_gone(&connection.id, "disconnected", now)?;
         if later {
             // The other shop may be leaving at this very moment and have seen this one: looked at again now that the row says so.
-            give_back_later(edge, &connection.account, mode, "disconnected", now).await?;
+            give_back_later(edge, &connection.account, mode, "disconnected", now)?;
         }
         // Should this fail, what stays is sealed and opens nothing: the account is deauthorized.
-        let _ = js::call(&js::binding(&edge.env, "KV"), "delete", &[token_key(&connection.id).into()]).await;
+        let _ = js::call(&js::binding(&edge.env, "KV"), "delete", &[token_key(&connection.id).into()]);
     }
     Ok(Reply::json(200, &connection_object(mode, None)))
 }
 
 /// Gives back the account of a connection that ends, if nobody needs it; `true` when that is left for later.
-async fn give_back(edge: &Edge, connection: &ConnectionRow, mode: Mode, shared: bool, now: i64) -> Result<bool> {
-    let later = shared || under_way(edge, &connection.account, mode, now).await?;
+fn give_back(edge: &Edge, connection: &ConnectionRow, mode: Mode, shared: bool, now: i64) -> Result<bool> {
+    let later = shared || under_way(edge, &connection.account, mode, now)?;
     // An account that the platform made was connected by no OAuth, so none ends it: it stays the merchant's, and is not used any more.
     if !later && !connection.onboarded() {
-        deauthorize(edge, &connection.account, mode).await?;
+        deauthorize(edge, &connection.account, mode)?;
     }
     Ok(later)
 }
 
 /// Whether a payment on an account is under way at a bank, of whichever shop.
-async fn under_way(edge: &Edge, account: &str, mode: Mode, now: i64) -> Result<bool> {
+fn under_way(edge: &Edge, account: &str, mode: Mode, now: i64) -> Result<bool> {
     for place in edge.everywhere() {
-        if place.db.under_way_on(account, mode.live(), now).await? {
+        if place.db.under_way_on(account, mode.live(), now)? {
             return Ok(true);
         }
     }
@@ -587,19 +587,19 @@ async fn under_way(edge: &Edge, account: &str, mode: Mode, now: i64) -> Result<b
 
 /// Ends what is open on an account before it is given back, of one shop or (with none named) of all. A session left open could be
 /// paid afterwards, at an account that nobody here can look into: the buyer's money would be there and his order nowhere.
-async fn end_open(edge: &Edge, account: &str, mode: Mode, shop_id: &str) -> Result<()> {
+fn end_open(edge: &Edge, account: &str, mode: Mode, shop_id: &str) -> Result<()> {
     for place in edge.everywhere() {
-        end_open_here(&place, account, mode, shop_id).await?;
+        end_open_here(&place, account, mode, shop_id)?;
     }
     Ok(())
 }
 
-async fn end_open_here(edge: &Edge, account: &str, mode: Mode, shop_id: &str) -> Result<()> {
+fn end_open_here(edge: &Edge, account: &str, mode: Mode, shop_id: &str) -> Result<()> {
     const AT_ONCE: i64 = 40;
     loop {
-        let open = edge.db.open_on_account(account, mode.live(), shop_id, AT_ONCE).await?;
+        let open = edge.db.open_on_account(account, mode.live(), shop_id, AT_ONCE)?;
         for row in &open {
-            match super::checkout::end(edge, row).await {
+            match super::checkout::end(edge, row) {
                 Ok(after) if after.status != Status::Open => {}
                 // The account is lost already; what is open there is for the sweep to look after.
                 Err(problem) if problem.code == "connection_gone" => return Ok(()),
@@ -618,15 +618,15 @@ async fn end_open_here(edge: &Edge, account: &str, mode: Mode, shop_id: &str) ->
 }
 
 /// Takes the token of a connection out of KV, where it opens nothing any more: replaced, or ended at Stripe.
-pub async fn erase_token(edge: &Edge, connection_id: &str) -> Result<()> {
-    js::call(&js::binding(&edge.env, "KV"), "delete", &[token_key(connection_id).into()]).await.map_err(Problem::fault)?;
-    edge.db.token_gone(connection_id).await
+pub fn erase_token(edge: &Edge, connection_id: &str) -> Result<()> {
+    js::call(&js::binding(&edge.env, "KV"), "delete", &[token_key(connection_id).into()]).map_err(Problem::fault)?;
+    edge.db.token_gone(connection_id)
 }
 
 /// Gives an account back at Stripe; "not connected" there counts as done.
-async fn deauthorize(edge: &Edge, account: &str, mode: Mode) -> Result<()> {
+fn deauthorize(edge: &Edge, account: &str, mode: Mode) -> Result<()> {
     let call: Call = oauth::deauthorize(&edge.pair(mode)?.client_id, account);
-    let outcome = match outside::stripe_answer(edge, mode, &call, outside::STRIPE_DEADLINE).await? {
+    let outcome = match outside::stripe_answer(edge, mode, &call, outside::STRIPE_DEADLINE)? {
         Ok(answer) => oauth::read_oauth::<oauth::Deauthorized>(answer),
         Err(why) => Outcome::Unavailable { why, replayed_5xx: false },
     };
@@ -641,47 +641,47 @@ async fn deauthorize(edge: &Edge, account: &str, mode: Mode) -> Result<()> {
     }
 }
 
-async fn give_back_later(edge: &Edge, account: &str, mode: Mode, reason: &str, now: i64) -> Result<()> {
-    edge.db.owe_deauthorization_now(account, mode.live(), reason, now).await?;
+fn give_back_later(edge: &Edge, account: &str, mode: Mode, reason: &str, now: i64) -> Result<()> {
+    edge.db.owe_deauthorization_now(account, mode.live(), reason, now)?;
     settle_deauthorizations_later(edge);
     Ok(())
 }
 
 fn settle_deauthorizations_later(edge: &Edge) {
     let work = edge.clone();
-    edge.later(async move {
-        if let Err(problem) = settle_deauthorizations(&work, 5).await {
+    edge.later(move || {
+        if let Err(problem) = settle_deauthorizations(&work, 5) {
             log::line(object! { "level": "warn", "event": "deauthorization_left_to_sweep", "why": problem.code });
         }
     });
 }
 
 /// Gives back what is owed, unless somebody here uses the account after all. Answers how many were done.
-pub async fn settle_deauthorizations(edge: &Edge, limit: i64) -> Result<u32> {
+pub fn settle_deauthorizations(edge: &Edge, limit: i64) -> Result<u32> {
     let now = clock::now();
     let mut done = 0_u32;
-    for due in edge.db.due_deauthorizations(now, limit).await? {
+    for due in edge.db.due_deauthorizations(now, limit)? {
         let mode = Mode::from_live(due.livemode != 0);
-        let outcome = if in_use(edge, &due.account, mode.live(), "", now).await? {
+        let outcome = if in_use(edge, &due.account, mode.live(), "", now)? {
             Ok(())
         } else {
-            match end_open(edge, &due.account, mode, "").await {
-                Ok(()) if under_way(edge, &due.account, mode, now).await? => {
+            match end_open(edge, &due.account, mode, "") {
+                Ok(()) if under_way(edge, &due.account, mode, now)? => {
                     Err(Problem::stripe_unavailable("A payment on the account is still under way at a bank."))
                 }
                 Ok(()) if due.onboarded != 0 => Ok(()),
-                Ok(()) => deauthorize(edge, &due.account, mode).await,
+                Ok(()) => deauthorize(edge, &due.account, mode),
                 Err(problem) => Err(problem),
             }
         };
         match outcome {
             Ok(()) => {
-                edge.db.deauthorization_done(&due.account, mode.live()).await?;
+                edge.db.deauthorization_done(&due.account, mode.live())?;
                 done = done.saturating_add(1);
             }
             Err(_) => {
                 let pause = 60_i64.saturating_mul(due.attempts.clamp(0, 60).saturating_add(1));
-                edge.db.deauthorization_failed(&due.account, mode.live(), now.saturating_add(pause)).await?;
+                edge.db.deauthorization_failed(&due.account, mode.live(), now.saturating_add(pause))?;
             }
         }
     }

@@ -16,17 +16,17 @@ const SESSIONS: i64 = 20;
 const SLICES: u32 = 10;
 
 /// `DELETE /v1/shop`
-pub async fn delete_shop(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let shop = access::shop(edge, incoming).await?;
-    access::no_body(incoming).await?;
+pub fn delete_shop(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::shop(edge, incoming)?;
+    access::no_body(incoming)?;
     let now = clock::now();
-    edge.db.delete_shop(&shop, now).await?;
-    let more = async {
-        end_sessions(edge, &shop.id).await?;
-        go_on(edge, &shop.id, now).await?;
-        connect::settle_deauthorizations(edge, 5).await
-    };
-    if let Err(problem) = more.await {
+    edge.db.delete_shop(&shop, now)?;
+    let more = (|| {
+        end_sessions(edge, &shop.id)?;
+        go_on(edge, &shop.id, now)?;
+        connect::settle_deauthorizations(edge, 5)
+    })();
+    if let Err(problem) = more {
         log::line(
             object! { "level": "warn", "event": "erasure_left_to_sweep", "shop": shop.id, "why": problem.code, "cause": problem.cause },
         );
@@ -35,9 +35,9 @@ pub async fn delete_shop(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> 
 }
 
 /// Ends what is open, as long as Stripe answers; the sweep ends the rest, as after the kill switch.
-async fn end_sessions(edge: &Edge, shop_id: &str) -> Result<()> {
-    for row in edge.db.open_sessions(shop_id, SESSIONS).await? {
-        if let Err(problem) = checkout::end(edge, &row).await {
+fn end_sessions(edge: &Edge, shop_id: &str) -> Result<()> {
+    for row in edge.db.open_sessions(shop_id, SESSIONS)? {
+        if let Err(problem) = checkout::end(edge, &row) {
             log::line(object! { "level": "warn", "event": "expire_failed", "transaction": row.id, "why": problem.code });
             return Ok(());
         }
@@ -46,17 +46,17 @@ async fn end_sessions(edge: &Edge, shop_id: &str) -> Result<()> {
 }
 
 /// The sweep's part. Answers how many shops are done.
-pub async fn run(edge: &Edge, limit: i64) -> Result<u32> {
+pub fn run(edge: &Edge, limit: i64) -> Result<u32> {
     let now = clock::now();
     let mut done = 0_u32;
-    for shop_id in edge.db.due_erasures(now, limit).await? {
-        match go_on(edge, &shop_id, now).await {
+    for shop_id in edge.db.due_erasures(now, limit)? {
+        match go_on(edge, &shop_id, now) {
             Ok(true) => done = done.saturating_add(1),
             Ok(false) => {}
             // One shop's trouble is its own.
             Err(problem) => {
                 log::line(object! { "level": "warn", "event": "erasure_failed", "shop": shop_id, "cause": problem.cause });
-                edge.db.erasure_later(&shop_id, now.saturating_add(60)).await?;
+                edge.db.erasure_later(&shop_id, now.saturating_add(60))?;
             }
         }
     }
@@ -64,22 +64,22 @@ pub async fn run(edge: &Edge, limit: i64) -> Result<u32> {
 }
 
 /// Goes on with one shop; `true` when nothing is left to do. Every step may be repeated.
-async fn go_on(edge: &Edge, shop_id: &str, now: i64) -> Result<bool> {
-    for connection in edge.db.tokens_of(shop_id).await? {
-        js::call(&js::binding(&edge.env, "KV"), "delete", &[token_key(&connection).into()]).await.map_err(Problem::fault)?;
-        edge.db.token_gone(&connection).await?;
+fn go_on(edge: &Edge, shop_id: &str, now: i64) -> Result<bool> {
+    for connection in edge.db.tokens_of(shop_id)? {
+        js::call(&js::binding(&edge.env, "KV"), "delete", &[token_key(&connection).into()]).map_err(Problem::fault)?;
+        edge.db.token_gone(&connection)?;
     }
     for _ in 0..SLICES {
-        if !edge.db.erase_slice(shop_id).await? {
-            let waits = edge.db.under_way(shop_id, now.saturating_sub(BANKS_TAKE)).await?;
+        if !edge.db.erase_slice(shop_id)? {
+            let waits = edge.db.under_way(shop_id, now.saturating_sub(BANKS_TAKE))?;
             if waits {
-                edge.db.erasure_later(shop_id, now.saturating_add(60)).await?;
+                edge.db.erasure_later(shop_id, now.saturating_add(60))?;
             } else {
-                edge.db.erasure_done(shop_id, now).await?;
+                edge.db.erasure_done(shop_id, now)?;
             }
             return Ok(!waits);
         }
     }
-    edge.db.erasure_later(shop_id, now).await?;
+    edge.db.erasure_later(shop_id, now)?;
     Ok(false)
 }

@@ -18,12 +18,12 @@ use crate::stripe::session::{self, Session};
 use serde_json::Value;
 
 /// `POST /stripe/webhooks`
-pub async fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     // No secret, no webhook: never «accept» (CVE-2026-1461).
     if edge.config.webhook_secrets.is_empty() {
         return Err(Problem::not_configured("STRIPE_WEBHOOK_SECRETS is not set, so no event can be trusted."));
     }
-    let body = incoming.bytes().await?;
+    let body = incoming.bytes()?;
     let header = incoming.header("Stripe-Signature").unwrap_or_default();
     let secrets: Vec<&str> = edge.config.webhook_secrets.iter().map(|secret| secret.expose()).collect();
     if let Err(bad) = sign::verify_stripe(&header, &body, &secrets, clock::now()) {
@@ -31,7 +31,7 @@ pub async fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         return Err(Problem::request(400, "signature_invalid", format!("The Stripe-Signature was refused: {}.", bad.0)));
     }
     let mut event = event::read(&body)?;
-    let outcome = take(edge, &mut event).await.map_err(|mut problem| {
+    let outcome = take(edge, &mut event).map_err(|mut problem| {
         // Stripe sends it again: an event that is not durable must not be acknowledged.
         if matches!(problem.kind, Kind::Internal | Kind::InvalidRequest) {
             problem.status = 503;
@@ -45,7 +45,7 @@ pub async fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 }
 
 /// A thin event becomes its snapshot first: the object is fetched by type and id, as it is now.
-async fn take(edge: &Edge, event: &mut Event) -> Result<&'static str> {
+fn take(edge: &Edge, event: &mut Event) -> Result<&'static str> {
     // What is told of a shop that is being moved would be written where it is copied from, or lost.
     if edge.config.placement.any_moving() {
         return Err(Problem::moving());
@@ -56,7 +56,7 @@ async fn take(edge: &Edge, event: &mut Event) -> Result<&'static str> {
         Thin::Foreign => return Ok("not_handled"),
         Thin::Fetch(call) => {
             let now = clock::now();
-            match outside::stripe::<Value>(edge, Mode::from_live(event.livemode), call, outside::STRIPE_DEADLINE).await? {
+            match outside::stripe::<Value>(edge, Mode::from_live(event.livemode), call, outside::STRIPE_DEADLINE)? {
                 Outcome::Ok(object) => event.data.object = object,
                 // Nobody's to see, so nothing of ours: an account that left, an object of another mode.
                 Outcome::Refused(error) if error.account_invalid() || error.status == 404 => return Ok("not_ours"),
@@ -68,8 +68,8 @@ async fn take(edge: &Edge, event: &mut Event) -> Result<&'static str> {
     let second = matches!(thin, Thin::V2);
     let to_all = event.kind.starts_with("account.") || second && !event.kind.starts_with(event::IMPORTS);
     let mut outcome = "not_ours";
-    for place in places(edge, event).await? {
-        let here = if second { second_kind(&place, event).await? } else { apply(&place, event).await? };
+    for place in places(edge, event)? {
+        let here = if second { second_kind(&place, event)? } else { apply(&place, event)? };
         if outcome == "not_ours" || outcome == "nothing_new" && here != "not_ours" {
             outcome = here;
         }
@@ -82,7 +82,7 @@ async fn take(edge: &Edge, event: &mut Event) -> Result<&'static str> {
 
 /// In which databases an event is looked for, that in which it is likely to be found first: where the transaction is that it names, or
 /// else the shop that sells to agents on its account.
-async fn places(edge: &Edge, event: &Event) -> Result<Vec<Edge>> {
+fn places(edge: &Edge, event: &Event) -> Result<Vec<Edge>> {
     if edge.alone() {
         return Ok(vec![edge.clone()]);
     }
@@ -101,13 +101,13 @@ async fn places(edge: &Edge, event: &Event) -> Result<Vec<Edge>> {
     let session = Some(own).filter(|id| id::is_session_id(id));
     if intent.is_some() || session.is_some() {
         for place in edge.everywhere() {
-            if place.db.knows_sale(intent, session).await? {
+            if place.db.knows_sale(intent, session)? {
                 return Ok(place.everywhere());
             }
         }
     }
     let Some(account) = &event.account else { return Ok(edge.everywhere()) };
-    match agentic::seller_of(edge, account, event.livemode).await? {
+    match agentic::seller_of(edge, account, event.livemode)? {
         // Agreements are the business of nobody else who is connected to the account.
         Some((place, _, shop)) if event.kind.starts_with(event::AGREEMENT) && !shop.ended() => Ok(vec![place]),
         Some((place, _, _)) => Ok(place.everywhere()),
@@ -116,52 +116,52 @@ async fn places(edge: &Edge, event: &Event) -> Result<Vec<Edge>> {
 }
 
 /// An event about an object of v2.
-async fn second_kind(edge: &Edge, event: &Event) -> Result<&'static str> {
+fn second_kind(edge: &Edge, event: &Event) -> Result<&'static str> {
     if event.kind.starts_with(event::IMPORTS) {
-        agentic::imports::told(edge, event).await
+        agentic::imports::told(edge, event)
     } else if event.is_of_account() {
-        onboarding::told(edge, event).await
+        onboarding::told(edge, event)
     } else {
-        agentic::agreements::told(edge, event).await
+        agentic::agreements::told(edge, event)
     }
 }
 
-async fn apply(edge: &Edge, event: &Event) -> Result<&'static str> {
+fn apply(edge: &Edge, event: &Event) -> Result<&'static str> {
     match event.kind.as_str() {
         "checkout.session.completed"
         | "checkout.session.async_payment_succeeded"
         | "checkout.session.async_payment_failed"
         | "checkout.session.expired" => match event.data.read_object::<Session>() {
-            Some(session) => of_session(edge, event, &session).await,
-            None => unreadable(edge, event).await,
+            Some(session) => of_session(edge, event, &session),
+            None => unreadable(edge, event),
         },
         "payment_intent.succeeded"
         | "payment_intent.payment_failed"
         | "payment_intent.canceled"
         | "payment_intent.amount_capturable_updated" => match event.data.read_object::<PaymentIntent>() {
-            Some(intent) => of_intent(edge, event, &intent).await,
-            None => unreadable(edge, event).await,
+            Some(intent) => of_intent(edge, event, &intent),
+            None => unreadable(edge, event),
         },
         "charge.refunded" => match event.data.read_object() {
-            Some(charge) => aftermath::of_charge(edge, event, &charge).await,
-            None => unreadable(edge, event).await,
+            Some(charge) => aftermath::of_charge(edge, event, &charge),
+            None => unreadable(edge, event),
         },
         "refund.created" | "refund.updated" | "refund.failed" => match event.data.read_object() {
-            Some(refund) => aftermath::of_refund(edge, event, &refund).await,
-            None => unreadable(edge, event).await,
+            Some(refund) => aftermath::of_refund(edge, event, &refund),
+            None => unreadable(edge, event),
         },
         "charge.dispute.created"
         | "charge.dispute.updated"
         | "charge.dispute.closed"
         | "charge.dispute.funds_withdrawn"
         | "charge.dispute.funds_reinstated" => match event.data.read_object() {
-            Some(dispute) => aftermath::of_dispute(edge, event, &dispute).await,
-            None => unreadable(edge, event).await,
+            Some(dispute) => aftermath::of_dispute(edge, event, &dispute),
+            None => unreadable(edge, event),
         },
-        "account.application.deauthorized" => deauthorized(edge, event).await,
+        "account.application.deauthorized" => deauthorized(edge, event),
         "account.updated" => match event.data.read_object::<Account>() {
-            Some(account) => account_updated(edge, event, &account).await,
-            None => unreadable(edge, event).await,
+            Some(account) => account_updated(edge, event, &account),
+            None => unreadable(edge, event),
         },
         _ => Ok("not_handled"),
     }
@@ -187,12 +187,12 @@ impl About {
 }
 
 /// Finds the row by its PaymentIntent, else by the reference that the object carries.
-pub async fn about(edge: &Edge, event: &Event, payment_intent: Option<&str>, reference: Option<&str>) -> Result<About> {
+pub fn about(edge: &Edge, event: &Event, payment_intent: Option<&str>, reference: Option<&str>) -> Result<About> {
     let reference = reference.filter(|r| id::is_prefixed(r, "cct_"));
     if reference.is_none() && payment_intent.is_none() {
         return Ok(About::NotOurs);
     }
-    Ok(match edge.db.event_about(&event.id, payment_intent, reference).await? {
+    Ok(match edge.db.event_about(&event.id, payment_intent, reference)? {
         (_, None) => About::NotOurs,
         (true, _) => About::Seen,
         (false, Some(row)) => {
@@ -202,18 +202,18 @@ pub async fn about(edge: &Edge, event: &Event, payment_intent: Option<&str>, ref
     })
 }
 
-async fn of_session(edge: &Edge, event: &Event, session: &Session) -> Result<&'static str> {
-    let row = match about(edge, event, None, ledger::reference(&session.metadata)).await? {
+fn of_session(edge: &Edge, event: &Event, session: &Session) -> Result<&'static str> {
+    let row = match about(edge, event, None, ledger::reference(&session.metadata))? {
         About::Row(row) => row,
         About::Seen => return Ok("seen"),
         // An agent may have made it at Stripe.
-        About::NotOurs => match agentic::orders::of_session(edge, event, session).await? {
+        About::NotOurs => match agentic::orders::of_session(edge, event, session)? {
             Found::Row(row) => row,
             Found::Done(outcome) => return Ok(outcome),
         },
     };
     if event.livemode != session.livemode {
-        return keep_stray(edge, event, &row, Mismatch::Mode).await;
+        return keep_stray(edge, event, &row, Mismatch::Mode);
     }
     match ledger::news_of_session(&row, event.account.as_deref(), session) {
         Ok(mut news) => {
@@ -221,73 +221,73 @@ async fn of_session(edge: &Edge, event: &Event, session: &Session) -> Result<&'s
                 news.to = Some(Status::Failed);
             }
             let row = Row { checkout_session: Some(session.id.clone()), ..*row };
-            complete_hold(edge, &row, &mut news).await;
-            record(edge, event, &row, &news).await
+            complete_hold(edge, &row, &mut news);
+            record(edge, event, &row, &news)
         }
-        Err(mismatch) => keep_stray(edge, event, &row, mismatch).await,
+        Err(mismatch) => keep_stray(edge, event, &row, mismatch),
     }
 }
 
 /// Until when an authorised payment can be captured stands in the charge, which events only name: it is fetched, once. Where Stripe does
 /// not answer, the payment counts all the same, and another event or the sweep brings it.
-async fn complete_hold(edge: &Edge, row: &Row, news: &mut News) {
+fn complete_hold(edge: &Edge, row: &Row, news: &mut News) {
     let wanted = news.to == Some(Status::Authorized) && news.capture_before.is_none() && row.capture_before.is_none();
     let held = wanted && (row.status == Status::Authorized || Status::Authorized.follows().contains(&row.status));
     let Some(intent) = news.payment_intent.as_deref().filter(|_| held) else { return };
     let call = payment_intent::retrieve(intent, row.stripe_account());
-    if let Ok(Outcome::Ok(intent)) = outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await {
+    if let Ok(Outcome::Ok(intent)) = outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE) {
         news.capture_before = intent.capture_before();
     }
 }
 
-async fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result<&'static str> {
-    let row = match about(edge, event, None, ledger::reference(&intent.metadata)).await? {
+fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result<&'static str> {
+    let row = match about(edge, event, None, ledger::reference(&intent.metadata))? {
         About::Row(row) => row,
         About::Seen => return Ok("seen"),
-        About::NotOurs => match agentic::orders::of_intent(edge, event, intent).await? {
+        About::NotOurs => match agentic::orders::of_intent(edge, event, intent)? {
             Found::Row(row) => row,
             Found::Done(outcome) => return Ok(outcome),
         },
     };
     if event.livemode != intent.livemode {
-        return keep_stray(edge, event, &row, Mismatch::Mode).await;
+        return keep_stray(edge, event, &row, Mismatch::Mode);
     }
     match ledger::news_of_intent(&row, event.account.as_deref(), &event.kind, intent) {
         Ok(IntentNews::Decided(mut news)) => {
-            complete_hold(edge, &row, &mut news).await;
-            record(edge, event, &row, &news).await
+            complete_hold(edge, &row, &mut news);
+            record(edge, event, &row, &news)
         }
-        Ok(IntentNews::Nothing) => record(edge, event, &row, &News::default()).await,
+        Ok(IntentNews::Nothing) => record(edge, event, &row, &News::default()),
         // A delayed payment of an agent's failed: there is no session to ask.
         Ok(IntentNews::AskSession) if row.by_api() => {
             let failed = News { to: Some(Status::Failed), ..News::default() };
-            record(edge, event, &row, &failed).await
+            record(edge, event, &row, &failed)
         }
         Ok(IntentNews::AskSession) => {
             let Some(session_id) = &row.checkout_session else {
                 return Err(Problem::stripe_unavailable("The session is not recorded yet."));
             };
             let call = session::retrieve(session_id, row.stripe_account());
-            match outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
+            match outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE)? {
                 Outcome::Ok(session) => match ledger::news_of_session(&row, row.stripe_account(), &session) {
-                    Ok(news) => record(edge, event, &row, &news).await,
-                    Err(mismatch) => keep_stray(edge, event, &row, mismatch).await,
+                    Ok(news) => record(edge, event, &row, &news),
+                    Err(mismatch) => keep_stray(edge, event, &row, mismatch),
                 },
                 Outcome::Refused(error) => Err(error.problem()),
                 Outcome::Unavailable { why, .. } => Err(Problem::stripe_unavailable("Stripe did not answer.").because(why)),
             }
         }
-        Err(mismatch) => keep_stray(edge, event, &row, mismatch).await,
+        Err(mismatch) => keep_stray(edge, event, &row, mismatch),
     }
 }
 
 /// The effect and the event's id, in one batch.
-pub async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Result<&'static str> {
+pub fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Result<&'static str> {
     let now = clock::now();
     let remember =
         edge.db.remember_event(&event.id, &event.kind, event.account.as_deref(), event.livemode, Some(&row.id), event.created.0, now);
     let mut batch = vec![remember];
-    let (moving, after) = settle::moving(edge, row, news, "webhook", now).await?;
+    let (moving, after) = settle::moving(edge, row, news, "webhook", now)?;
     let moves = !moving.is_empty();
     batch.extend(moving);
     // Of an agent's order at Stripe all is known from its session as a whole; an event shows less.
@@ -295,7 +295,7 @@ pub async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Resul
         batch.push(edge.db.note_buyer(row, news));
         batch.push(edge.db.tell_buyer(&row.id, news, now));
     }
-    let answers = edge.db.batch_owing(batch).await?;
+    let answers = edge.db.batch_owing(batch)?;
     if !moves || !answers.at(1)?.changed()? {
         return Ok("nothing_new");
     }
@@ -305,44 +305,44 @@ pub async fn record(edge: &Edge, event: &Event, row: &Row, news: &News) -> Resul
     Ok(after.status.name())
 }
 
-pub async fn keep_stray(edge: &Edge, event: &Event, row: &Row, mismatch: Mismatch) -> Result<&'static str> {
-    settle::stray(edge, "event", &event.id, &row.id, event.account.as_deref(), event.livemode, mismatch, clock::now()).await?;
+pub fn keep_stray(edge: &Edge, event: &Event, row: &Row, mismatch: Mismatch) -> Result<&'static str> {
+    settle::stray(edge, "event", &event.id, &row.id, event.account.as_deref(), event.livemode, mismatch, clock::now())?;
     Ok("stray")
 }
 
 /// An object that is not what its type says. One that names a transaction of ours is kept for the operator: what it told is lost else.
-async fn unreadable(edge: &Edge, event: &Event) -> Result<&'static str> {
+fn unreadable(edge: &Edge, event: &Event) -> Result<&'static str> {
     let named = event.data.object.pointer("/metadata/cc_transaction").and_then(serde_json::Value::as_str);
-    match about(edge, event, None, named).await? {
-        About::Row(row) => keep_stray(edge, event, &row, Mismatch::Unreadable).await,
+    match about(edge, event, None, named)? {
+        About::Row(row) => keep_stray(edge, event, &row, Mismatch::Unreadable),
         other => Ok(other.name()),
     }
 }
 
 /// An account tells how it is now; all its connections are told.
-async fn account_updated(edge: &Edge, event: &Event, account: &Account) -> Result<&'static str> {
+fn account_updated(edge: &Edge, event: &Event, account: &Account) -> Result<&'static str> {
     if event.account.as_ref() != Some(&account.id) {
         return Ok("not_ours");
     }
     let moved =
-        edge.db.account_updated(&account.id, event.livemode, account.charges_enabled, account.details_submitted, event.created.0).await?;
+        edge.db.account_updated(&account.id, event.livemode, account.charges_enabled, account.details_submitted, event.created.0)?;
     Ok(if moved { "account_updated" } else { "nothing_new" })
 }
 
 /// The merchant disconnected at Stripe. An event that is older than a connection does not end it; when both happened in the
 /// same second, and it may be an earlier connection's, Stripe is asked.
-async fn deauthorized(edge: &Edge, event: &Event) -> Result<&'static str> {
+fn deauthorized(edge: &Edge, event: &Event) -> Result<&'static str> {
     let Some(account) = event.account.as_deref().filter(|account| id::is_account_id(account)) else { return Ok("not_ours") };
     let mode = Mode::from_live(event.livemode);
     // A thin event without a time that can be read is of now.
     let mut until = if event.created.0 > 0 { event.created.0 } else { clock::now() };
-    if edge.db.connected_in(account, event.livemode, until).await? {
-        match outside::stripe::<Account>(edge, mode, &account::retrieve(account), outside::STRIPE_DEADLINE).await? {
+    if edge.db.connected_in(account, event.livemode, until)? {
+        match outside::stripe::<Account>(edge, mode, &account::retrieve(account), outside::STRIPE_DEADLINE)? {
             Outcome::Ok(_) => until = until.saturating_sub(1),
             Outcome::Refused(error) if error.account_invalid() => {}
             Outcome::Refused(_) | Outcome::Unavailable { .. } => return Err(Problem::stripe_unavailable("Stripe could not be asked.")),
         }
     }
-    let ended = edge.db.account_deauthorized(account, event.livemode, until, clock::now()).await?;
+    let ended = edge.db.account_deauthorized(account, event.livemode, until, clock::now())?;
     Ok(if ended > 0 { "connection_gone" } else { "nothing_new" })
 }

@@ -20,16 +20,16 @@ const PRODUCTS: i64 = 500;
 const ORDERS: i64 = 200;
 
 /// `GET /v1/shop/export`
-pub async fn shop(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let shop = access::shop(edge, incoming).await?;
+pub fn shop(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::shop(edge, incoming)?;
     let id = shop.id.clone();
     let kind = "application/json; charset=utf-8";
-    download::serve(edge, kind, "shop-export.json", &id, async move |edge, download| write(edge, &shop, download).await)
+    download::serve(edge, kind, "shop-export.json", &id, move |edge, download| write(edge, &shop, download))
 }
 
-async fn write(edge: &Edge, shop: &ShopRow, download: &Download) -> Result<()> {
+fn write(edge: &Edge, shop: &ShopRow, download: &Download) -> Result<()> {
     let now = clock::now();
-    let rules = edge.db.find::<FulfillmentRow>(edge.db.fulfillment_for(&shop.id)).await?;
+    let rules = edge.db.find::<FulfillmentRow>(edge.db.fulfillment_for(&shop.id))?;
     let rules = rules.map(|row| serde_json::from_str::<Value>(&row.body).map_err(Problem::fault)).transpose()?;
     let mut text = object! { "object": "shop.export", "created": now, "shop": shop_object(shop), "fulfillment": rules }.to_string();
     text.pop();
@@ -38,11 +38,11 @@ async fn write(edge: &Edge, shop: &ShopRow, download: &Download) -> Result<()> {
         // Above all ids: '~' follows every character that is in one.
         let mut below = "~".to_owned();
         loop {
-            let rows = edge.db.exported(list, &shop.id, &below).await?;
+            let rows = edge.db.exported(list, &shop.id, &below)?;
             let Some(last) = rows.last() else { break };
             below = last.id.clone();
             rows.iter().for_each(|row| add(&mut text, &row.object));
-            send(download, &mut text).await?;
+            send(download, &mut text)?;
         }
         text.push(']');
     }
@@ -50,9 +50,9 @@ async fn write(edge: &Edge, shop: &ShopRow, download: &Download) -> Result<()> {
     let mut last: Option<String> = None;
     loop {
         let cursor = last.as_deref().map_or(Cursor::Start, Cursor::After);
-        let page = edge.db.products_after(&shop.id, &cursor, PRODUCTS, now).await?;
+        let page = edge.db.products_after(&shop.id, &cursor, PRODUCTS, now)?;
         page.iter().for_each(|row| add(&mut text, &row.object(now).to_string()));
-        send(download, &mut text).await?;
+        send(download, &mut text)?;
         match page.into_iter().next_back() {
             Some(row) => last = Some(row.id),
             None => break,
@@ -61,23 +61,23 @@ async fn write(edge: &Edge, shop: &ShopRow, download: &Download) -> Result<()> {
     text.push(']');
     begin(&mut text, "transactions");
     let mut one = |text: &mut String, row: &Row| add(text, &row.transaction().to_string());
-    download::transactions(edge, &shop.id, &Filter::default(), download, &mut text, &mut one).await?;
+    download::transactions(edge, &shop.id, &Filter::default(), download, &mut text, &mut one)?;
     text.push(']');
     begin(&mut text, "orders");
-    write_orders(edge, shop, download, &mut text).await?;
+    write_orders(edge, shop, download, &mut text)?;
     text.push_str("]}");
-    send(download, &mut text).await
+    send(download, &mut text)
 }
 
-async fn write_orders(edge: &Edge, shop: &ShopRow, download: &Download, text: &mut String) -> Result<()> {
+fn write_orders(edge: &Edge, shop: &ShopRow, download: &Download, text: &mut String) -> Result<()> {
     let mut last: Option<String> = None;
     loop {
         let cursor = last.as_deref().map_or(Cursor::Start, Cursor::After);
-        let rows = edge.db.orders(&shop.id, &orders::Filter::default(), &cursor, ORDERS).await?.unwrap_or_default();
+        let rows = edge.db.orders(&shop.id, &orders::Filter::default(), &cursor, ORDERS)?.unwrap_or_default();
         for row in &rows {
             add(text, &orders::object(edge, shop, row)?.to_string());
         }
-        send(download, text).await?;
+        send(download, text)?;
         last = rows.into_iter().next_back().map(|row| row.id);
         if last.is_none() {
             return Ok(());

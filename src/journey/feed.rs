@@ -14,10 +14,10 @@ use crate::error::{Problem, Result};
 use crate::product::ProductRow;
 use crate::record::Json;
 use crate::store::feeds::{Catalogue, Due, Ended, FeedPage, Pair};
-use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 /// What an agent is given for a request, milliseconds.
 const DEADLINE: u32 = 10_000;
@@ -42,26 +42,41 @@ const ROWS: i64 = 300;
 /// When a shop that is suspended is looked at again, seconds.
 const LATER: i64 = 3600;
 
+/// What all lanes share.
+struct Run {
+    edge: Edge,
+    /// Unix milliseconds.
+    end: u64,
+    /// Round trips to D1 of the whole sweep.
+    d1_ends: u32,
+    queue: RefCell<VecDeque<Due>>,
+    told: Cell<u32>,
+}
+
 /// For the sweep: goes on with every feed that is due. Answers how many products were told.
-pub async fn run(edge: &Edge) -> Result<u32> {
+pub fn run(edge: &Edge) -> Result<u32> {
     let end = clock::now_ms().saturating_add(TIME);
     let d1_ends = edge.counters.d1.get().saturating_add(ROUND_TRIPS);
-    let queue: RefCell<VecDeque<Due>> = RefCell::new(edge.db.due_feeds(clock::now(), FEEDS).await?.into());
-    let told = Cell::new(0_u32);
-    let lane = || async {
-        while clock::now_ms() < end && edge.counters.d1.get() < d1_ends {
-            let Some(next) = queue.borrow_mut().pop_front() else { return };
-            match turn(edge, &next, d1_ends, &told).await {
+    let due = edge.db.due_feeds(clock::now(), FEEDS)?;
+    let lanes = due.len().min(LANES);
+    let run = Rc::new(Run { edge: edge.clone(), end, d1_ends, queue: RefCell::new(due.into()), told: Cell::new(0) });
+    side_by_side(lanes, &run, Run::lane);
+    Ok(run.told.get())
+}
+
+impl Run {
+    fn lane(&self) {
+        while clock::now_ms() < self.end && self.edge.counters.d1.get() < self.d1_ends {
+            let Some(next) = self.queue.borrow_mut().pop_front() else { return };
+            match turn(&self.edge, &next, self.d1_ends, &self.told) {
                 // Behind all others.
-                Ok(true) => queue.borrow_mut().push_back(next),
+                Ok(true) => self.queue.borrow_mut().push_back(next),
                 Ok(false) => {}
                 // Its lease runs out by itself.
                 Err(problem) => log::line(object! { "level": "error", "event": "feed_trouble", "agent": next.id, "why": problem.cause }),
             }
         }
-    };
-    side_by_side((0..LANES).map(|_| Box::pin(lane()) as LocalBoxFuture<'_, ()>).collect()).await;
-    Ok(told.get())
+    }
 }
 
 /// A feed in hand.
@@ -95,10 +110,10 @@ enum Next {
 }
 
 /// One turn of one feed; `true` when there is more to do.
-async fn turn(edge: &Edge, due: &Due, d1_ends: u32, told: &Cell<u32>) -> Result<bool> {
+fn turn(edge: &Edge, due: &Due, d1_ends: u32, told: &Cell<u32>) -> Result<bool> {
     // Load.
     let now = clock::now();
-    let Some(leased) = edge.db.lease_feed(due, now, now.saturating_add(LEASE)).await? else { return Ok(false) };
+    let Some(leased) = edge.db.lease_feed(due, now, now.saturating_add(LEASE))? else { return Ok(false) };
     let agent = leased.agent;
     let token = agent.feed_wait_until;
     let state = agent.feed_state.as_deref().and_then(|state| match State::stored(state) {
@@ -108,17 +123,17 @@ async fn turn(edge: &Edge, due: &Due, d1_ends: u32, told: &Cell<u32>) -> Result<
             None
         }
     });
-    let Some(url) = agent.feed_url.clone() else { return forget(edge, &agent, token).await };
+    let Some(url) = agent.feed_url.clone() else { return forget(edge, &agent, token) };
     let shop = match leased.shop {
         Some(shop) if shop.status == "active" => shop,
         // It may come back.
         Some(shop) if shop.status == "suspended" => {
             let due_at = Some(now.saturating_add(LATER));
             let state = agent.feed_state.clone();
-            edge.db.end_feed_turn(&Ended { agent: &agent, token, state: state.as_deref(), wait_until: 0, due_at, told: None, now }).await?;
+            edge.db.end_feed_turn(&Ended { agent: &agent, token, state: state.as_deref(), wait_until: 0, due_at, told: None, now })?;
             return Ok(false);
         }
-        _ => return forget(edge, &agent, token).await,
+        _ => return forget(edge, &agent, token),
     };
     let mut broken = None;
     // Looked at again with every turn: an inside address must not be reached by what was allowed once.
@@ -154,7 +169,7 @@ async fn turn(edge: &Edge, due: &Due, d1_ends: u32, told: &Cell<u32>) -> Result<
     let was = turn.state.tries;
     turn.choose(leased.now, now)?;
     // Step by step.
-    let next = turn.steps().await?;
+    let next = turn.steps()?;
     // Record.
     let now = clock::now();
     let (wait, due_at, told) = match &next {
@@ -173,7 +188,7 @@ async fn turn(edge: &Edge, due: &Due, d1_ends: u32, told: &Cell<u32>) -> Result<
     }
     let state = turn.state.json().to_string();
     let ended = Ended { agent: &turn.agent, token, state: Some(&state), wait_until: wait, due_at: Some(due_at), told, now };
-    edge.db.end_feed_turn(&ended).await?;
+    edge.db.end_feed_turn(&ended)?;
     Ok(matches!(next, Next::On | Next::Later))
 }
 
@@ -183,11 +198,11 @@ fn open(edge: &Edge, agent: &AgentRow, sealed: &str) -> Result<String> {
 }
 
 /// A feed that the shop has ended, or whose agent: what was told is forgotten.
-async fn forget(edge: &Edge, agent: &AgentRow, token: i64) -> Result<bool> {
-    let more = edge.db.forget_feed(&agent.id, token).await?;
+fn forget(edge: &Edge, agent: &AgentRow, token: i64) -> Result<bool> {
+    let more = edge.db.forget_feed(&agent.id, token)?;
     let now = clock::now();
     let due_at = more.then_some(now);
-    edge.db.end_feed_turn(&Ended { agent, token, state: None, wait_until: 0, due_at, told: None, now }).await?;
+    edge.db.end_feed_turn(&Ended { agent, token, state: None, wait_until: 0, due_at, told: None, now })?;
     Ok(more)
 }
 
@@ -215,16 +230,16 @@ impl Turn<'_> {
         Ok(())
     }
 
-    async fn steps(&mut self) -> Result<Next> {
+    fn steps(&mut self) -> Result<Next> {
         if !self.state.sending.is_null() {
             // It may have arrived or not: a product that is again as it was before must not be taken for told.
             let sending = std::mem::take(&mut self.state.sending).to_string();
-            if !self.edge.db.unsure_of(&self.agent, self.token, &self.state.json().to_string(), &sending).await? {
+            if !self.edge.db.unsure_of(&self.agent, self.token, &self.state.json().to_string(), &sending)? {
                 return Ok(Next::Lost);
             }
         }
         for _ in 0..STEPS {
-            match self.step().await? {
+            match self.step()? {
                 Next::On if self.spent() => return Ok(Next::Later),
                 Next::On => {}
                 next => return Ok(next),
@@ -237,48 +252,48 @@ impl Turn<'_> {
         self.requests >= REQUESTS || clock::now_ms() >= self.ends || self.edge.counters.d1.get() >= self.d1_ends
     }
 
-    async fn step(&mut self) -> Result<Next> {
+    fn step(&mut self) -> Result<Next> {
         if let Some(why) = self.broken {
             return Ok(Next::Pause(Trouble { message: why.to_owned(), ..Trouble::default() }));
         }
         let db = &self.edge.db;
         let page = match self.state.phase() {
             Phase::Clear => {
-                if !db.forget_feed(&self.agent.id, self.token).await? {
+                if !db.forget_feed(&self.agent.id, self.token)? {
                     (self.state.pushed, self.state.failed, self.state.restart) = (0, 0, false);
-                    let now = db.feed_catalogue(&self.agent.shop_id).await?;
+                    let now = db.feed_catalogue(&self.agent.shop_id)?;
                     self.state.begin_pass(now.generation, now.latest);
                 }
-                return Ok(if self.keep("[]", "[]").await? { Next::On } else { Next::Lost });
+                return Ok(if self.keep("[]", "[]")? { Next::On } else { Next::Lost });
             }
             Phase::Idle => return Ok(Next::Rest),
-            _ if self.state.feed.is_none() => return self.make().await,
-            Phase::Full => db.feed_rows(&self.agent.shop_id, &self.state.at).await?,
-            Phase::Gone => db.feed_leftovers(&self.agent.shop_id, &self.agent.id, (&self.state.at, &self.state.at_product)).await?,
-            Phase::Changes => db.feed_changes(&self.agent.shop_id, self.state.seen).await?,
+            _ if self.state.feed.is_none() => return self.make(),
+            Phase::Full => db.feed_rows(&self.agent.shop_id, &self.state.at)?,
+            Phase::Gone => db.feed_leftovers(&self.agent.shop_id, &self.agent.id, (&self.state.at, &self.state.at_product))?,
+            Phase::Changes => db.feed_changes(&self.agent.shop_id, self.state.seen)?,
         };
         if page.now.generation != self.state.generation {
             // Replaced meanwhile: what was told of the one before is compared with this one.
             self.state.begin_pass(page.now.generation, page.now.latest);
-            return Ok(if self.keep("[]", "[]").await? { Next::On } else { Next::Lost });
+            return Ok(if self.keep("[]", "[]")? { Next::On } else { Next::Lost });
         }
-        self.tell(page).await
+        self.tell(page)
     }
 
     /// Makes the feed. The key was written down before: however often this is asked, one feed comes of it.
-    async fn make(&mut self) -> Result<Next> {
+    fn make(&mut self) -> Result<Next> {
         let made = match feed::place(&self.url) {
             Place::Named(id) => Heard::Taken(Some(id)),
             Place::ToMake(url) => {
                 let key = self.state.key.clone();
-                self.ask("POST", &url, "{}", Some(&key)).await
+                self.ask("POST", &url, "{}", Some(&key))
             }
         };
         match made {
             Heard::Taken(Some(id)) => {
                 self.state.feed = Some(id);
                 self.state.tries = 0;
-                Ok(if self.keep("[]", "[]").await? { Next::On } else { Next::Lost })
+                Ok(if self.keep("[]", "[]")? { Next::On } else { Next::Lost })
             }
             Heard::Trouble(trouble) => Ok(Next::Pause(trouble)),
             Heard::Taken(None) | Heard::Refused(..) => Err(Problem::fault("a feed that is neither made nor refused")),
@@ -286,7 +301,7 @@ impl Turn<'_> {
     }
 
     /// Tells what a page has, as far as that goes, and goes on behind it.
-    async fn tell(&mut self, page: FeedPage) -> Result<Next> {
+    fn tell(&mut self, page: FeedPage) -> Result<Next> {
         let now = clock::now();
         // No more rows at a time than can be held.
         let (mut rows, mut fit, mut keys) = (0_i64, Vec::<&Pair>::new(), Vec::<&str>::new());
@@ -304,7 +319,7 @@ impl Turn<'_> {
         let mut pieces = Vec::new();
         let mut forgotten = Vec::new();
         if !fit.is_empty() {
-            let found = self.edge.db.of_keys(&self.agent.shop_id, &self.agent.id, &fit).await?;
+            let found = self.edge.db.of_keys(&self.agent.shop_id, &self.agent.id, &fit)?;
             let mut keys: Vec<&str> = fit.iter().map(|pair| pair.key.as_str()).collect();
             keys.sort_unstable();
             keys.dedup();
@@ -331,7 +346,7 @@ impl Turn<'_> {
                 return Ok(Next::Later);
             }
             let (batch, rest) = left.split_at_checked(feed::batch(left, self.state.size)).unwrap_or((left, &[]));
-            match self.send(batch).await? {
+            match self.send(batch)? {
                 Sent::Done => left = rest,
                 Sent::Again => {}
                 Sent::Stop(next) => return Ok(next),
@@ -341,7 +356,7 @@ impl Turn<'_> {
         let next = if whole { page.next } else { fit.last().map(|pair| (pair.at.clone(), pair.at_product.clone())) };
         self.go_on(next, fit.last().map(|pair| pair.at.as_str()), now);
         let forgotten: Vec<[&str; 2]> = forgotten.iter().map(|piece| [piece.key.as_str(), piece.product.as_str()]).collect();
-        Ok(if self.keep("[]", &forgotten.json().to_string()).await? { Next::On } else { Next::Lost })
+        Ok(if self.keep("[]", &forgotten.json().to_string())? { Next::On } else { Next::Lost })
     }
 
     /// Behind a page: the next one, or what comes after the last.
@@ -370,14 +385,14 @@ impl Turn<'_> {
     }
 
     /// Sends some products, and writes down what became of them.
-    async fn send(&mut self, batch: &[Piece]) -> Result<Sent> {
+    fn send(&mut self, batch: &[Piece]) -> Result<Sent> {
         let url = feed::products_url(&self.url, self.state.feed.as_deref().unwrap_or_default());
         let sending = batch.iter().map(|piece| [&piece.key, &piece.product, &piece.variants]);
         self.state.sending = sending.collect::<Vec<_>>().json();
-        if !self.keep("[]", "[]").await? {
+        if !self.keep("[]", "[]")? {
             return Ok(Sent::Stop(Next::Lost));
         }
-        let heard = self.ask("PATCH", &url, &feed::body(batch), None).await;
+        let heard = self.ask("PATCH", &url, &feed::body(batch), None);
         let now = clock::now();
         let taken = match heard {
             Heard::Trouble(trouble) => return Ok(Sent::Stop(Next::Pause(trouble))),
@@ -391,7 +406,7 @@ impl Turn<'_> {
                 log::line(object! { "level": "warn", "event": "feed_refused", "agent": self.agent.id, "shop": self.agent.shop_id,
                 "products": i64::try_from(batch.len()).unwrap_or_default(), "why": why });
                 if !self.state.refused(batch, &why, status, now) {
-                    return Ok(if self.keep("[]", "[]").await? { Sent::Again } else { Sent::Stop(Next::Lost) });
+                    return Ok(if self.keep("[]", "[]")? { Sent::Again } else { Sent::Stop(Next::Lost) });
                 }
                 false
             }
@@ -416,7 +431,7 @@ impl Turn<'_> {
         if taken {
             self.told.set(self.told.get().saturating_add(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
         }
-        if !self.keep(&told.json().to_string(), &forgotten.json().to_string()).await? {
+        if !self.keep(&told.json().to_string(), &forgotten.json().to_string())? {
             return Ok(Sent::Stop(Next::Lost));
         }
         if self.state.refused_in_row >= REFUSED_IN_A_ROW {
@@ -427,14 +442,14 @@ impl Turn<'_> {
         Ok(Sent::Done)
     }
 
-    async fn ask(&mut self, method: &str, url: &str, body: &str, key: Option<&str>) -> Heard {
+    fn ask(&mut self, method: &str, url: &str, body: &str, key: Option<&str>) -> Heard {
         self.requests = self.requests.saturating_add(1);
         let authorization = self.key.as_ref().map(|key| ["Bearer ", key].concat());
         let mut headers =
             vec![("Content-Type", "application/json"), ("Accept", "application/json"), ("API-Version", Dialect::V20260417.name())];
         headers.extend(authorization.as_deref().map(|value| ("Authorization", value)));
         headers.extend(key.map(|key| ("Idempotency-Key", key)));
-        match outside::send(self.edge, method, url, &headers, Some(body), DEADLINE, ANSWER).await {
+        match outside::send(self.edge, method, url, &headers, Some(body), DEADLINE, ANSWER) {
             Ok(received) => {
                 let retry_after = received.headers.get("Retry-After").ok().flatten();
                 feed::heard(received.status, retry_after.as_deref(), &received.body, method == "POST", clock::now())
@@ -444,8 +459,8 @@ impl Turn<'_> {
     }
 
     /// Writes down where the push stands. `false`: the feed is not in hand any more.
-    async fn keep(&self, told: &str, forgotten: &str) -> Result<bool> {
-        self.edge.db.told(&self.agent, self.token, &self.state.json().to_string(), told, forgotten).await
+    fn keep(&self, told: &str, forgotten: &str) -> Result<bool> {
+        self.edge.db.told(&self.agent, self.token, &self.state.json().to_string(), told, forgotten)
     }
 }
 

@@ -19,9 +19,9 @@ fn object(rules: &Fulfillment, updated: Option<i64>) -> Value {
 }
 
 /// `GET /v1/shop/fulfillment`: empty lists before the first PUT.
-pub async fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    let found = edge.db.find::<FulfillmentRow>(edge.db.fulfillment_for(&shop.id)).await?;
+pub fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
+    let found = edge.db.find::<FulfillmentRow>(edge.db.fulfillment_for(&shop.id))?;
     let (rules, updated) = match found {
         Some(row) => (Fulfillment::stored(&row.body)?, Some(row.updated)),
         None => (Fulfillment::default(), None),
@@ -30,11 +30,11 @@ pub async fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
 }
 
 /// `PUT /v1/shop/fulfillment`: takes the place of all rules.
-pub async fn set(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    let rules = Fulfillment::read(&incoming.json().await?)?;
+pub fn set(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
+    let rules = Fulfillment::read(&incoming.json()?)?;
     let now = clock::now();
-    if !edge.db.set_fulfillment(&shop.id, &rules.json().to_string(), now).await? {
+    if !edge.db.set_fulfillment(&shop.id, &rules.json().to_string(), now)? {
         return Err(access::unknown_key());
     }
     Ok(Reply::json(200, &object(&rules, Some(now))))

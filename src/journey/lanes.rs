@@ -1,14 +1,18 @@
 //! Work that goes on side by side.
 
-use futures_util::future::LocalBoxFuture;
-use std::future::poll_fn;
-use std::task::Poll;
+use crate::edge::js;
+use std::rc::Rc;
 
-/// Runs all of them, until the last is done. (`join_all` does the same with 10 KB of queues.)
-pub async fn side_by_side(mut lanes: Vec<LocalBoxFuture<'_, ()>>) {
-    poll_fn(|context| {
-        lanes.retain_mut(|lane| lane.as_mut().poll(context).is_pending());
-        if lanes.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
+/// Works in several lanes at once, until the last is done. What they share is never borrowed while one of them waits.
+pub fn side_by_side<T: 'static>(lanes: usize, shared: &Rc<T>, lane: fn(&T)) {
+    let mut others = Vec::new();
+    for _ in 1..lanes {
+        let theirs = shared.clone();
+        others.push(js::begin(Box::new(move || lane(&theirs))));
+    }
+    lane(shared);
+    for other in others {
+        // A lane that broke has said so in the log.
+        let _ = js::settled(&other);
+    }
 }

@@ -81,29 +81,29 @@ fn bound(at: Option<i64>, after: Option<i64>, narrower: fn(i64, i64) -> i64) -> 
 }
 
 /// `GET /v1/transactions`
-pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+pub fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let key_hash = access::key_hash(incoming)?;
     let (filter, page) = match filter(incoming).and_then(|filter| Ok((filter, Page::read(incoming)?))) {
         Ok(asked) => asked,
-        Err(problem) => return Err(access::before(edge, incoming, problem).await),
+        Err(problem) => return Err(access::before(edge, incoming, problem)),
     };
-    let (shop, rows) = edge.db.transactions(&Whose::Key(&key_hash, clock::now()), &filter, &page.cursor(), page.limit).await?;
-    access::verified_known(edge, incoming, shop).await?;
+    let (shop, rows) = edge.db.transactions(&Whose::Key(&key_hash, clock::now()), &filter, &page.cursor(), page.limit)?;
+    access::verified_known(edge, incoming, shop)?;
     page.reply("/v1/transactions", "transaction", rows.map(|rows| rows.iter().map(Row::transaction).collect()))
 }
 
 /// `GET /v1/transactions/{cct_…}`
-pub async fn get(edge: &Edge, incoming: &Incoming, transaction: &str) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
+pub fn get(edge: &Edge, incoming: &Incoming, transaction: &str) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
     super::shops::plausible("transaction", transaction, "cct_")?;
-    match edge.db.transaction(transaction).await?.filter(|row| row.shop_id == shop.id) {
+    match edge.db.transaction(transaction)?.filter(|row| row.shop_id == shop.id) {
         Some(row) => Ok(Reply::json(200, &row.transaction())),
         None => Err(Problem::missing("transaction", transaction)),
     }
 }
 
 /// `GET /v1/transactions/summary`
-pub async fn summary(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+pub fn summary(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let key_hash = access::key_hash(incoming)?;
     let group_by = incoming.param("group_by").unwrap_or_else(|| "source".to_owned());
     const GROUPS: [&str; 5] = ["source", "agent", "day", "currency", "status"];
@@ -115,10 +115,10 @@ pub async fn summary(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     });
     let filter = match asked {
         Ok(filter) => filter,
-        Err(problem) => return Err(access::before(edge, incoming, problem).await),
+        Err(problem) => return Err(access::before(edge, incoming, problem)),
     };
-    let (shop, rows) = edge.db.summary(&Whose::Key(&key_hash, clock::now()), &filter, &group_by).await?;
-    access::verified_known(edge, incoming, shop).await?;
+    let (shop, rows) = edge.db.summary(&Whose::Key(&key_hash, clock::now()), &filter, &group_by)?;
+    access::verified_known(edge, incoming, shop)?;
     let data: Vec<Value> = rows
         .iter()
         .map(|row| {
@@ -171,13 +171,13 @@ fn csv_row(row: &Row) -> String {
 }
 
 /// `GET /v1/transactions.csv`: all rows.
-pub async fn export(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
+pub fn export(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
     let filter = filter(incoming)?;
     let id = shop.id.clone();
-    download::serve(edge, "text/csv; charset=utf-8", "transactions.csv", &id, async move |edge, download| {
+    download::serve(edge, "text/csv; charset=utf-8", "transactions.csv", &id, move |edge, download| {
         let mut lines = format!("{}\r\n", COLUMNS.join(","));
         let mut one = |lines: &mut String, row: &Row| lines.push_str(&csv_row(row));
-        download::transactions(edge, &shop.id, &filter, download, &mut lines, &mut one).await
+        download::transactions(edge, &shop.id, &filter, download, &mut lines, &mut one)
     })
 }

@@ -66,7 +66,7 @@ pub fn refused(problem: &Problem) -> Reply {
 }
 
 /// `POST /mcp`
-pub async fn serve(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn serve(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     // Receive.
     if !mcp::may_come_from(incoming.header("Origin").as_deref(), &edge.public_url) {
         return Err(Problem::forbidden(
@@ -76,7 +76,7 @@ pub async fn serve(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     }
     let key_hash = access::agent_key_hash(incoming)?;
     let version = incoming.header("MCP-Protocol-Version");
-    let sent = match incoming.json().await {
+    let sent = match incoming.json() {
         Ok(body) => Ok(mcp::read(body, version.as_deref())),
         Err(problem) => Err(problem),
     };
@@ -84,27 +84,24 @@ pub async fn serve(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
         Ok(Ok(Sent::One(message))) => (vec![understood(&key_hash, message)], true),
         Ok(Ok(Sent::Many(messages))) => (messages.into_iter().map(|message| understood(&key_hash, message)).collect(), false),
         Ok(Err(refusal)) => {
-            known(edge, incoming).await?;
+            known(edge, incoming)?;
             return Ok(Reply::rendered(400, mcp::refused(&Value::Null, &refusal)));
         }
         Err(problem) => {
-            known(edge, incoming).await?;
+            known(edge, incoming)?;
             return Err(problem);
         }
     };
     // An operation by itself finds out who asks with what it loads.
     if !matches!((work.first(), alone), (Some(Work::Run(..)), true)) {
-        known(edge, incoming).await?;
+        known(edge, incoming)?;
     }
-    let tools = if work.iter().any(|work| matches!(work, Work::Tell(_, Asks::ListTools))) {
-        http::unpacked_text(TOOLS).await?
-    } else {
-        String::new()
-    };
+    let tools =
+        if work.iter().any(|work| matches!(work, Work::Tell(_, Asks::ListTools))) { http::unpacked_text(TOOLS)? } else { String::new() };
     // Decide, record, reply: message by message, since a later one may build on an earlier one.
     let mut told = Vec::new();
     for work in work.drain(..) {
-        told.extend(done(edge, incoming, work, &tools).await?);
+        told.extend(done(edge, incoming, work, &tools)?);
     }
     if alone && let Some(told) = told.pop() {
         let reply = Reply::rendered(200, told.body);
@@ -121,8 +118,8 @@ pub async fn serve(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 }
 
 /// Whether whoever asks may come in.
-async fn known(edge: &Edge, incoming: &Incoming) -> Result<()> {
-    let (agent, shop) = access::caller(edge, incoming).await?;
+fn known(edge: &Edge, incoming: &Incoming) -> Result<()> {
+    let (agent, shop) = access::caller(edge, incoming)?;
     access::agent_allowed(&agent, &shop, DOOR)
 }
 
@@ -169,7 +166,7 @@ fn asked(key_hash: &str, call: Call) -> Result<Run> {
 }
 
 /// Answers one message. `Err`: whoever asks may not come in.
-async fn done(edge: &Edge, incoming: &Incoming, work: Work, tools: &str) -> Result<Option<Told>> {
+fn done(edge: &Edge, incoming: &Incoming, work: Work, tools: &str) -> Result<Option<Told>> {
     Ok(Some(match work {
         Work::Nothing => return Ok(None),
         Work::Refuse(id, refusal) => Told::refused(&id, &refusal),
@@ -177,7 +174,7 @@ async fn done(edge: &Edge, incoming: &Incoming, work: Work, tools: &str) -> Resu
         Work::Tell(id, Asks::ListTools) => Told::good(&id, &format!(r#"{{"tools":{tools}}}"#)),
         Work::Tell(id, Asks::Ping | Asks::Call(_)) => Told::good(&id, "{}"),
         Work::Run(id, run) => {
-            let outcome = operate(edge, incoming, &run).await;
+            let outcome = operate(edge, incoming, &run);
             let (status, code) = match &outcome {
                 Ok(answered) => (answered.status, None),
                 Err(problem) => (problem.status, Some(&*problem.code)),
@@ -199,14 +196,14 @@ async fn done(edge: &Edge, incoming: &Incoming, work: Work, tools: &str) -> Resu
     }))
 }
 
-async fn operate(edge: &Edge, incoming: &Incoming, run: &Run) -> Result<Answered> {
+fn operate(edge: &Edge, incoming: &Incoming, run: &Run) -> Result<Answered> {
     let (asked, id) = (&run.asked, run.id.as_str());
     match run.tool {
-        Tool::Create => document::create(edge, incoming, asked, false).await,
-        Tool::Get => document::get(edge, incoming, asked, id, false).await,
-        Tool::Update => document::update(edge, incoming, asked, id, false).await,
-        Tool::Complete => complete::complete(edge, incoming, asked, id).await,
-        Tool::Cancel => document::cancel(edge, incoming, asked, id, false).await,
+        Tool::Create => document::create(edge, incoming, asked, false),
+        Tool::Get => document::get(edge, incoming, asked, id, false),
+        Tool::Update => document::update(edge, incoming, asked, id, false),
+        Tool::Complete => complete::complete(edge, incoming, asked, id),
+        Tool::Cancel => document::cancel(edge, incoming, asked, id, false),
     }
 }
 

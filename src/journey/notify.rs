@@ -19,9 +19,9 @@ use crate::notice::{self, NoticeRow};
 use crate::sign;
 use crate::store::notices::{Attempted, Due, LEASE, Resent};
 use crate::store::shops::ShopRow;
-use futures_util::future::LocalBoxFuture;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 /// What a shop is given for a notice, milliseconds.
 const DEADLINE: u32 = 10_000;
@@ -56,63 +56,83 @@ pub fn after(edge: &Edge) {
         let owed = place.take_owed();
         if !owed.is_empty() {
             let work = place.aside();
-            edge.later(async move {
-                send_all(&work, by_id(owed)).await;
+            edge.later(move || {
+                send_all(&work, by_id(owed));
             });
         }
     }
 }
 
 /// For the sweep: what it owed itself meanwhile. Answers how many were delivered.
-pub async fn send_owed(edge: &Edge) -> Result<u32> {
-    Ok(send_all(edge, by_id(edge.take_owed())).await)
+pub fn send_owed(edge: &Edge) -> Result<u32> {
+    Ok(send_all(edge, by_id(edge.take_owed())))
 }
 
 /// For the sweep: what is due, fair between shops. Answers how many were delivered.
-pub async fn send_due(edge: &Edge) -> Result<u32> {
-    Ok(send_all(edge, edge.db.due_notices(clock::now(), BATCH).await?).await)
+pub fn send_due(edge: &Edge) -> Result<u32> {
+    Ok(send_all(edge, edge.db.due_notices(clock::now(), BATCH)?))
 }
 
 fn by_id(ids: Vec<String>) -> Vec<Due> {
     ids.into_iter().map(|id| Due { id, whose: String::new() }).collect()
 }
 
+/// What all lanes share.
+struct Sending {
+    edge: Edge,
+    /// Unix milliseconds.
+    end: u64,
+    queue: RefCell<VecDeque<Due>>,
+    /// Who does not answer.
+    silent: RefCell<Vec<String>>,
+    delivered: Cell<u32>,
+}
+
 /// Sends some at a time, within a bound. A shop or an agent that does not answer is left alone for the rest of the run: it would hold
 /// a lane for ten seconds each time.
-async fn send_all(edge: &Edge, due: Vec<Due>) -> u32 {
-    let end = clock::now_ms().saturating_add(TIME);
-    let (queue, silent, delivered) = (RefCell::new(VecDeque::from(due)), RefCell::new(Vec::new()), Cell::new(0_u32));
-    let lane = || async {
-        while clock::now_ms() < end {
-            let Some(next) = queue.borrow_mut().pop_front() else { return };
-            if silent.borrow().contains(&next.whose) {
+fn send_all(edge: &Edge, due: Vec<Due>) -> u32 {
+    let lanes = due.len().min(LANES);
+    let sending = Rc::new(Sending {
+        edge: edge.clone(),
+        end: clock::now_ms().saturating_add(TIME),
+        queue: RefCell::new(VecDeque::from(due)),
+        silent: RefCell::new(Vec::new()),
+        delivered: Cell::new(0),
+    });
+    side_by_side(lanes, &sending, Sending::lane);
+    sending.delivered.get()
+}
+
+impl Sending {
+    fn lane(&self) {
+        while clock::now_ms() < self.end {
+            let Some(next) = self.queue.borrow_mut().pop_front() else { return };
+            if self.silent.borrow().contains(&next.whose) {
                 continue;
             }
-            let sent = send(edge, &next.id).await;
+            let sent = send(&self.edge, &next.id);
             // What a shop's answer made of an order is told to its agent.
-            queue.borrow_mut().extend(by_id(edge.take_owed()));
+            self.queue.borrow_mut().extend(by_id(self.edge.take_owed()));
             match sent {
                 Ok((outcome, then)) => {
-                    queue.borrow_mut().extend(then.map(|id| Due { id, whose: next.whose }));
+                    self.queue.borrow_mut().extend(then.map(|id| Due { id, whose: next.whose }));
                     match outcome {
-                        Outcome::Delivered => delivered.set(delivered.get().saturating_add(1)),
-                        Outcome::Silent(whose) => silent.borrow_mut().push(whose),
+                        Outcome::Delivered => self.delivered.set(self.delivered.get().saturating_add(1)),
+                        Outcome::Silent(whose) => self.silent.borrow_mut().push(whose),
                         Outcome::Nothing | Outcome::Refused => {}
                     }
                 }
                 Err(problem) => log::line(object! { "level": "error", "event": "notice_trouble", "id": next.id, "why": problem.cause }),
             }
         }
-    };
-    side_by_side((0..LANES).map(|_| Box::pin(lane()) as LocalBoxFuture<'_, ()>).collect()).await;
-    delivered.get()
+    }
 }
 
 /// One attempt at one notice; and the id of the event that waited for it, if there was one and it is over.
-async fn send(edge: &Edge, id: &str) -> Result<(Outcome, Option<String>)> {
+fn send(edge: &Edge, id: &str) -> Result<(Outcome, Option<String>)> {
     let now = clock::now();
     let leased_until = now.saturating_add(LEASE);
-    let Some(leased) = edge.db.lease_notice(id, now, leased_until).await? else { return Ok((Outcome::Nothing, None)) };
+    let Some(leased) = edge.db.lease_notice(id, now, leased_until)? else { return Ok((Outcome::Nothing, None)) };
     let (notice, shop) = (&*leased.notice, leased.shop.as_deref());
     let order = notice.agent_id.as_deref().zip(notice.transaction_id.as_deref());
     let mut attempted = Attempted { id, leased_until, status: "kept", due_at: None, now, entry: None, order };
@@ -122,12 +142,12 @@ async fn send(edge: &Edge, id: &str) -> Result<(Outcome, Option<String>)> {
     };
     let (Some(shop), Some(url)) = (shop, url) else {
         // The address was taken away meanwhile.
-        return Ok((Outcome::Nothing, edge.db.notice_attempted(&attempted).await?));
+        return Ok((Outcome::Nothing, edge.db.notice_attempted(&attempted)?));
     };
     let begun = clock::now_ms();
     let answer = match &leased.agent {
-        Some(agent) => post_to_agent(edge, agent, url, notice, now).await,
-        None => post(edge, shop, url, notice, now).await,
+        Some(agent) => post_to_agent(edge, agent, url, notice, now),
+        None => post(edge, shop, url, notice, now),
     };
     let (status, error) = match &answer {
         Ok((status @ 200..=299, _)) => (Some(*status), None),
@@ -140,7 +160,7 @@ async fn send(edge: &Edge, id: &str) -> Result<(Outcome, Option<String>)> {
         && body.len() <= ANSWER
     {
         // Before it counts as delivered: what is lost here is answered again, and then it changes nothing.
-        orders::take_answer(edge, shop, notice, body).await?;
+        orders::take_answer(edge, shop, notice, body)?;
     }
     let ended = clock::now();
     let duration = clock::now_ms().saturating_sub(begun);
@@ -154,7 +174,7 @@ async fn send(edge: &Edge, id: &str) -> Result<(Outcome, Option<String>)> {
     log::line(object! { "level": level, "event": event, "request_id": &*edge.request_id, "id": id, "type": notice.kind, "shop": shop.id,
     "agent": notice.agent_id, "attempt": notice.attempts, "status": status, "ms": duration, "why": error });
     (attempted.status, attempted.now, attempted.entry) = (state, ended, Some(entry.to_string()));
-    let then = edge.db.notice_attempted(&attempted).await?;
+    let then = edge.db.notice_attempted(&attempted)?;
     let outcome = match (status, error) {
         (_, None) => Outcome::Delivered,
         (Some(_), _) => Outcome::Refused,
@@ -174,7 +194,7 @@ fn unsendable(shop: &str, problem: &Problem) -> String {
 }
 
 /// POSTs a notice to its shop; what it answered, or why there is no answer.
-async fn post(edge: &Edge, shop: &ShopRow, url: &str, notice: &NoticeRow, now: i64) -> Answer {
+fn post(edge: &Edge, shop: &ShopRow, url: &str, notice: &NoticeRow, now: i64) -> Answer {
     let body = notice.body();
     // Looked at again with every attempt: an origin may have been taken away, and an inside address must not be reached by what was
     // allowed once.
@@ -186,14 +206,14 @@ async fn post(edge: &Edge, shop: &ShopRow, url: &str, notice: &NoticeRow, now: i
     let headers = [("webhook-id", notice.id.as_str()), ("webhook-timestamp", &now.to_string()), ("webhook-signature", &signature)];
     if reads_answer(notice) {
         // One byte more: what is longer is not taken.
-        return outside::question(edge, &url, &headers, &body, DEADLINE, ANSWER.saturating_add(1)).await;
+        return outside::question(edge, &url, &headers, &body, DEADLINE, ANSWER.saturating_add(1));
     }
-    outside::post(edge, &url, &headers, &body, DEADLINE).await.map(|status| (status, Vec::new()))
+    outside::post(edge, &url, &headers, &body, DEADLINE).map(|status| (status, Vec::new()))
 }
 
 /// POSTs an event to its agent (2026-04-17, `postOrderEvents`), by any host's address: what keeps it from being an inside one, and what
 /// is looked at of the answer, is told at [`agent::address`].
-async fn post_to_agent(edge: &Edge, agent: &AgentRow, url: &str, notice: &NoticeRow, now: i64) -> Answer {
+fn post_to_agent(edge: &Edge, agent: &AgentRow, url: &str, notice: &NoticeRow, now: i64) -> Answer {
     let body = notice.body();
     let url = agent::outside(url, &edge.public_url, edge.config.allow_local).map_err(str::to_owned)?;
     let prepared = access::agent_signing_secrets(edge, agent, now).and_then(|secrets| {
@@ -212,34 +232,34 @@ async fn post_to_agent(edge: &Edge, agent: &AgentRow, url: &str, notice: &Notice
         ("webhook-timestamp", &now.to_string()),
         ("webhook-signature", &signature),
     ];
-    outside::post(edge, &url, &headers, &body, DEADLINE).await.map(|status| (status, Vec::new()))
+    outside::post(edge, &url, &headers, &body, DEADLINE).map(|status| (status, Vec::new()))
 }
 
 /// `GET /v1/events`
-pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
+pub fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
     let page = Page::read(incoming)?;
     let (kind, status) = (incoming.param("type"), incoming.param("status"));
     if status.as_deref().is_some_and(|status| !notice::STATUSES.contains(&status)) {
         return Err(Problem::value_about("parameter_invalid", "status", &format!("must be one of {}.", notice::STATUSES.join(", "))));
     }
-    let rows = edge.db.notices(&shop.id, kind.as_deref(), status.as_deref(), &page.cursor(), page.limit).await?;
+    let rows = edge.db.notices(&shop.id, kind.as_deref(), status.as_deref(), &page.cursor(), page.limit)?;
     page.reply("/v1/events", "event", rows.map(|rows| rows.iter().map(NoticeRow::event).collect()))
 }
 
 /// `GET /v1/events/{ccevt_…}`
-pub async fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
+pub fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
     super::shops::plausible("event", id, "ccevt_")?;
-    shown(edge.db.notice(id, &shop.id).await?, id)
+    shown(edge.db.notice(id, &shop.id)?, id)
 }
 
 /// `POST /v1/events/{ccevt_…}/resend`: as on its first day, also what was delivered or given up.
-pub async fn resend(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    Fields::open(&incoming.json().await?, "", &[])?;
+pub fn resend(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
+    Fields::open(&incoming.json()?, "", &[])?;
     super::shops::plausible("event", id, "ccevt_")?;
-    let (found, resent) = edge.db.resend_notice(id, &shop.id, clock::now()).await?;
+    let (found, resent) = edge.db.resend_notice(id, &shop.id, clock::now())?;
     let reply = shown(found, id)?;
     match resent {
         Resent::Due => Ok(reply),

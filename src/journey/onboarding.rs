@@ -42,7 +42,7 @@ pub fn asked(incoming: &Incoming, row: &TicketRow, page: Reply) -> Result<Reply>
 }
 
 /// The button of the consent page.
-pub async fn begin(edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &TicketRow) -> Result<Reply> {
+pub fn begin(edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &TicketRow) -> Result<Reply> {
     let mode = Mode::from_live(row.livemode != 0);
     edge.pair(mode)?;
     // Attack: somebody has seen the link and presses first, with an e-mail address of his. The admin would go on with an account that is
@@ -52,22 +52,22 @@ pub async fn begin(edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &Tic
         None if row.browser_hash.is_some() => return Ok(connect::other_browser(edge)),
         None => clock::fresh_secret("")?,
     };
-    if !edge.db.bind_ticket(&row.hash, &sign::sha256_hex(browser.as_bytes())).await? {
+    if !edge.db.bind_ticket(&row.hash, &sign::sha256_hex(browser.as_bytes()))? {
         return Ok(connect::other_browser(edge));
     }
-    let reply = pressed(edge, incoming, ticket, row, mode).await?;
+    let reply = pressed(edge, incoming, ticket, row, mode)?;
     Ok(reply.with("Set-Cookie", connect::cookie(&row.hash, &browser, FORM_LIFE)))
 }
 
-async fn pressed(edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &TicketRow, mode: Mode) -> Result<Reply> {
+fn pressed(edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &TicketRow, mode: Mode) -> Result<Reply> {
     let account = match &row.account {
         Some(account) => account.clone(),
-        None => match make(edge, incoming, ticket, row, mode).await? {
+        None => match make(edge, incoming, ticket, row, mode)? {
             Ok(account) => account,
             Err(page) => return Ok(page),
         },
     };
-    match lead(edge, row, &account, mode).await? {
+    match lead(edge, row, &account, mode)? {
         Ok(reply) => Ok(reply),
         Err(Halt::Unavailable) => Ok(connect::asking(edge, row, ticket, 503, Some(UNAVAILABLE), &connect::prefill_of(row))),
         Err(halt) => ended(edge, row, &halt),
@@ -102,10 +102,8 @@ impl Given {
 
 /// Makes the account of a ticket, once. The row first: what is sent, and under which key, is written down before Stripe hears of it, so
 /// that a lost answer is asked for again and not made again. `Err` is the page that says why there is none.
-async fn make(
-    edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &TicketRow, mode: Mode,
-) -> Result<std::result::Result<String, Reply>> {
-    let form = incoming.bytes().await?;
+fn make(edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &TicketRow, mode: Mode) -> Result<std::result::Result<String, Reply>> {
+    let form = incoming.bytes()?;
     let form = String::from_utf8_lossy(&form);
     let mut known = connect::prefill_of(row);
     for name in ["email", "country"] {
@@ -119,7 +117,7 @@ async fn make(
         Err(why) => return Ok(Err(again(422, why))),
     };
     let body = beginner(row, &known, &given, edge.destination()).to_string();
-    let Some(to_make) = edge.db.account_to_make(&row.hash, &body).await? else { return Ok(Err(connect::dead_ticket(edge))) };
+    let Some(to_make) = edge.db.account_to_make(&row.hash, &body)? else { return Ok(Err(connect::dead_ticket(edge))) };
     let body = match (to_make.account, to_make.body) {
         // Pressed twice: the other one was faster.
         (Some(account), _) => return Ok(Ok(account)),
@@ -128,16 +126,16 @@ async fn make(
     };
     let short: String = row.hash.chars().take(40).collect();
     let call = account::create(&body, &format!("cc_account_{short}_{}", to_make.attempt));
-    match outside::stripe::<Merchant>(edge, mode, &call, outside::STRIPE_DEADLINE).await? {
+    match outside::stripe::<Merchant>(edge, mode, &call, outside::STRIPE_DEADLINE)? {
         Outcome::Ok(made) if id::is_account_id(&made.id) && made.livemode == mode.live() => {
-            edge.db.account_made(&row.hash, &made.id, mode.live(), clock::now()).await?;
+            edge.db.account_made(&row.hash, &made.id, mode.live(), clock::now())?;
             Ok(Ok(made.id))
         }
         Outcome::Ok(made) => Err(Problem::fault(format!("Stripe made an account that is none: livemode {}", made.livemode))),
         // The operator's to mend.
         Outcome::Refused(error) if error.status == 401 => Err(error.problem()),
         Outcome::Refused(error) => {
-            edge.db.account_refused(&row.hash, to_make.attempt).await?;
+            edge.db.account_refused(&row.hash, to_make.attempt)?;
             // Not Stripe's message, which may quote what the merchant wrote.
             log::line(
                 object! { "level": "warn", "event": "account_not_made", "request_id": &*edge.request_id, "status": error.status, "code": error.code },
@@ -177,17 +175,17 @@ enum Halt {
 }
 
 /// Leads to Stripe's form, by a link and a state of their own.
-async fn lead(edge: &Edge, row: &TicketRow, account: &str, mode: Mode) -> Result<std::result::Result<Reply, Halt>> {
+fn lead(edge: &Edge, row: &TicketRow, account: &str, mode: Mode) -> Result<std::result::Result<Reply, Halt>> {
     let (state, browser) = (clock::fresh_secret_in(Slot::of_id(&row.shop_id), "")?, clock::fresh_secret("")?);
     let state_hash = sign::sha256_hex(state.as_bytes());
     let until = clock::now().saturating_add(FORM_LIFE);
-    if !edge.db.link_state(&row.hash, MOST_LINKS, &state_hash, &sign::sha256_hex(browser.as_bytes()), until).await? {
+    if !edge.db.link_state(&row.hash, MOST_LINKS, &state_hash, &sign::sha256_hex(browser.as_bytes()), until)? {
         return Ok(Err(Halt::TooOften));
     }
     let address = |way: &str| format!("{}/connect/{way}?state={state}", edge.public_url);
     let short: String = state_hash.chars().take(40).collect();
     let call = account::link(account, &address("return"), &address("refresh"), &format!("cc_link_{short}"));
-    match outside::stripe::<Link>(edge, mode, &call, outside::STRIPE_DEADLINE).await? {
+    match outside::stripe::<Link>(edge, mode, &call, outside::STRIPE_DEADLINE)? {
         Outcome::Ok(link) if leads_to_stripe(edge, &link.url) => {
             Ok(Ok(Reply::see_other(link.url).with("Set-Cookie", connect::cookie(&state_hash, &browser, FORM_LIFE))))
         }
@@ -221,14 +219,14 @@ fn ended(edge: &Edge, row: &TicketRow, halt: &Halt) -> Result<Reply> {
 }
 
 /// `GET /connect/refresh`: Stripe's link was old, or had been used. Another one for the same account, if it is the same browser.
-pub async fn refresh(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let (row, clear) = match connect::returned(edge, incoming, "onboarding", clock::now()).await? {
+pub fn refresh(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let (row, clear) = match connect::returned(edge, incoming, "onboarding", clock::now())? {
         Ok(found) => found,
         Err(page) => return Ok(page),
     };
     let account = row.account.as_ref().ok_or_else(|| Problem::fault("a link without an account"))?;
     let reply = if row.shop_status == "active" {
-        match lead(edge, &row, account, Mode::from_live(row.livemode != 0)).await? {
+        match lead(edge, &row, account, Mode::from_live(row.livemode != 0))? {
             Ok(reply) => reply,
             Err(halt) => ended(edge, &row, &halt)?,
         }
@@ -240,24 +238,24 @@ pub async fn refresh(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
 
 /// `GET /connect/return`: the merchant has finished, or has had enough for today. Both make a connection: what is missing can be brought
 /// later, and `charges_enabled` says that it is missing.
-pub async fn came_back(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+pub fn came_back(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let now = clock::now();
-    match connect::returned(edge, incoming, "onboarding", now).await? {
+    match connect::returned(edge, incoming, "onboarding", now)? {
         Ok((row, clear)) => {
-            let reply = claimed(edge, &row, now).await?;
+            let reply = claimed(edge, &row, now)?;
             Ok(reply.with("Set-Cookie", clear).with("Set-Cookie", connect::cookie(&row.hash, "", 0)))
         }
         Err(page) => Ok(page),
     }
 }
 
-async fn claimed(edge: &Edge, row: &TicketRow, now: i64) -> Result<Reply> {
+fn claimed(edge: &Edge, row: &TicketRow, now: i64) -> Result<Reply> {
     let mode = Mode::from_live(row.livemode != 0);
     let account = row.account.as_ref().ok_or_else(|| Problem::fault("a link without an account"))?;
     if row.shop_status != "active" {
         return connect::failed(edge, row, "account_invalid");
     }
-    match outside::stripe::<Merchant>(edge, mode, &account::merchant(account), outside::BUYER_DEADLINE).await? {
+    match outside::stripe::<Merchant>(edge, mode, &account::merchant(account), outside::BUYER_DEADLINE)? {
         Outcome::Ok(found) if &found.id != account || found.closed => return connect::failed(edge, row, "account_invalid"),
         Outcome::Ok(found) if found.livemode != mode.live() => return connect::failed(edge, row, "mode_mismatch"),
         Outcome::Ok(_) => {}
@@ -265,15 +263,15 @@ async fn claimed(edge: &Edge, row: &TicketRow, now: i64) -> Result<Reply> {
         // We made it ourselves, so there is nothing to be learned without which it could not be connected; how it is, is asked at confirm.
         Outcome::Refused(_) | Outcome::Unavailable { .. } => {}
     }
-    if connect::another_came_first(edge, row, account).await? {
+    if connect::another_came_first(edge, row, account)? {
         return connect::failed(edge, row, "already_connected");
     }
-    connect::claim(edge, row, account, None, None, now).await
+    connect::claim(edge, row, account, None, None, now)
 }
 
 /// An account of ours as a connection shows it.
-pub async fn account(edge: &Edge, mode: Mode, account: &str) -> Result<Outcome<Account>> {
-    Ok(match outside::stripe::<Merchant>(edge, mode, &account::merchant(account), outside::STRIPE_DEADLINE).await? {
+pub fn account(edge: &Edge, mode: Mode, account: &str) -> Result<Outcome<Account>> {
+    Ok(match outside::stripe::<Merchant>(edge, mode, &account::merchant(account), outside::STRIPE_DEADLINE)? {
         Outcome::Ok(found) => Outcome::Ok(Account {
             charges_enabled: found.charges_enabled() && !found.closed,
             details_submitted: found.details_submitted(),
@@ -285,13 +283,13 @@ pub async fn account(edge: &Edge, mode: Mode, account: &str) -> Result<Outcome<A
 }
 
 /// A thin event about an account of v2: it is looked at, and all its connections are told.
-pub async fn told(edge: &Edge, event: &Event) -> Result<&'static str> {
+pub fn told(edge: &Edge, event: &Event) -> Result<&'static str> {
     let Some(account) = event.related_id().filter(|account| id::is_account_id(account)) else { return Ok("not_ours") };
-    if !edge.db.is_connected(account, event.livemode).await? {
+    if !edge.db.is_connected(account, event.livemode)? {
         return Ok("not_ours");
     }
     let (mode, now) = (Mode::from_live(event.livemode), clock::now());
-    let found = match outside::stripe::<Merchant>(edge, mode, &account::merchant(account), outside::STRIPE_DEADLINE).await? {
+    let found = match outside::stripe::<Merchant>(edge, mode, &account::merchant(account), outside::STRIPE_DEADLINE)? {
         // Nobody's to see: an account that another platform made.
         Outcome::Refused(error) if error.account_invalid() || error.status == 404 => return Ok("not_ours"),
         other => needed(other)?,
@@ -300,9 +298,9 @@ pub async fn told(edge: &Edge, event: &Event) -> Result<&'static str> {
         return Ok("not_ours");
     }
     if found.closed {
-        let ended = edge.db.account_deauthorized(account, event.livemode, now, now).await?;
+        let ended = edge.db.account_deauthorized(account, event.livemode, now, now)?;
         return Ok(if ended > 0 { "connection_gone" } else { "nothing_new" });
     }
-    let moved = edge.db.account_updated(account, event.livemode, found.charges_enabled(), found.details_submitted(), now).await?;
+    let moved = edge.db.account_updated(account, event.livemode, found.charges_enabled(), found.details_submitted(), now)?;
     Ok(if moved { "account_updated" } else { "nothing_new" })
 }

@@ -26,18 +26,18 @@ fn reply(status: u16, html: String) -> Reply {
 }
 
 /// `GET /orders/{ord_…}`
-pub async fn form(_edge: &Edge, _id: &str) -> Result<Reply> {
+pub fn form(_edge: &Edge, _id: &str) -> Result<Reply> {
     Ok(reply(200, page::ask_email(&AskEmail::default())))
 }
 
 /// `POST /orders/{ord_…}`, `email=…`
-pub async fn show(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let body = incoming.bytes().await?;
+pub fn show(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+    let body = incoming.bytes()?;
     let entered = text::param(&String::from_utf8_lossy(&body), "email").unwrap_or_default();
     let entered: String = entered.trim().chars().take(LONGEST).collect();
     // Many addresses that guess at one order are one guesser.
-    limit::count(&edge.env, edge.config, Counter::Address, ["order/", id].concat()).await?;
-    let found = edge.db.order_of_buyer(id, &order::email_key(&entered)).await?;
+    limit::count(&edge.env, edge.config, Counter::Address, ["order/", id].concat())?;
+    let found = edge.db.order_of_buyer(id, &order::email_key(&entered))?;
     match found.filter(|_| id::is_prefixed(id, "ord_") && !entered.is_empty()) {
         Some((row, shop)) => {
             *edge.counters.shop.borrow_mut() = Some(shop.id.clone());

@@ -29,8 +29,8 @@ pub fn object(edge: &Edge, shop: &ShopRow, row: &OrderRow) -> Result<Value> {
 }
 
 /// `GET /v1/orders`
-pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
+pub fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
     let page = Page::read(incoming)?;
     let (from_id, below_id) = ledger::created(incoming, "ord_")?;
     let filter = Filter {
@@ -41,43 +41,43 @@ pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
         from_id,
         below_id,
     };
-    let rows = edge.db.orders(&shop.id, &filter, &page.cursor(), page.limit).await?;
+    let rows = edge.db.orders(&shop.id, &filter, &page.cursor(), page.limit)?;
     let rows = rows.map(|rows| rows.iter().map(|row| object(edge, &shop, row)).collect::<Result<Vec<Value>>>()).transpose()?;
     page.reply("/v1/orders", "order", rows)
 }
 
 /// `GET /v1/orders/{ord_…}`
-pub async fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
+pub fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
     plausible("order", id, "ord_")?;
-    let row = edge.db.order(id, &shop.id).await?.ok_or_else(|| Problem::missing("order", id))?;
+    let row = edge.db.order(id, &shop.id)?.ok_or_else(|| Problem::missing("order", id))?;
     Ok(Reply::json(200, &object(edge, &shop, &row)?))
 }
 
 /// `PATCH /v1/orders/{ord_…}`: what is named is set, `null` takes it back, deliveries are added or changed. No money moves by it.
-pub async fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
+pub fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
     plausible("order", id, "ord_")?;
-    let row = edge.db.order(id, &shop.id).await?.ok_or_else(|| Problem::missing("order", id))?;
-    let mut wish = crate::order::read(&incoming.json().await?, edge.config.allow_local)?;
+    let row = edge.db.order(id, &shop.id)?.ok_or_else(|| Problem::missing("order", id))?;
+    let mut wish = crate::order::read(&incoming.json()?, edge.config.allow_local)?;
     if let Some(Some(raw)) = &wish.permalink_url {
         wish.permalink_url = Some(Some(access::shop_url(edge, &shop, "permalink_url", raw, true)?.to_string()));
     }
-    let row = apply(edge, &shop, row, &wish).await?;
+    let row = apply(edge, &shop, row, &wish)?;
     Ok(Reply::json(200, &object(edge, &shop, &row)?))
 }
 
 /// Decides and writes a change; somebody faster means: read and decide again. Answers the order as it is then.
-async fn apply(edge: &Edge, shop: &ShopRow, mut row: Box<OrderRow>, wish: &Wish) -> Result<Box<OrderRow>> {
+fn apply(edge: &Edge, shop: &ShopRow, mut row: Box<OrderRow>, wish: &Wish) -> Result<Box<OrderRow>> {
     for _ in 0..TRIES {
         let now = clock::now();
         let Some(after) = crate::order::change(&row, wish, now)? else { return Ok(row) };
         let statements = told(edge, shop, &row, &after, None, now)?;
         // Repeated, it finds the order changed, and decides that there is nothing left to do.
-        if edge.db.repeatable(statements).await?.at(0)?.changes()? == 1 {
+        if edge.db.repeatable(statements)?.at(0)?.changes()? == 1 {
             return Ok(after);
         }
-        row = edge.db.order(&row.id, &shop.id).await?.ok_or_else(|| Problem::missing("order", &row.id))?;
+        row = edge.db.order(&row.id, &shop.id)?.ok_or_else(|| Problem::missing("order", &row.id))?;
     }
     Err(Problem::request(409, "order_in_flight", "Too much is happening to this order at once. Send the same request again.").after(2))
 }
@@ -92,8 +92,8 @@ fn told(edge: &Edge, shop: &ShopRow, before: &OrderRow, after: &OrderRow, if_pai
 }
 
 /// The order of a transaction, where it may have one.
-pub async fn of(edge: &Edge, transaction: &Row) -> Result<Option<(Box<OrderRow>, Box<ShopRow>)>> {
-    if transaction.has_order() { edge.db.order_of(&transaction.id).await } else { Ok(None) }
+pub fn of(edge: &Edge, transaction: &Row) -> Result<Option<(Box<OrderRow>, Box<ShopRow>)>> {
+    if transaction.has_order() { edge.db.order_of(&transaction.id) } else { Ok(None) }
 }
 
 /// What a change of a transaction is to its order: the statements that write and tell it, for the same batch, and what the change
@@ -113,7 +113,7 @@ pub fn adjusting<'a>(
 
 /// Takes what a shop answered to `order.created`: `{order_id, permalink_url}`, as if it had sent a PATCH. What is not well-formed, or an
 /// address that is not the shop's own, counts as no answer.
-pub async fn take_answer(edge: &Edge, shop: &ShopRow, notice: &NoticeRow, answer: &[u8]) -> Result<()> {
+pub fn take_answer(edge: &Edge, shop: &ShopRow, notice: &NoticeRow, answer: &[u8]) -> Result<()> {
     let Some(mut wish) = crate::order::read_answer(answer) else { return Ok(()) };
     if let Some(Some(raw)) = &wish.permalink_url {
         match access::shop_url(edge, shop, "permalink_url", raw, true) {
@@ -127,8 +127,8 @@ pub async fn take_answer(edge: &Edge, shop: &ShopRow, notice: &NoticeRow, answer
         }
     }
     let id = stored(&notice.object).get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    if let Some(row) = edge.db.order(&id, &shop.id).await? {
-        apply(edge, shop, row, &wish).await?;
+    if let Some(row) = edge.db.order(&id, &shop.id)? {
+        apply(edge, shop, row, &wish)?;
     }
     Ok(())
 }

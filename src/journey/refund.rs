@@ -19,7 +19,6 @@ use crate::store::aftermath::OfOrder;
 use crate::store::idempotency::{Attempt, AttemptRow};
 use crate::stripe::call::Outcome;
 use crate::stripe::{Refund, StripeError};
-use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
 /// For how long a key is taken to be known at Stripe, seconds; it says 24 hours at least.
@@ -37,14 +36,14 @@ pub struct Asked {
 }
 
 /// Receives and loads such a change; or the answer that its key got before.
-pub async fn asked(edge: &Edge, incoming: &mut Incoming, transaction: &str, what: &str) -> Result<std::result::Result<Asked, Reply>> {
+pub fn asked(edge: &Edge, incoming: &mut Incoming, transaction: &str, what: &str) -> Result<std::result::Result<Asked, Reply>> {
     let now = clock::now();
     let key_hash = access::key_hash(incoming)?;
     let key = attempt::key(incoming);
-    let body = incoming.json().await;
+    let body = incoming.json();
     let path = ["/v1/transactions/", transaction, what].concat();
-    let loaded = edge.db.load_for_change(&key_hash, now, &path, key.as_deref().unwrap_or_default(), transaction).await?;
-    let shop = access::known(edge, incoming, loaded.shop).await?;
+    let loaded = edge.db.load_for_change(&key_hash, now, &path, key.as_deref().unwrap_or_default(), transaction)?;
+    let shop = access::known(edge, incoming, loaded.shop)?;
     access::verified(&shop)?;
     let row = loaded.row.filter(|_| id::is_prefixed(transaction, "cct_")).ok_or_else(|| Problem::missing("transaction", transaction))?;
     let (key, body) = (key?, body?);
@@ -57,9 +56,9 @@ pub async fn asked(edge: &Edge, incoming: &mut Incoming, transaction: &str, what
 }
 
 /// `POST /v1/transactions/{id}/refunds`
-pub async fn create(edge: &Edge, incoming: &mut Incoming, transaction: &str) -> Result<Reply> {
+pub fn create(edge: &Edge, incoming: &mut Incoming, transaction: &str) -> Result<Reply> {
     // Receive, load.
-    let asked = match asked(edge, incoming, transaction, "/refunds").await? {
+    let asked = match asked(edge, incoming, transaction, "/refunds")? {
         Ok(asked) => asked,
         Err(answer) => return Ok(answer),
     };
@@ -67,26 +66,26 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming, transaction: &str) -> 
     // Decide, and record the intent.
     let lock = clock::fresh_secret("")?;
     let attempt = Attempt { shop_id: &asked.row.shop_id, path: &asked.path, key: &asked.key, lock: &lock };
-    let (row, entry) = begin(edge, &asked, &attempt, &wish).await?;
+    let (row, entry) = begin(edge, &asked, &attempt, &wish)?;
     let Some(key) = entry.key.clone() else { return Err(Problem::fault("a refund without a key")) };
     // Call Stripe, unless its event was here before its answer.
     let told = if entry.reserved() {
         let mut first = asked.earlier.is_none();
-        match ask_stripe(edge, &row, &entry, &mut first).await {
+        match ask_stripe(edge, &row, &entry, &mut first) {
             Ok(Outcome::Ok(refund)) => vec![refund],
             other => {
                 let begun = Begun { attempt: &attempt, key: Some(&key), first };
-                return Err(not_done(edge, &row, &begun, Trouble::of(other)).await?);
+                return Err(not_done(edge, &row, &begun, Trouble::of(other))?);
             }
         }
     } else {
         Vec::new()
     };
     // Record the answer, then reply.
-    let applied = aftermath::apply(edge, row, None, &Told::Refunds(&told), "api", &With::Answer(&attempt, &key)).await;
+    let applied = aftermath::apply(edge, row, None, &Told::Refunds(&told), "api", &With::Answer(&attempt, &key));
     if applied.is_err() {
         // Best effort: the lock is free by itself in a minute.
-        let _ = edge.db.run(vec![edge.db.let_go(&attempt)]).await;
+        let _ = edge.db.run(vec![edge.db.let_go(&attempt)]);
     }
     match applied? {
         Applied::Changed(row) | Applied::Same(row) => Ok(Reply::json(201, &aftermath::settled(&row, &key)?.object(&row))),
@@ -95,7 +94,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming, transaction: &str) -> 
 }
 
 /// Takes the key and reserves the amount; or takes up what an earlier request with this key began.
-async fn begin(edge: &Edge, asked: &Asked, attempt: &Attempt<'_>, wish: &refund::Wish) -> Result<(Box<Row>, Entry)> {
+fn begin(edge: &Edge, asked: &Asked, attempt: &Attempt<'_>, wish: &refund::Wish) -> Result<(Box<Row>, Entry)> {
     let mut row = asked.row.clone();
     let mut held = false;
     let fresh = clock::fresh_id("cre_")?;
@@ -112,7 +111,7 @@ async fn begin(edge: &Edge, asked: &Asked, attempt: &Attempt<'_>, wish: &refund:
                 }
                 Err(problem) => {
                     if held {
-                        edge.db.run(vec![edge.db.forget(attempt)]).await?;
+                        edge.db.run(vec![edge.db.forget(attempt)])?;
                     }
                     return Err(problem);
                 }
@@ -131,7 +130,7 @@ async fn begin(edge: &Edge, asked: &Asked, attempt: &Attempt<'_>, wish: &refund:
         }
         let at = batch.len();
         batch.push(edge.db.revise(&row, &revised, Some(attempt), &OfOrder::Untouched));
-        let answers = edge.db.batch(batch).await?;
+        let answers = edge.db.batch(batch)?;
         if !held && answers.at(0)?.changes()? == 0 {
             return Err(attempt::in_flight());
         }
@@ -139,14 +138,14 @@ async fn begin(edge: &Edge, asked: &Asked, attempt: &Attempt<'_>, wish: &refund:
         if answers.at(at)?.changed()? {
             return Ok((revised.row, entry));
         }
-        row = reload(edge, &row).await?;
+        row = reload(edge, &row)?;
     }
-    edge.db.run_repeatable(vec![edge.db.let_go(attempt)]).await?;
+    edge.db.run_repeatable(vec![edge.db.let_go(attempt)])?;
     Err(busy())
 }
 
 /// Changes the reservation of `key`, or with `None` gives it up; `false` when there is none any more.
-async fn amend(edge: &Edge, row: &Row, key: &str, change: Option<&dyn Fn(&mut Entry)>) -> Result<bool> {
+fn amend(edge: &Edge, row: &Row, key: &str, change: Option<&dyn Fn(&mut Entry)>) -> Result<bool> {
     let mut row = Box::new(row.clone());
     for _ in 0..aftermath::TRIES {
         let now = clock::now();
@@ -159,10 +158,10 @@ async fn amend(edge: &Edge, row: &Row, key: &str, change: Option<&dyn Fn(&mut En
             _ => drop(known.refunds.remove(place)),
         }
         let revised = Revised { row: known.onto(&row), check_at: refund::next_check(&known.refunds, now), notice: None };
-        if edge.db.moved(edge.db.revise(&row, &revised, None, &OfOrder::Untouched)).await? {
+        if edge.db.moved(edge.db.revise(&row, &revised, None, &OfOrder::Untouched))? {
             return Ok(true);
         }
-        row = reload(edge, &row).await?;
+        row = reload(edge, &row)?;
     }
     Err(busy())
 }
@@ -170,7 +169,7 @@ async fn amend(edge: &Edge, row: &Row, key: &str, change: Option<&dyn Fn(&mut En
 /// Sends the entry's stored form with its stored key. A 5xx that Stripe replays from its own store says nothing about what was done:
 /// the refund is looked for first, and only if it is not there, the next key is written down and used.
 /// `first` says whether Stripe was never asked with the entry's key, and after that whether it still was when the answer came.
-async fn ask_stripe(edge: &Edge, row: &Row, entry: &Entry, first: &mut bool) -> Result<Outcome<Refund>> {
+fn ask_stripe(edge: &Edge, row: &Row, entry: &Entry, first: &mut bool) -> Result<Outcome<Refund>> {
     let form = entry.form.clone().ok_or_else(|| Problem::fault("a reservation without its form"))?;
     let mut entry = entry.clone();
     let mut last = Outcome::Unavailable { why: "Stripe keeps answering 5xx".to_owned(), replayed_5xx: true };
@@ -179,7 +178,7 @@ async fn ask_stripe(edge: &Edge, row: &Row, entry: &Entry, first: &mut bool) -> 
     for round in 0..3 {
         if round > 0 || forgotten {
             *first = false;
-            match look_for(edge, row, &entry).await? {
+            match look_for(edge, row, &entry)? {
                 Outcome::Ok(Some(found)) => return Ok(Outcome::Ok(found)),
                 Outcome::Ok(None) => {}
                 Outcome::Refused(error) => return Ok(Outcome::Refused(error)),
@@ -189,13 +188,13 @@ async fn ask_stripe(edge: &Edge, row: &Row, entry: &Entry, first: &mut bool) -> 
         if round > 0 {
             entry.tries = entry.tries.saturating_add(1);
             let (tries, key) = (entry.tries, entry.key.clone().unwrap_or_default());
-            if !amend(edge, row, &key, Some(&move |entry: &mut Entry| entry.tries = tries)).await? {
+            if !amend(edge, row, &key, Some(&move |entry: &mut Entry| entry.tries = tries))? {
                 // Its event was faster, or the sweep: the next request sees what it became.
                 break;
             }
         }
         let call = crate::stripe::refund::create(&form, row.stripe_account(), &entry.stripe_key());
-        last = outside::stripe::<Refund>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await?;
+        last = outside::stripe::<Refund>(edge, row.mode(), &call, outside::STRIPE_DEADLINE)?;
         // The answer to our own call is ours, whether it says so or not.
         if let (Outcome::Ok(refund), Some(key)) = (&mut last, &entry.key) {
             refund.metadata.entry("cc_refund").or_insert(key.json());
@@ -209,10 +208,10 @@ async fn ask_stripe(edge: &Edge, row: &Row, entry: &Entry, first: &mut bool) -> 
 }
 
 /// Whether Stripe has made the refund of a reservation, told by its metadata.
-async fn look_for(edge: &Edge, row: &Row, entry: &Entry) -> Result<Outcome<Option<Refund>>> {
+fn look_for(edge: &Edge, row: &Row, entry: &Entry) -> Result<Outcome<Option<Refund>>> {
     let intent = row.payment_intent.as_deref().ok_or_else(|| Problem::fault("a refund without a payment"))?;
     let ours = |refund: &Refund| refund.metadata.get("cc_refund").and_then(Value::as_str) == entry.key.as_deref();
-    Ok(match aftermath::refunds_of(edge, row, intent).await? {
+    Ok(match aftermath::refunds_of(edge, row, intent)? {
         Outcome::Ok(refunds) => Outcome::Ok(refunds.into_iter().find(ours)),
         Outcome::Refused(error) => Outcome::Refused(error),
         Outcome::Unavailable { why, replayed_5xx } => Outcome::Unavailable { why, replayed_5xx },
@@ -247,87 +246,85 @@ pub struct Begun<'a> {
 }
 
 /// What the shop is told of that, and what of it is kept.
-pub fn not_done<'a>(edge: &'a Edge, row: &'a Row, begun: &'a Begun<'a>, trouble: Trouble) -> LocalBoxFuture<'a, Result<Problem>> {
-    Box::pin(async move {
-        let Begun { attempt, key, first } = *begun;
-        let (mut problem, error) = match trouble {
-            Trouble::Ours(problem) => (problem, None),
-            Trouble::Unavailable(why) => (
-                Problem::stripe_unavailable(
-                    "Stripe did not answer. Send the same request with the same Idempotency-Key again: it can never happen twice.",
-                )
-                .because(why),
-                None,
-            ),
-            Trouble::Refused(error) => (error.problem(), Some(error)),
-        };
-        let gone = error.as_ref().is_some_and(StripeError::account_invalid);
-        let Some(error) = error.filter(|_| problem.status == 422 || gone) else {
-            // Nothing is known; or it is the operator's doing or ours, to be mended. The same key may ask again at once, and the
-            // sweep looks what became of it.
-            edge.db.run_repeatable(vec![edge.db.let_go(attempt)]).await?;
-            return Ok(problem);
-        };
-        if gone && !first {
-            // That Stripe does not let us ask now says nothing of what an earlier try with this key has done: reservation, form and key
-            // stay, and once the account is connected again the same request finds out.
-            edge.db.run_repeatable(vec![edge.db.let_go(attempt)]).await?;
-            return account_gone(edge, row).await;
-        }
-        if let Some(key) = key {
-            amend(edge, row, key, None).await?;
-        }
-        if gone {
-            edge.db.run(vec![edge.db.forget(attempt)]).await?;
-            return account_gone(edge, row).await;
-        }
-        // Refunds in the Dashboard of which nobody has told us yet.
-        let too_large = error.code.as_deref() == Some("charge_already_refunded") || error.param.as_deref() == Some("amount");
-        if key.is_some() && too_large {
-            problem = Problem::value("refund_too_large", "amount", problem.message.clone()).with("stripe_code", error.code.json());
-        }
-        let body = problem.body(&edge.request_id).to_string();
-        edge.db.run_repeatable(vec![edge.db.keep_answer(attempt, problem.status, &body)]).await?;
-        Ok(problem)
-    })
+pub fn not_done(edge: &Edge, row: &Row, begun: &Begun<'_>, trouble: Trouble) -> Result<Problem> {
+    let Begun { attempt, key, first } = *begun;
+    let (mut problem, error) = match trouble {
+        Trouble::Ours(problem) => (problem, None),
+        Trouble::Unavailable(why) => (
+            Problem::stripe_unavailable(
+                "Stripe did not answer. Send the same request with the same Idempotency-Key again: it can never happen twice.",
+            )
+            .because(why),
+            None,
+        ),
+        Trouble::Refused(error) => (error.problem(), Some(error)),
+    };
+    let gone = error.as_ref().is_some_and(StripeError::account_invalid);
+    let Some(error) = error.filter(|_| problem.status == 422 || gone) else {
+        // Nothing is known; or it is the operator's doing or ours, to be mended. The same key may ask again at once, and the
+        // sweep looks what became of it.
+        edge.db.run_repeatable(vec![edge.db.let_go(attempt)])?;
+        return Ok(problem);
+    };
+    if gone && !first {
+        // That Stripe does not let us ask now says nothing of what an earlier try with this key has done: reservation, form and key
+        // stay, and once the account is connected again the same request finds out.
+        edge.db.run_repeatable(vec![edge.db.let_go(attempt)])?;
+        return account_gone(edge, row);
+    }
+    if let Some(key) = key {
+        amend(edge, row, key, None)?;
+    }
+    if gone {
+        edge.db.run(vec![edge.db.forget(attempt)])?;
+        return account_gone(edge, row);
+    }
+    // Refunds in the Dashboard of which nobody has told us yet.
+    let too_large = error.code.as_deref() == Some("charge_already_refunded") || error.param.as_deref() == Some("amount");
+    if key.is_some() && too_large {
+        problem = Problem::value("refund_too_large", "amount", problem.message.clone()).with("stripe_code", error.code.json());
+    }
+    let body = problem.body(&edge.request_id).to_string();
+    edge.db.run_repeatable(vec![edge.db.keep_answer(attempt, problem.status, &body)])?;
+    Ok(problem)
 }
 
 /// Stripe does not let us use the account of a row any more.
-async fn account_gone(edge: &Edge, row: &Row) -> Result<Problem> {
-    let connections = edge.db.connections(&row.shop_id).await?;
+fn account_gone(edge: &Edge, row: &Row) -> Result<Problem> {
+    let connections = edge.db.connections(&row.shop_id)?;
     let of_row = connections.iter().find(|c| c.account == row.account && c.livemode == row.livemode);
     match of_row {
-        Some(connection) => connect::account_refused(edge, row.mode(), connection).await,
+        Some(connection) => connect::account_refused(edge, row.mode(), connection),
         None => Ok(Problem::request(409, "connection_gone", "The Stripe account that this was paid to is not connected any more.")),
     }
 }
 
 /// The sweep: what became of refunds that nobody answered for, and of those that Stripe had not finished. `true` when something did.
-pub async fn settle(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
+pub fn settle(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
     let Some(intent) = row.payment_intent.as_deref() else { return Ok(false) };
-    let refunds = match aftermath::refunds_of(edge, row, intent).await? {
+    let refunds = match aftermath::refunds_of(edge, row, intent)? {
         Outcome::Ok(refunds) => refunds,
         // Not allowed to look is not the same as not there: what is reserved stays so, or it could be given back a second time.
         Outcome::Refused(error) if error.account_invalid() || error.status == 404 => {
             if error.account_invalid() {
-                connect::doubt(edge, row).await?;
+                connect::doubt(edge, row)?;
             }
             // Nobody connects an account again after months; who then asks with the same key still finds the reservation.
             let given_up = Aftermath::of(row)?.refunds.iter().all(|entry| entry.created.saturating_add(LOST_FOR) <= now);
-            edge.db.check_later(row, (!given_up).then_some(now.saturating_add(LOST_AGAIN)), row.checks).await?;
+            edge.db.check_later(row, (!given_up).then_some(now.saturating_add(LOST_AGAIN)), row.checks)?;
             return Ok(false);
         }
         _ => {
-            edge.db.check_later(row, Some(now.saturating_add(120)), row.checks).await?;
+            edge.db.check_later(row, Some(now.saturating_add(120)), row.checks)?;
             return Ok(false);
         }
     };
     let (mut row, mut changed) =
-        match aftermath::apply(edge, Box::new(row.clone()), None, &Told::Refunds(&refunds), "sweep", &With::Nothing).await? {
+        match aftermath::apply(edge, Box::new(row.clone()), None, &Told::Refunds(&refunds), "sweep", &With::Nothing)? {
             Applied::Changed(row) => (row, true),
             Applied::Same(row) => (row, false),
             Applied::Stray(_) => {
-                edge.db.check_later(row, None, row.checks).await?;
+                edge.db.check_later(row, None, row.checks)?;
                 return Ok(false);
             }
         };
@@ -339,14 +336,14 @@ pub async fn settle(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
         let mut known = Aftermath::of(&row)?;
         known.refunds.retain(|entry| !(entry.reserved() && entry.key.as_ref() == Some(&key)));
         let revised = Revised { row: known.onto(&row), check_at: refund::next_check(&known.refunds, now), notice: None };
-        if !edge.db.moved(edge.db.revise(&row, &revised, None, &OfOrder::Untouched)).await? {
+        if !edge.db.moved(edge.db.revise(&row, &revised, None, &OfOrder::Untouched))? {
             return Ok(changed);
         }
         (row, changed) = (revised.row, true);
     }
     if !changed {
         let next = refund::next_check(&Aftermath::of(&row)?.refunds, now);
-        edge.db.check_later(&row, next, row.checks.saturating_add(1)).await?;
+        edge.db.check_later(&row, next, row.checks.saturating_add(1))?;
     }
     Ok(changed)
 }

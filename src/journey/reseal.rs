@@ -10,16 +10,16 @@ use crate::store::connect::token_key;
 use crate::store::reseal::{Kind, PLACES, Sealed};
 
 /// Seals anew at most `limit` texts of each place and key. Answers how many.
-pub async fn run(edge: &Edge, limit: i64) -> Result<u32> {
+pub fn run(edge: &Edge, limit: i64) -> Result<u32> {
     let mut done = 0_u32;
     for old in edge.config.seal_keys.older_ids() {
-        let found = edge.db.sealed_under(old, limit).await?;
+        let found = edge.db.sealed_under(old, limit)?;
         let mut statements = Vec::new();
         for (at, texts) in found.iter().enumerate() {
             for was in texts {
                 let statement = match PLACES.get(at) {
                     Some(place) => anew(edge, place.kind, was, &was.sealed).map(|sealed| Some(edge.db.put_sealed(place, was, &sealed))),
-                    None => in_kv(edge, was).await,
+                    None => in_kv(edge, was),
                 };
                 match statement {
                     Ok(statement) => statements.extend(statement),
@@ -32,7 +32,7 @@ pub async fn run(edge: &Edge, limit: i64) -> Result<u32> {
         }
         if !statements.is_empty() {
             done = done.saturating_add(u32::try_from(statements.len()).unwrap_or(u32::MAX));
-            edge.db.run(statements).await?;
+            edge.db.run(statements)?;
         }
     }
     Ok(done)
@@ -54,17 +54,17 @@ fn anew(edge: &Edge, kind: Kind, was: &Sealed, sealed: &str) -> Result<String> {
 }
 
 /// A token in KV: written there first, then noted. KV may answer with what it had a minute ago, which is the same token.
-async fn in_kv(edge: &Edge, was: &Sealed) -> Result<Option<crate::store::Statement>> {
+fn in_kv(edge: &Edge, was: &Sealed) -> Result<Option<crate::store::Statement>> {
     let kv = js::binding(&edge.env, "KV");
     let key = token_key(&was.id);
-    let Some(sealed) = js::call(&kv, "get", &[key.as_str().into()]).await.map_err(Problem::fault)?.as_string() else {
-        edge.db.forget_token(&was.id).await?;
+    let Some(sealed) = js::call(&kv, "get", &[key.as_str().into()]).map_err(Problem::fault)?.as_string() else {
+        edge.db.forget_token(&was.id)?;
         return Ok(None);
     };
     let first = edge.config.seal_keys.first_id();
     if seal::key_id(&sealed) != Some(first) {
         let sealed = anew(edge, Kind::Token, was, &sealed)?;
-        js::call(&kv, "put", &[key.into(), sealed.into()]).await.map_err(Problem::fault)?;
+        js::call(&kv, "put", &[key.into(), sealed.into()]).map_err(Problem::fault)?;
     }
     Ok(Some(edge.db.token_sealed(&was.id, first)))
 }

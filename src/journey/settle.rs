@@ -17,15 +17,15 @@ pub enum Settled {
 }
 
 /// Applies a Session that was fetched for `row`.
-pub async fn session(edge: &Edge, row: &Row, session: &Session, by: &str) -> Result<Settled> {
+pub fn session(edge: &Edge, row: &Row, session: &Session, by: &str) -> Result<Settled> {
     let now = clock::now();
     match ledger::news_of_session(row, row.stripe_account(), session) {
         Ok(news) => {
             let row = Box::new(Row { checkout_session: Some(session.id.clone()), ..row.clone() });
-            Ok(Settled::Row(apply(edge, row, &news, by, now).await?))
+            Ok(Settled::Row(apply(edge, row, &news, by, now)?))
         }
         Err(mismatch) => {
-            stray(edge, "session", &session.id, &row.id, row.stripe_account(), session.livemode, mismatch, now).await?;
+            stray(edge, "session", &session.id, &row.id, row.stripe_account(), session.livemode, mismatch, now)?;
             Ok(Settled::Stray)
         }
     }
@@ -35,14 +35,14 @@ pub async fn session(edge: &Edge, row: &Row, session: &Session, by: &str) -> Res
 /// that, the shop is told then.
 pub fn ask_buyer(edge: &Edge, row: &Row) {
     let (work, row) = (edge.aside(), row.clone());
-    edge.later(async move {
-        let news = buyer_of(&work, &row).await.unwrap_or_default();
+    edge.later(move || {
+        let news = buyer_of(&work, &row).unwrap_or_default();
         let mut batch = vec![work.db.tell_buyer(&row.id, &news, clock::now())];
         if news.tells_buyer() {
             batch.push(work.db.note_buyer(&row, &news));
         }
-        let told = match work.db.batch_owing(batch).await {
-            Ok(_) => notify::send_owed(&work).await.map(|_| ()),
+        let told = match work.db.batch_owing(batch) {
+            Ok(_) => notify::send_owed(&work).map(|_| ()),
             Err(problem) => Err(problem),
         };
         if let Err(problem) = told {
@@ -52,42 +52,42 @@ pub fn ask_buyer(edge: &Edge, row: &Row) {
 }
 
 /// `None`: Stripe does not say, or the Session is not the row's.
-async fn buyer_of(edge: &Edge, row: &Row) -> Option<News> {
+fn buyer_of(edge: &Edge, row: &Row) -> Option<News> {
     let call = session::retrieve(row.checkout_session.as_deref()?, row.stripe_account());
-    match outside::stripe::<Session>(edge, row.mode(), &call, outside::BUYER_DEADLINE).await {
+    match outside::stripe::<Session>(edge, row.mode(), &call, outside::BUYER_DEADLINE) {
         Ok(Outcome::Ok(session)) => ledger::news_of_session(row, row.stripe_account(), &session).ok(),
         Ok(Outcome::Refused(_) | Outcome::Unavailable { .. }) | Err(_) => None,
     }
 }
 
 /// Moves the row if the news leads forward; answers the row as it is then.
-async fn apply(edge: &Edge, row: Box<Row>, news: &News, by: &str, now: i64) -> Result<Box<Row>> {
-    match move_row(edge, &row, news, by, now).await? {
+fn apply(edge: &Edge, row: Box<Row>, news: &News, by: &str, now: i64) -> Result<Box<Row>> {
+    match move_row(edge, &row, news, by, now)? {
         Some(moved) => Ok(moved),
         // Nothing new; or somebody else was faster, and what counts is what the row says now.
-        None if news.to.is_some_and(|to| to.follows().contains(&row.status)) => Ok(edge.db.transaction(&row.id).await?.unwrap_or(row)),
+        None if news.to.is_some_and(|to| to.follows().contains(&row.status)) => Ok(edge.db.transaction(&row.id)?.unwrap_or(row)),
         None => Ok(row),
     }
 }
 
 /// Moves a row by itself, in one round trip; `None` when it did not move.
-pub async fn move_row(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<Option<Box<Row>>> {
-    let (statements, after) = moving(edge, row, news, by, now).await?;
+pub fn move_row(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<Option<Box<Row>>> {
+    let (statements, after) = moving(edge, row, news, by, now)?;
     if statements.is_empty() {
         return Ok(None);
     }
-    Ok((edge.db.batch(statements).await?.at(0)?.changed()?).then_some(after))
+    Ok((edge.db.batch(statements)?.at(0)?.changed()?).then_some(after))
 }
 
 /// What moves a row, the row's own statement first, and the row as it is then. No statements where the news leads nowhere.
 /// What the shop is owed for the move is in the same batch.
 /// An agent's checkout becomes an order there, too.
-pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Box<Row>)> {
+pub fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Box<Row>)> {
     if row.by_api() && news.to == Some(Status::Paid) {
-        return super::acp::sale::moving(edge, row, news, by, now).await;
+        return super::acp::sale::moving(edge, row, news, by, now);
     }
     if row.at_stripe() && news.to == Some(Status::Paid) {
-        return super::agentic::orders::moving(edge, row, news, by, now).await;
+        return super::agentic::orders::moving(edge, row, news, by, now);
     }
     let (mut statements, after) = moving_alone(edge, row, news, by, now)?;
     // What a hook held for an agent's order is free again.
@@ -143,10 +143,10 @@ fn after(mut row: Box<Row>, news: &News, to: Status, by: &str, now: i64) -> Box<
 
 /// Keeps for the operator what named one of our transactions and is not what was created.
 #[allow(clippy::too_many_arguments)]
-pub async fn stray(
+pub fn stray(
     edge: &Edge, kind: &str, object: &str, transaction: &str, account: Option<&str>, live: bool, mismatch: Mismatch, now: i64,
 ) -> Result<()> {
     log::line(object! { "level": "warn", "event": "stray", "request_id": &*edge.request_id, "kind": kind, "object": object,
     "transaction": transaction, "account": account, "reason": mismatch.name() });
-    edge.db.one(edge.db.remember_stray(kind, object, transaction, account, live, mismatch.name(), now)).await.map(|_| ())
+    edge.db.one(edge.db.remember_stray(kind, object, transaction, account, live, mismatch.name(), now)).map(|_| ())
 }

@@ -58,11 +58,11 @@ fn read_origins(edge: &Edge, fields: &Fields<'_>) -> Result<Vec<String>> {
 }
 
 /// `POST /v1/shops`
-pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     if edge.config.registration == Registration::Operator {
-        access::operator(edge, incoming).await?;
+        access::operator(edge, incoming)?;
     }
-    let body = incoming.json().await?;
+    let body = incoming.json()?;
     let fields = Fields::open(&body, "", &["site_url", "challenge_url", "name", "webhook_url", "allowed_origins"])?;
     let local = edge.config.allow_local;
     let raw_site = fields.need_string("site_url", 500)?;
@@ -116,7 +116,7 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     if let Some(raw) = fields.string("webhook_url", 1000)? {
         shop.webhook_url = Some(access::shop_url(edge, &shop, "webhook_url", raw, false)?.to_string());
     }
-    edge.db.insert_shop(&shop, &sign::sha256_hex(api_key.as_bytes())).await?;
+    edge.db.insert_shop(&shop, &sign::sha256_hex(api_key.as_bytes()))?;
     *edge.counters.shop.borrow_mut() = Some(shop.id.clone());
     let mut object = shop_object(&shop);
     if let Value::Object(members) = &mut object {
@@ -161,16 +161,16 @@ fn takes_over(shop: &ShopRow) -> bool {
 }
 
 /// `POST /v1/shop/verify`
-pub async fn verify(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let mut shop = access::shop(edge, incoming).await?;
-    Fields::open(&incoming.json().await?, "", &[])?;
+pub fn verify(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let mut shop = access::shop(edge, incoming)?;
+    Fields::open(&incoming.json()?, "", &[])?;
     if shop.status == "active" {
         return Ok(Reply::json(200, &shop_object(&shop)));
     }
     if edge.config.verification_required {
         let failed = |message: String, saw: Value| Problem::value("challenge_failed", "challenge_url", message).with("saw", saw);
         let url = shop.challenge_url.clone();
-        let received = outside::get(edge, &url, CHALLENGE_DEADLINE, CHALLENGE_LIMIT).await.map_err(|why| {
+        let received = outside::get(edge, &url, CHALLENGE_DEADLINE, CHALLENGE_LIMIT).map_err(|why| {
             failed(
                 format!("{url} could not be read: {why}. Is the shop reachable from the Internet?"),
                 object! { "status": Value::Null, "server": Value::Null, "body": why },
@@ -189,12 +189,12 @@ pub async fn verify(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
             ));
         }
     }
-    let holder = edge.db.site_holder(&shop.site_url, &shop.id).await?;
+    let holder = edge.db.site_holder(&shop.site_url, &shop.id)?;
     // Attack: whoever is suspended registers his site anew and goes on.
     if holder.as_ref().is_some_and(|holder| holder.status == "suspended") {
         return Err(access::suspended());
     }
-    if (holder.is_some() && !takes_over(&shop)) || !edge.db.activate_shop(&shop, takes_over(&shop), clock::now()).await? {
+    if (holder.is_some() && !takes_over(&shop)) || !edge.db.activate_shop(&shop, takes_over(&shop), clock::now())? {
         return Err(Problem::value(
             "challenge_failed",
             "challenge_url",
@@ -206,8 +206,8 @@ pub async fn verify(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 }
 
 /// `GET /v1/shop`
-pub async fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let shop = access::shop(edge, incoming).await?;
+pub fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::shop(edge, incoming)?;
     Ok(Reply::json(200, &shop_object(&shop)))
 }
 
@@ -286,9 +286,9 @@ fn check_order_template(edge: &Edge, shop: &ShopRow, template: &str) -> Result<(
 }
 
 /// `PATCH /v1/shop`: what is named is set, `null` or an empty text clears (as at Stripe), the rest stays.
-pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let mut shop = access::shop(edge, incoming).await?;
-    let body = incoming.json().await?;
+pub fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let mut shop = access::shop(edge, incoming)?;
+    let body = incoming.json()?;
     let fields = Fields::open(&body, "", &SETTINGS)?;
     if fields.raw("name").is_some() {
         shop.name = fields.need_string("name", 200)?.trim().to_owned();
@@ -338,11 +338,11 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     shop.default_success_url = success;
     shop.default_cancel_url = cancel;
     let named: Vec<&str> = SETTINGS.into_iter().filter(|name| fields.raw(name).is_some()).collect();
-    let shop = edge.db.update_shop(&shop, &named, clock::now()).await?.ok_or_else(access::unknown_key)?;
+    let shop = edge.db.update_shop(&shop, &named, clock::now())?.ok_or_else(access::unknown_key)?;
     if shop.checkout_enabled == 0 {
         let (work, shop_id) = (edge.clone(), shop.id.clone());
-        edge.later(async move {
-            if let Err(problem) = super::sweep::expire_open_of(&work, &shop_id).await {
+        edge.later(move || {
+            if let Err(problem) = super::sweep::expire_open_of(&work, &shop_id) {
                 crate::edge::log::line(
                     object! { "level": "warn", "event": "kill_switch_left_to_sweep", "shop": shop_id, "why": problem.code },
                 );
@@ -353,26 +353,26 @@ pub async fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 }
 
 /// `POST /v1/shop/api_keys`
-pub async fn roll_api_key(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let shop = access::shop(edge, incoming).await?;
-    let body = incoming.json().await?;
+pub fn roll_api_key(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::shop(edge, incoming)?;
+    let body = incoming.json()?;
     let good_for = Fields::open(&body, "", &["previous_valid_for"])?.integer("previous_valid_for", 0, ROLLED_LIFE)?;
     let now = clock::now();
     let until = now.saturating_add(good_for.unwrap_or(ROLLED_LIFE));
     let key = clock::fresh_secret_in(Slot::of_id(&shop.id), "ccs_")?;
-    edge.db.roll_key(&shop.id, &sign::sha256_hex(key.as_bytes()), now, until).await?;
+    edge.db.roll_key(&shop.id, &sign::sha256_hex(key.as_bytes()), now, until)?;
     Ok(Reply::json(201, &object! { "object": "api_key", "api_key": key, "created": now, "previous_expires_at": until }))
 }
 
 /// `POST /v1/shop/signing_secrets`
-pub async fn roll_signing_secret(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let shop = access::shop(edge, incoming).await?;
-    Fields::open(&incoming.json().await?, "", &[])?;
+pub fn roll_signing_secret(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::shop(edge, incoming)?;
+    Fields::open(&incoming.json()?, "", &[])?;
     let now = clock::now();
     let until = now.saturating_add(ROLLED_LIFE);
     let secret = sign::signing_secret(&clock::random::<32>()?);
     let sealed = edge.config.seal_keys.seal(clock::random::<12>()?, &access::signing_secret_context(&shop.id), secret.as_bytes())?;
-    edge.db.roll_signing_secret(&shop, &sealed, until).await?;
+    edge.db.roll_signing_secret(&shop, &sealed, until)?;
     Ok(Reply::json(201, &object! { "object": "signing_secret", "signing_secret": secret, "created": now, "previous_expires_at": until }))
 }
 

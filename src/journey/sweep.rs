@@ -29,7 +29,7 @@ const RESEALED: i64 = 50;
 
 /// The sweep of every database, another one first in each minute: one invocation may send D1 a thousand statements, and what one
 /// database takes of them another does not get.
-pub async fn everywhere(edge: &Edge) {
+pub fn everywhere(edge: &Edge) {
     // Nothing may change while rows are copied.
     if edge.config.placement.any_moving() {
         log::line(object! { "level": "warn", "event": "sweep_rests", "why": "DATABASES_MOVING is set" });
@@ -44,11 +44,11 @@ pub async fn everywhere(edge: &Edge) {
         if many && (clock::now() >= ends || edge.counters.d1.get() >= ROUND_TRIPS) {
             break;
         }
-        run(&place).await;
+        run(&place);
     }
 }
 
-async fn run(edge: &Edge) {
+fn run(edge: &Edge) {
     let mut figures = serde_json::Map::new();
     let mut note = |step: &str, outcome: Result<u32>| {
         let value = match outcome {
@@ -57,38 +57,38 @@ async fn run(edge: &Edge) {
         };
         figures.insert(step.to_owned(), value);
     };
-    note("notices", notify::send_due(edge).await);
-    note("asked", ask_due(edge).await);
-    note("agent_orders", super::agentic::orders::sweep(edge).await);
-    note("erased", super::erase::run(edge, ERASURES).await);
-    note("deauthorized", super::connect::settle_deauthorizations(edge, DEAUTHORIZATIONS).await);
-    match tend_tokens(edge).await {
+    note("notices", notify::send_due(edge));
+    note("asked", ask_due(edge));
+    note("agent_orders", super::agentic::orders::sweep(edge));
+    note("erased", super::erase::run(edge, ERASURES));
+    note("deauthorized", super::connect::settle_deauthorizations(edge, DEAUTHORIZATIONS));
+    match tend_tokens(edge) {
         Ok((moved, erased)) => {
             note("tokens_moved", Ok(moved));
             note("tokens_erased", Ok(erased));
         }
         Err(problem) => note("tokens_moved", Err(problem)),
     }
-    note("resealed", super::reseal::run(edge, RESEALED).await);
+    note("resealed", super::reseal::run(edge, RESEALED));
     // What this run itself owes does not wait for the next one.
-    note("notices_at_once", notify::send_owed(edge).await);
-    note("catalogue_rows", clean_catalogues(edge).await);
-    note("rows_expired", clean(edge).await);
-    note("imports", super::agentic::following::run(edge).await);
+    note("notices_at_once", notify::send_owed(edge));
+    note("catalogue_rows", clean_catalogues(edge));
+    note("rows_expired", clean(edge));
+    note("imports", super::agentic::following::run(edge));
     // Last: of all that is done here it may wait longest.
-    note("feeds", super::feed::run(edge).await);
+    note("feeds", super::feed::run(edge));
     log::line(
         object! { "level": "info", "event": "sweep", "database": edge.database(), "d1": edge.counters.d1.get(), "stripe": edge.counters.stripe.get(), "figures": figures },
     );
 }
 
 /// Deletes what is past its time, slice by slice: as fast as it may come in, it has to go out.
-async fn clean(edge: &Edge) -> Result<u32> {
+fn clean(edge: &Edge) -> Result<u32> {
     const SLICES: u32 = 20;
     const FULL: u32 = 200;
     let mut all = 0_u32;
     for _ in 0..SLICES {
-        let gone = edge.db.expire(clock::now()).await.map(|gone| u32::try_from(gone).unwrap_or(u32::MAX))?;
+        let gone = edge.db.expire(clock::now()).map(|gone| u32::try_from(gone).unwrap_or(u32::MAX))?;
         all = all.saturating_add(gone);
         if gone < FULL {
             break;
@@ -98,11 +98,11 @@ async fn clean(edge: &Edge) -> Result<u32> {
 }
 
 /// Deletes what catalogues left: a replacement leaves all of the one before. Some 40,000 rows a run, so that none lasts into the next.
-async fn clean_catalogues(edge: &Edge) -> Result<u32> {
+fn clean_catalogues(edge: &Edge) -> Result<u32> {
     const SLICES: u32 = 20;
     let mut all = 0_u32;
     for _ in 0..SLICES {
-        let gone = edge.db.sweep_catalogues(clock::now()).await?;
+        let gone = edge.db.sweep_catalogues(clock::now())?;
         if gone == 0 {
             break;
         }
@@ -112,10 +112,10 @@ async fn clean_catalogues(edge: &Edge) -> Result<u32> {
 }
 
 /// Asks Stripe about every row whose time has come.
-async fn ask_due(edge: &Edge) -> Result<u32> {
+fn ask_due(edge: &Edge) -> Result<u32> {
     let now = clock::now();
     let mut settled = 0_u32;
-    let (rows, switched_off) = edge.db.rows_to_check(now, CHECKS).await?;
+    let (rows, switched_off) = edge.db.rows_to_check(now, CHECKS)?;
     for mut row in rows {
         if clock::now().saturating_sub(now) > ASKING {
             break;
@@ -123,15 +123,15 @@ async fn ask_due(edge: &Edge) -> Result<u32> {
         // Leased first: a run that dies here leaves the row due again in ten minutes.
         let kill = row.status == Status::Open && switched_off.contains(&row.id);
         let until = now.saturating_add(600);
-        let step = async {
-            if !edge.db.lease_check(&row, now, until).await? {
+        let step = (|| {
+            if !edge.db.lease_check(&row, now, until)? {
                 return Ok(false);
             }
             row.check_at = Some(until);
-            if kill { end(edge, &row, now).await } else { ask(edge, &row, now).await }
-        };
+            if kill { end(edge, &row, now) } else { ask(edge, &row, now) }
+        })();
         // One row's trouble is its own.
-        match step.await {
+        match step {
             Ok(true) => settled = settled.saturating_add(1),
             Ok(false) => {}
             Err(problem) => {
@@ -145,37 +145,37 @@ async fn ask_due(edge: &Edge) -> Result<u32> {
 }
 
 /// Asks about one row; `true` when it moved.
-async fn ask(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
+fn ask(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
     if row.status.sold() {
-        return super::refund::settle(edge, row, now).await;
+        return super::refund::settle(edge, row, now);
     }
     if row.by_api() {
-        return super::acp::complete::sweep(edge, row, now).await;
+        return super::acp::complete::sweep(edge, row, now);
     }
     let asked = row.checks.saturating_add(1);
     let again = |status: Status| ledger::next_check(status, asked, now, row.expires_at);
     let Some(session_id) = &row.checkout_session else {
-        if row.expires_at.is_none_or(|end| end <= now) && edge.db.cancel_abandoned(&row.id, now).await? {
+        if row.expires_at.is_none_or(|end| end <= now) && edge.db.cancel_abandoned(&row.id, now)? {
             return Ok(true);
         }
-        edge.db.check_later(row, again(row.status), asked).await?;
+        edge.db.check_later(row, again(row.status), asked)?;
         return Ok(false);
     };
     let call = session::retrieve(session_id, row.stripe_account());
-    let Ok(outcome) = outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await else {
+    let Ok(outcome) = outside::stripe::<Session>(edge, row.mode(), &call, outside::STRIPE_DEADLINE) else {
         return Ok(false);
     };
     match outcome {
         Outcome::Ok(session) => {
             let before = row.status;
-            match settle::session(edge, row, &session, "sweep").await? {
+            match settle::session(edge, row, &session, "sweep")? {
                 Settled::Row(after) if after.status != before => Ok(true),
                 Settled::Row(after) => {
-                    edge.db.check_later(&after, again(after.status), asked).await?;
+                    edge.db.check_later(&after, again(after.status), asked)?;
                     Ok(false)
                 }
                 Settled::Stray => {
-                    edge.db.check_later(row, None, asked).await?;
+                    edge.db.check_later(row, None, asked)?;
                     Ok(false)
                 }
             }
@@ -184,15 +184,15 @@ async fn ask(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
         // account be connected again, Stripe tells. After a month it is left to people (the operator's figures show it as overdue).
         Outcome::Refused(error) if error.account_invalid() || error.status == 404 => {
             if error.account_invalid() {
-                super::connect::doubt(edge, row).await?;
+                super::connect::doubt(edge, row)?;
             }
             let given_up = row.expires_at.is_some_and(|end| end.saturating_add(LOST_FOR) <= now);
-            edge.db.check_later(row, if given_up { None } else { Some(now.saturating_add(LOST_AGAIN)) }, asked).await?;
+            edge.db.check_later(row, if given_up { None } else { Some(now.saturating_add(LOST_AGAIN)) }, asked)?;
             Ok(false)
         }
         // Trouble at Stripe or with the operator's key says nothing about the row, and does not count as having asked.
         Outcome::Refused(_) | Outcome::Unavailable { .. } => {
-            edge.db.check_later(row, Some(now.saturating_add(120)), row.checks).await?;
+            edge.db.check_later(row, Some(now.saturating_add(120)), row.checks)?;
             Ok(false)
         }
     }
@@ -204,31 +204,31 @@ pub fn past(row: &Row, now: i64) -> bool {
 }
 
 /// Ends an open session of a shop whose kill switch is on; `true` when it is over.
-async fn end(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
+fn end(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
     // An agent's checkout has nothing at Stripe that a buyer could still pay.
     if row.checkout_session.is_none() || row.by_api() {
-        return ask(edge, row, now).await;
+        return ask(edge, row, now);
     }
-    match checkout::end(edge, row).await {
+    match checkout::end(edge, row) {
         Ok(after) => Ok(after.status != Status::Open),
-        Err(problem) if problem.code == "connection_gone" && past(row, now) => ask(edge, row, now).await,
+        Err(problem) if problem.code == "connection_gone" && past(row, now) => ask(edge, row, now),
         Err(problem) => {
             log::line(object! { "level": "warn", "event": "expire_failed", "transaction": row.id, "why": problem.code });
             // Soon at first: until it is ended a buyer can still pay.
             let asked = row.checks.saturating_add(1);
             let pause = asked.clamp(1, 10).saturating_mul(60);
-            edge.db.check_later(row, Some(now.saturating_add(pause)), asked).await?;
+            edge.db.check_later(row, Some(now.saturating_add(pause)), asked)?;
             Ok(false)
         }
     }
 }
 
 /// Ends what a shop has open at the moment in which it throws its kill switch; what is left, the sweep ends.
-pub async fn expire_open_of(edge: &Edge, shop_id: &str) -> Result<u32> {
+pub fn expire_open_of(edge: &Edge, shop_id: &str) -> Result<u32> {
     let now = clock::now();
     let mut ended = 0_u32;
-    for row in edge.db.open_sessions(shop_id, EXPIRIES).await? {
-        if end(edge, &row, now).await? {
+    for row in edge.db.open_sessions(shop_id, EXPIRIES)? {
+        if end(edge, &row, now)? {
             ended = ended.saturating_add(1);
         }
     }
@@ -236,13 +236,13 @@ pub async fn expire_open_of(edge: &Edge, shop_id: &str) -> Result<u32> {
 }
 
 /// Moves tokens that still wait in a claim's row to KV, and takes those out of it that open nothing any more.
-async fn tend_tokens(edge: &Edge) -> Result<(u32, u32)> {
-    let (waiting, stale) = edge.db.tokens_to_tend(TOKENS).await?;
+fn tend_tokens(edge: &Edge) -> Result<(u32, u32)> {
+    let (waiting, stale) = edge.db.tokens_to_tend(TOKENS)?;
     for token in &waiting {
-        super::connect::move_token(edge, &token.hash, &token.connection_id, &token.sealed_token).await;
+        super::connect::move_token(edge, &token.hash, &token.connection_id, &token.sealed_token);
     }
     for connection in &stale {
-        super::connect::erase_token(edge, connection).await?;
+        super::connect::erase_token(edge, connection)?;
     }
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     Ok((count(waiting.len()), count(stale.len())))

@@ -40,25 +40,25 @@ const MAX_ERRORS: i64 = 50_000;
 const SLICES: u32 = 20;
 
 /// `PUT` and `PATCH /v1/catalogue/products`; `mode` is `replace` or `upsert`.
-pub async fn receive(edge: &Edge, incoming: &mut Incoming, mode: &'static str) -> Result<Reply> {
+pub fn receive(edge: &Edge, incoming: &mut Incoming, mode: &'static str) -> Result<Reply> {
     let mut pieces = incoming.pieces();
-    let reply = answer(edge, incoming, &mut pieces, mode).await;
+    let reply = answer(edge, incoming, &mut pieces, mode);
     // Of what is too large anyhow not even that much is waited for.
     if reply.is_err() && incoming.announced().is_none_or(|length| length <= MAX_FILE) {
-        pieces.drain().await;
+        pieces.drain();
     }
     reply
 }
 
-async fn answer(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, mode: &'static str) -> Result<Reply> {
+fn answer(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, mode: &'static str) -> Result<Reply> {
     // Receive.
     let now = clock::now();
     let key_hash = access::key_hash(incoming)?;
     let key = attempt::key(incoming);
     let format = Format::of(&incoming.header("Content-Type").unwrap_or_default());
     // Load.
-    let (shop, earlier) = edge.db.load_for_upload(&key_hash, now, PATH, key.as_deref().unwrap_or_default()).await?;
-    let shop = access::known(edge, incoming, shop).await?;
+    let (shop, earlier) = edge.db.load_for_upload(&key_hash, now, PATH, key.as_deref().unwrap_or_default())?;
+    let shop = access::known(edge, incoming, shop)?;
     access::verified(&shop)?;
     // One attempt can be told from the next by a key; without one each is its own.
     let key = if incoming.header("Idempotency-Key").is_some_and(|key| !key.is_empty()) { Some(key?) } else { None };
@@ -77,7 +77,7 @@ async fn answer(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, mode: &'s
     let mut file = File { pieces, digest: Digest::default(), bytes: 0, announced };
     if let Some(earlier) = &earlier {
         if earlier.status.is_some() {
-            while file.next().await?.is_some() {}
+            while file.next()?.is_some() {}
             let fingerprint = file.fingerprint(mode, format);
             if let Some(reply) = attempt::earlier_answer(Some(earlier), &fingerprint, now)? {
                 return Ok(reply);
@@ -93,7 +93,7 @@ async fn answer(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, mode: &'s
     let lock = clock::fresh_secret("")?;
     let key = key.unwrap_or_else(|| ["-", &lock].concat());
     let attempt = Attempt { shop_id: &shop.id, path: PATH, key: &key, lock: &lock };
-    let generation = match edge.db.begin_upload(&attempt, &id, mode, now).await? {
+    let generation = match edge.db.begin_upload(&attempt, &id, mode, now)? {
         Begun::Yes(generation) => generation,
         Begun::KeyTaken => return Err(attempt::in_flight()),
         Begun::Busy(other) => {
@@ -109,11 +109,11 @@ async fn answer(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, mode: &'s
     let upload = Upload { id: &id, generation, replaces: mode == "replace", attempt: &attempt };
     let mut staging = Staging::new(rules(edge));
     // Decide, row by row, and record.
-    let done = async {
-        stage_file(edge, &mut file, &upload, Feed::new(format), &mut staging).await?;
-        switch(edge, &upload, &mut staging.progress, file.fingerprint(mode, format), now).await
-    };
-    match done.await {
+    let done = (|| {
+        stage_file(edge, &mut file, &upload, Feed::new(format), &mut staging)?;
+        switch(edge, &upload, &mut staging.progress, file.fingerprint(mode, format), now)
+    })();
+    match done {
         Ok(body) => {
             sweep_later(edge);
             Ok(Reply::rendered(200, body))
@@ -121,7 +121,7 @@ async fn answer(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, mode: &'s
         Err(problem) => {
             let told = object! { "code": problem.code, "message": problem.message }.to_string();
             // What cannot be written down now is found by the next upload, or by the sweep.
-            if let Err(trouble) = edge.db.fail_upload(&upload, staging.progress, &told, clock::now()).await {
+            if let Err(trouble) = edge.db.fail_upload(&upload, staging.progress, &told, clock::now()) {
                 log::line(object! { "level": "warn", "event": "upload_left_to_sweep", "upload": id, "why": trouble.cause });
             }
             sweep_later(edge);
@@ -139,9 +139,9 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+    fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let broken = |why: String| Problem::request(400, "body_unreadable", "The file broke off. Nothing was changed.").because(why);
-        match self.pieces.next().await.map_err(broken)? {
+        match self.pieces.next().map_err(broken)? {
             Some(piece) => {
                 self.bytes = self.bytes.saturating_add(piece.len());
                 if self.bytes > MAX_FILE {
@@ -240,14 +240,14 @@ impl Staging {
     }
 
     /// Sends what has gathered.
-    async fn flush(&mut self, edge: &Edge, upload: &Upload<'_>, bytes: usize) -> Result<()> {
+    fn flush(&mut self, edge: &Edge, upload: &Upload<'_>, bytes: usize) -> Result<()> {
         self.progress.bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         let rows = std::mem::take(&mut self.rows);
         let rows: Vec<&str> = rows.iter().map(String::as_str).filter(|row| !row.is_empty()).collect();
         let (rows, errors) = (format!("[{}]", rows.join(",")), format!("[{}]", std::mem::take(&mut self.errors).join(",")));
         self.ids.clear();
         self.size = 0;
-        let again = edge.db.stage(upload, &rows, &errors, self.progress, self.errors_left, clock::now()).await?;
+        let again = edge.db.stage(upload, &rows, &errors, self.progress, self.errors_left, clock::now())?;
         let again = again.ok_or_else(|| {
             Problem::request(409, "upload_broken_off", "The upload paused for more than a minute and was given up. Nothing was changed.")
         })?;
@@ -259,11 +259,11 @@ impl Staging {
     }
 }
 
-async fn stage_file(edge: &Edge, file: &mut File<'_>, upload: &Upload<'_>, mut feed: Feed, staging: &mut Staging) -> Result<()> {
+fn stage_file(edge: &Edge, file: &mut File<'_>, upload: &Upload<'_>, mut feed: Feed, staging: &mut Staging) -> Result<()> {
     let mut rows = Vec::new();
     let mut flushed = clock::now();
     loop {
-        let piece = file.next().await?;
+        let piece = file.next()?;
         match &piece {
             Some(piece) => feed.push(piece, &mut rows)?,
             None => feed.finish(&mut rows)?,
@@ -274,12 +274,12 @@ async fn stage_file(edge: &Edge, file: &mut File<'_>, upload: &Upload<'_>, mut f
         for row in rows.drain(..) {
             staging.take(row, feed.header());
             if staging.full() {
-                staging.flush(edge, upload, file.bytes).await?;
+                staging.flush(edge, upload, file.bytes)?;
                 flushed = clock::now();
             }
         }
         if piece.is_none() || clock::now().saturating_sub(flushed) >= BATCH_SECONDS {
-            staging.flush(edge, upload, file.bytes).await?;
+            staging.flush(edge, upload, file.bytes)?;
             flushed = clock::now();
         }
         if piece.is_none() {
@@ -289,9 +289,9 @@ async fn stage_file(edge: &Edge, file: &mut File<'_>, upload: &Upload<'_>, mut f
 }
 
 /// Switches to what was staged; the answer.
-async fn switch(edge: &Edge, upload: &Upload<'_>, progress: &mut Progress, fingerprint: String, started: i64) -> Result<String> {
+fn switch(edge: &Edge, upload: &Upload<'_>, progress: &mut Progress, fingerprint: String, started: i64) -> Result<String> {
     let rows = progress.accepted.saturating_add(progress.rejected);
-    let staged = edge.db.staged(upload).await?;
+    let staged = edge.db.staged(upload)?;
     progress.accepted = staged.accepted;
     progress.rejected = rows.saturating_sub(staged.accepted);
     // A file that says nothing is a mistake of whoever wrote it, and so is a catalogue of bad rows alone: it would take all from sale.
@@ -304,7 +304,7 @@ async fn switch(edge: &Edge, upload: &Upload<'_>, progress: &mut Progress, finge
     "status": "succeeded", "bytes": progress.bytes, "accepted": progress.accepted, "rejected": progress.rejected, "errors": staged.errors,
     "problem": Value::Null, "started": started, "finished": finished }
     .to_string();
-    if !edge.db.commit_upload(upload, *progress, &fingerprint, &body, finished).await? {
+    if !edge.db.commit_upload(upload, *progress, &fingerprint, &body, finished)? {
         return Err(Problem::request(409, "upload_broken_off", "The upload was given up before it had ended. Nothing was changed."));
     }
     Ok(body)
@@ -313,9 +313,9 @@ async fn switch(edge: &Edge, upload: &Upload<'_>, progress: &mut Progress, finge
 /// The catalogue before, and what was staged in vain, go behind the answer.
 fn sweep_later(edge: &Edge) {
     let work = edge.aside();
-    edge.later(async move {
+    edge.later(move || {
         for _ in 0..SLICES {
-            match work.db.sweep_catalogues(clock::now()).await {
+            match work.db.sweep_catalogues(clock::now()) {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(problem) => {
@@ -341,39 +341,39 @@ fn object(row: &UploadRow, now: i64) -> Value {
 }
 
 /// `GET /v1/catalogue/uploads`
-pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
+pub fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
     let page = Page::read(incoming)?;
-    let rows = edge.db.uploads(&shop.id, &page.cursor(), page.limit).await?;
+    let rows = edge.db.uploads(&shop.id, &page.cursor(), page.limit)?;
     let now = clock::now();
     page.reply("/v1/catalogue/uploads", "upload", rows.map(|rows| rows.iter().map(|row| object(row, now)).collect()))
 }
 
-async fn own(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Box<UploadRow>> {
-    let shop = access::verified_shop(edge, incoming).await?;
+fn own(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Box<UploadRow>> {
+    let shop = access::verified_shop(edge, incoming)?;
     shops::plausible("upload", id, "ccup_")?;
-    edge.db.upload(&shop.id, id).await?.ok_or_else(|| Problem::missing("upload", id))
+    edge.db.upload(&shop.id, id)?.ok_or_else(|| Problem::missing("upload", id))
 }
 
 /// `GET /v1/catalogue/uploads/{ccup_…}`
-pub async fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
-    Ok(Reply::json(200, &object(&*own(edge, incoming, id).await?, clock::now())))
+pub fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
+    Ok(Reply::json(200, &object(&*own(edge, incoming, id)?, clock::now())))
 }
 
 /// `GET /v1/catalogue/uploads/{ccup_…}/errors`: all that were kept, as CSV.
-pub async fn errors(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
-    let row = own(edge, incoming, id).await?;
+pub fn errors(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
+    let row = own(edge, incoming, id)?;
     let shop = edge.counters.shop.borrow().clone().unwrap_or_default();
-    let write = async move |edge: &Edge, download: &Download| write_errors(edge, &row.id, download).await;
+    let write = move |edge: &Edge, download: &Download| write_errors(edge, &row.id, download);
     download::serve(edge, "text/csv; charset=utf-8", "catalogue-errors.csv", &shop, write)
 }
 
-async fn write_errors(edge: &Edge, id: &str, download: &Download) -> Result<()> {
+fn write_errors(edge: &Edge, id: &str, download: &Download) -> Result<()> {
     const SLICE: i64 = 1000;
     let mut text = String::from("row,id,field,code,message\r\n");
     let (mut row, mut field) = (0, String::new());
     loop {
-        let errors = edge.db.upload_errors(id, row, &field, SLICE).await?;
+        let errors = edge.db.upload_errors(id, row, &field, SLICE)?;
         for error in &errors {
             text.push_str(&error.row.to_string());
             for cell in [error.product_id.as_deref().unwrap_or_default(), &error.field, &error.code, &error.message] {
@@ -382,7 +382,7 @@ async fn write_errors(edge: &Edge, id: &str, download: &Download) -> Result<()> 
             }
             text.push_str("\r\n");
         }
-        download::send(download, &mut text).await?;
+        download::send(download, &mut text)?;
         match errors.last() {
             Some(last) => (row, field) = (last.row, last.field.clone()),
             None => return Ok(()),

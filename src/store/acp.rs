@@ -5,7 +5,7 @@ use super::catalogue::{products_select, stock_suffices};
 use super::connect::{CONNECTIONS_ORDER, ConnectionRow};
 use super::idempotency::{Attempt, AttemptRow, HOLDS, KEPT};
 use super::shops::ShopRow;
-use super::{Bind, Db, Pending, Statement};
+use super::{Bind, Db, Statement};
 use crate::acp::session::Session;
 use crate::agent::AgentRow;
 use crate::error::{Problem, Result};
@@ -125,7 +125,7 @@ pub enum Began {
 }
 
 impl Db {
-    pub async fn load_for_agent(&self, wanted: &Wanted<'_>) -> Result<Loaded> {
+    pub fn load_for_agent(&self, wanted: &Wanted<'_>) -> Result<Loaded> {
         let shop = SHOP_OF_AGENT_KEY;
         let [agent, of_shop] = self.agent_and_shop_of_key(wanted.key_hash, wanted.now);
         let connections = format!("SELECT * FROM connections WHERE shop_id = {shop} {CONNECTIONS_ORDER}");
@@ -162,7 +162,7 @@ impl Db {
                 sql!(self, &row, wanted.key_hash, wanted.now, wanted.id),
             ]);
         }
-        let answers = self.batch(batch).await?;
+        let answers = self.batch(batch)?;
         let mut loaded = Loaded {
             agent: answers.at(0)?.first()?,
             shop: answers.at(1)?.first()?,
@@ -205,7 +205,7 @@ impl Db {
 
     /// Writes a new document, or a changed one over the version that was read, with the answer for its key. `false`: another request
     /// was faster, with the same key or on the same document; nothing was written.
-    pub async fn keep_document(&self, kept: Kept<'_>, fresh: bool) -> Result<bool> {
+    pub fn keep_document(&self, kept: Kept<'_>, fresh: bool) -> Result<bool> {
         let row = kept.row;
         let state = kept.document.json().to_string();
         let (path, key) = kept.answer.as_ref().map(|answer| (answer.path, answer.key)).unwrap_or_default();
@@ -260,12 +260,12 @@ impl Db {
             batch.push(self.keep_agent_answer(&row.agent_id, answer, kept.now));
         }
         batch.extend(kept.also);
-        Ok(self.batch(batch).await?.at(0)?.changes()? == 1)
+        Ok(self.batch(batch)?.at(0)?.changes()? == 1)
     }
 
     /// Takes the key, marks the checkout as being paid, writes the transaction and holds the stock and the coupons: all before Stripe is
     /// called, and all or nothing.
-    pub async fn begin_payment(&self, begin: &Begin<'_>) -> Result<Began> {
+    pub fn begin_payment(&self, begin: &Begin<'_>) -> Result<Began> {
         let (attempt, document, row) = (begin.attempt, begin.document, begin.row);
         let state = begin.session.json().to_string();
         let suffices = stock_suffices("?5", "?12", "?13", "?11");
@@ -324,7 +324,7 @@ impl Db {
             let more = [Bind::from(&document.id), Bind::Int(next), Bind::from(&row.id)];
             batch.push(self.redeem(&document.shop_id, code, *most, &condition, &more));
         }
-        let answers = self.batch(batch).await?;
+        let answers = self.batch(batch)?;
         if answers.at(0)?.changes()? == 0 {
             return Ok(Began::KeyTaken);
         }
@@ -336,7 +336,7 @@ impl Db {
                    AND NOT EXISTS (SELECT 1 FROM acp_sessions WHERE id = ?1 AND status = 'complete_in_progress')",
                 &document.id
             );
-            self.run_repeatable(vec![self.forget(attempt), idle]).await?;
+            self.run_repeatable(vec![self.forget(attempt), idle])?;
             return Ok(Began::Changed);
         }
         let mut counted = Vec::new();
@@ -348,24 +348,22 @@ impl Db {
             let back = Back { row, session_id: &document.id, coupons: &counted, state: None };
             let mut batch = self.give_back(&back, begin.now);
             batch.push(self.forget(attempt));
-            self.run_repeatable(batch).await?;
+            self.run_repeatable(batch)?;
             return Ok(Began::CouponGone);
         }
         Ok(Began::Yes)
     }
 
     /// Takes up an attempt whose outcome is not known, to ask Stripe again: `false` when somebody else is at it.
-    pub async fn resume_payment(&self, row: &Row, attempt: &Attempt<'_>, fingerprint: &str, locked_until: i64, now: i64) -> Result<bool> {
+    pub fn resume_payment(&self, row: &Row, attempt: &Attempt<'_>, fingerprint: &str, locked_until: i64, now: i64) -> Result<bool> {
         let text = format!(
             "UPDATE transactions SET attempt_until = ?6, check_at = ?6 + 60
              WHERE id = ?5 AND status = 'open' AND stripe_form IS NOT NULL AND attempt_until <= ?7 AND {HOLDS}"
         );
-        let answers = self
-            .batch(vec![
-                self.take_key(attempt, fingerprint, &row.id, None, locked_until, now),
-                sql!(self, &text, attempt.shop_id, attempt.path, attempt.key, attempt.lock, &row.id, locked_until, now),
-            ])
-            .await?;
+        let answers = self.batch(vec![
+            self.take_key(attempt, fingerprint, &row.id, None, locked_until, now),
+            sql!(self, &text, attempt.shop_id, attempt.path, attempt.key, attempt.lock, &row.id, locked_until, now),
+        ])?;
         Ok(answers.at(0)?.changes()? == 1 && answers.at(1)?.changes()? == 1)
     }
 
@@ -417,7 +415,7 @@ impl Db {
     }
 
     /// A checkout that was never paid is past its time: `true` when its transaction has ended with it.
-    pub async fn payment_expired(&self, id: &str, now: i64) -> Result<bool> {
+    pub fn payment_expired(&self, id: &str, now: i64) -> Result<bool> {
         self.moved(sql!(
             self,
             "UPDATE transactions SET status = 'canceled', check_at = NULL,
@@ -426,11 +424,10 @@ impl Db {
             id,
             now
         ))
-        .await
     }
 
     /// Stripe does not answer: the same key may be sent again at once.
-    pub fn payment_unanswered(&self, row: &Row, attempt: &Attempt<'_>) -> Pending<()> {
+    pub fn payment_unanswered(&self, row: &Row, attempt: &Attempt<'_>) -> Result<()> {
         self.run_repeatable(vec![
             self.let_go(attempt),
             sql!(self, "UPDATE transactions SET attempt_until = 0 WHERE id = ?1 AND status = 'open' AND protocol = 'acp'", &row.id),
@@ -439,7 +436,7 @@ impl Db {
 
     /// Stripe replays its own stored 5xx, and nothing was paid: the next key of the row, written down before it is used, and held as long
     /// as a first one. `false`: the attempt was given back meanwhile, and must not be sent any more.
-    pub async fn next_payment_key(&self, row: &Row, key: &str, until: i64) -> Result<bool> {
+    pub fn next_payment_key(&self, row: &Row, key: &str, until: i64) -> Result<bool> {
         self.moved(sql!(
             self,
             "UPDATE transactions SET stripe_key = ?2, attempt_until = ?4, check_at = ?4 + 60
@@ -449,12 +446,11 @@ impl Db {
             &row.stripe_key,
             until
         ))
-        .await
     }
 
     /// Takes an attempt without an outcome for the sweep, so that nobody sends it again while it is looked for. Danger: one that is given
     /// back while its retry is on the way to Stripe could be paid, and the checkout a second time. `false`: somebody is at it.
-    pub async fn take_payment(&self, row: &Row, now: i64, until: i64) -> Result<bool> {
+    pub fn take_payment(&self, row: &Row, now: i64, until: i64) -> Result<bool> {
         self.moved(sql!(
             self,
             "UPDATE transactions SET attempt_until = ?3
@@ -464,26 +460,23 @@ impl Db {
             until,
             &row.stripe_key
         ))
-        .await
     }
 
     /// The sweep could not find out: whoever asked may ask again.
-    pub fn leave_payment(&self, row: &Row, taken_until: i64) -> Pending<()> {
+    pub fn leave_payment(&self, row: &Row, taken_until: i64) -> Result<()> {
         let text = "UPDATE transactions SET attempt_until = 0 WHERE id = ?1 AND status = 'open' AND attempt_until = ?2";
         self.run(vec![sql!(self, text, &row.id, taken_until)])
     }
 
     /// The document of a transaction with its shop and agent, for whoever hears that it was paid.
-    pub async fn document_of(&self, row: &Row) -> Result<Option<(Box<SessionRow>, Box<ShopRow>, Option<Box<AgentRow>>)>> {
+    pub fn document_of(&self, row: &Row) -> Result<Option<(Box<SessionRow>, Box<ShopRow>, Option<Box<AgentRow>>)>> {
         let session = "SELECT * FROM acp_sessions WHERE id = ?1 AND shop_id = ?2";
         let agent = "SELECT * FROM agents WHERE id = (SELECT agent_id FROM acp_sessions WHERE id = ?1 AND shop_id = ?2)";
-        let answers = self
-            .batch(vec![
-                sql!(self, session, &row.checkout_session, &row.shop_id),
-                sql!(self, "SELECT * FROM shops WHERE id = ?1", &row.shop_id),
-                sql!(self, agent, &row.checkout_session, &row.shop_id),
-            ])
-            .await?;
+        let answers = self.batch(vec![
+            sql!(self, session, &row.checkout_session, &row.shop_id),
+            sql!(self, "SELECT * FROM shops WHERE id = ?1", &row.shop_id),
+            sql!(self, agent, &row.checkout_session, &row.shop_id),
+        ])?;
         let Some((document, shop)) = answers.at(0)?.first::<SessionRow>()?.zip(answers.at(1)?.first::<ShopRow>()?) else {
             return Ok(None);
         };

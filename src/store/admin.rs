@@ -1,7 +1,7 @@
 //! What only the operator sees: all shops, the strays, the figures.
 
 use super::lists::Cursor;
-use super::{Bind, Db, Pending, Rows, Statement};
+use super::{Bind, Db, Rows, Statement};
 use crate::error::Result;
 use crate::store::shops::ShopRow;
 use crate::{id, seal, sql};
@@ -132,7 +132,7 @@ pub struct Fees {
 impl Db {
     /// A page of a table, newest first; one row more than asked for. `order` is a column that grows with time. `None`: there is no
     /// such row to begin at.
-    fn page(&self, table: &str, order: &str, status: Option<&str>, cursor: &Cursor<'_>, limit: i64) -> Pending<Option<Rows>> {
+    fn page(&self, table: &str, order: &str, status: Option<&str>, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Rows>> {
         let (id, compare, direction) = match cursor {
             Cursor::Start => (None, "", "DESC"),
             Cursor::End => (None, "", "ASC"),
@@ -153,39 +153,34 @@ impl Db {
         }
         text.push_str(&format!(" ORDER BY {order} {direction} LIMIT {}", limit.saturating_add(1)));
         batch.push(self.statement(&text, &binds));
-        let asked = self.batch(batch);
-        let begins_somewhere = id.is_some();
-        Box::pin(async move {
-            let answers = asked.await?;
-            if begins_somewhere && !answers.at(0)?.any() {
-                return Ok(None);
-            }
-            Ok(answers.into_last())
-        })
+        let answers = self.batch(batch)?;
+        if id.is_some() && !answers.at(0)?.any() {
+            return Ok(None);
+        }
+        Ok(answers.into_last())
     }
 
-    pub async fn all_shops(&self, status: Option<&str>, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<ShopRow>>> {
-        self.page("shops", "id", status, cursor, limit).await?.map(|rows| rows.all()).transpose()
+    pub fn all_shops(&self, status: Option<&str>, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<ShopRow>>> {
+        self.page("shops", "id", status, cursor, limit)?.map(|rows| rows.all()).transpose()
     }
 
     /// By the order in which they were written down: several may be of one second.
-    pub async fn strays(&self, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<Value>>> {
-        Ok(self.page("strays", "rowid", None, cursor, limit).await?.map(|rows| rows.objects()))
+    pub fn strays(&self, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<Value>>> {
+        Ok(self.page("strays", "rowid", None, cursor, limit)?.map(|rows| rows.objects()))
     }
 
     /// Suspends a shop or lets it go on; answers the shop as it is then. One that is neither active nor suspended stays as it is.
-    pub async fn switch_shop(&self, id: &str, status: &str) -> Result<Option<Box<ShopRow>>> {
+    pub fn switch_shop(&self, id: &str, status: &str) -> Result<Option<Box<ShopRow>>> {
         self.batch(vec![
             sql!(self, "UPDATE shops SET status = ?2 WHERE id = ?1 AND status IN ('active', 'suspended')", id, status),
             sql!(self, "SELECT * FROM shops WHERE id = ?1", id),
-        ])
-        .await?
+        ])?
         .at(1)?
         .first()
     }
 
     /// Sets the platform's fee of a shop, each part only where it is named.
-    pub async fn set_fees(&self, id: &str, fees: &Fees) -> Result<Option<Box<ShopRow>>> {
+    pub fn set_fees(&self, id: &str, fees: &Fees) -> Result<Option<Box<ShopRow>>> {
         let mut batch = Vec::new();
         if let Some(bps) = fees.bps {
             batch.push(sql!(self, "UPDATE shops SET fee_bps = ?2 WHERE id = ?1", id, bps));
@@ -198,11 +193,11 @@ impl Db {
         }
         let last = batch.len();
         batch.push(sql!(self, "SELECT * FROM shops WHERE id = ?1", id));
-        self.batch(batch).await?.at(last)?.first()
+        self.batch(batch)?.at(last)?.first()
     }
 
     /// The figures of [`METRICS`], in their order, at one moment.
-    pub async fn figures(&self, seal_key: &str, now: i64) -> Result<Vec<Vec<String>>> {
+    pub fn figures(&self, seal_key: &str, now: i64) -> Result<Vec<Vec<String>>> {
         let (from, below) = seal::range(seal_key);
         let day = id::lowest_at("cct_", now.saturating_sub(24 * 3600));
         let filled = [("{now}", now.to_string()), ("{day}", day), ("{from}", from), ("{below}", below), ("{key}", seal_key.to_owned())];
@@ -216,7 +211,7 @@ impl Db {
                 sql!(self, &text)
             })
             .collect();
-        let answers = self.batch(batch).await?;
+        let answers = self.batch(batch)?;
         (0..METRICS.len()).map(|at| Ok(answers.at(at)?.ids())).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use super::idempotency::{Attempt, AttemptRow, HOLDS};
 use super::shops::{SHOP_OF_KEY, ShopRow};
-use super::{Bind, Db, Pending, Statement};
+use super::{Bind, Db, Statement};
 use crate::aftermath::Revised;
 use crate::error::Result;
 use crate::ledger::Row;
@@ -34,36 +34,30 @@ fn unchanged<'a>(row: &'a Row) -> [Bind<'a>; 5] {
 }
 
 impl Db {
-    pub async fn load_for_change(&self, key_hash: &str, now: i64, path: &str, key: &str, transaction: &str) -> Result<Loaded> {
+    pub fn load_for_change(&self, key_hash: &str, now: i64, path: &str, key: &str, transaction: &str) -> Result<Loaded> {
         let shop = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
         let row = format!("SELECT * FROM transactions WHERE id = ?3 AND shop_id = {SHOP_OF_KEY}");
-        let answers = self
-            .batch(vec![
-                sql!(self, &shop, key_hash, now),
-                self.attempt_of_key(key_hash, now, path, key),
-                sql!(self, &row, key_hash, now, transaction),
-            ])
-            .await?;
+        let answers = self.batch(vec![
+            sql!(self, &shop, key_hash, now),
+            self.attempt_of_key(key_hash, now, path, key),
+            sql!(self, &row, key_hash, now, transaction),
+        ])?;
         Ok(Loaded { shop: answers.at(0)?.first()?, attempt: answers.at(1)?.first()?, row: answers.at(2)?.first()? })
     }
 
     /// What an event is about, and whether it was seen before. A refund or dispute names a PaymentIntent, of which there is one row
     /// however many shops share the account; only where that is not known, the transaction counts that the object names.
-    pub async fn event_about(
-        &self, event: &str, payment_intent: Option<&str>, transaction: Option<&str>,
-    ) -> Result<(bool, Option<Box<Row>>)> {
-        let answers = self
-            .batch(vec![
-                sql!(self, "SELECT id FROM stripe_events WHERE id = ?1", event),
-                sql!(
-                    self,
-                    "SELECT * FROM (SELECT 0 AS turn, * FROM transactions WHERE payment_intent = ?1
+    pub fn event_about(&self, event: &str, payment_intent: Option<&str>, transaction: Option<&str>) -> Result<(bool, Option<Box<Row>>)> {
+        let answers = self.batch(vec![
+            sql!(self, "SELECT id FROM stripe_events WHERE id = ?1", event),
+            sql!(
+                self,
+                "SELECT * FROM (SELECT 0 AS turn, * FROM transactions WHERE payment_intent = ?1
                        UNION ALL SELECT 1 AS turn, * FROM transactions WHERE id = ?2) ORDER BY turn LIMIT 1",
-                    payment_intent,
-                    transaction
-                ),
-            ])
-            .await?;
+                payment_intent,
+                transaction
+            ),
+        ])?;
         Ok((answers.at(0)?.any(), answers.at(1)?.first()?))
     }
 
@@ -130,16 +124,16 @@ impl Db {
     }
 
     /// Takes the key of a capture; the sweep looks soon, should nothing more be heard.
-    pub async fn begin_capture(&self, row: &Row, attempt: &Attempt<'_>, claim: Statement, check_at: i64) -> Result<bool> {
+    pub fn begin_capture(&self, row: &Row, attempt: &Attempt<'_>, claim: Statement, check_at: i64) -> Result<bool> {
         let text = format!("UPDATE transactions SET check_at = ?6 WHERE id = ?5 AND status = 'authorized' AND {HOLDS}");
         let mut binds = attempt.binds();
         binds.extend([Bind::from(&row.id), Bind::from(check_at)]);
-        let answers = self.batch(vec![claim, self.statement(&text, &binds)]).await?;
+        let answers = self.batch(vec![claim, self.statement(&text, &binds)])?;
         answers.at(0)?.changed()
     }
 
     /// An account tells how it is; what is older than the last look says nothing new.
-    pub fn account_updated(&self, account: &str, live: bool, charges_enabled: bool, details_submitted: bool, at: i64) -> Pending<bool> {
+    pub fn account_updated(&self, account: &str, live: bool, charges_enabled: bool, details_submitted: bool, at: i64) -> Result<bool> {
         self.moved(sql!(
             self,
             "UPDATE connections SET charges_enabled = ?3, details_submitted = ?4, checked_at = ?5

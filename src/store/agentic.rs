@@ -2,7 +2,7 @@
 
 use super::catalogue::{generation_of, products_select_for, stock_suffices};
 use super::shops::ShopRow;
-use super::{Bind, Db, Pending, Statement};
+use super::{Bind, Db, Statement};
 use crate::error::{Problem, Result};
 use crate::fulfillment::Fulfillment;
 use crate::ledger::Row;
@@ -113,21 +113,21 @@ fn holding([holder, shop, items, until]: [&str; 4], condition: &str, conflict: &
 
 impl Db {
     /// Whose the agentic side of an account is, and its shop.
-    pub async fn agentic_of_account(&self, account: &str, live: bool) -> Result<Option<(Box<AgenticRow>, Box<ShopRow>)>> {
+    pub fn agentic_of_account(&self, account: &str, live: bool) -> Result<Option<(Box<AgenticRow>, Box<ShopRow>)>> {
         let row = format!("SELECT a.* {AGENTIC_OF_ACCOUNT}");
         let shop = format!("SELECT * FROM shops WHERE id = (SELECT a.shop_id {AGENTIC_OF_ACCOUNT}) AND status <> 'deleted'");
-        let answers = self.batch(vec![sql!(self, &row, account, live), sql!(self, &shop, account, live)]).await?;
+        let answers = self.batch(vec![sql!(self, &row, account, live), sql!(self, &shop, account, live)])?;
         Ok(answers.at(0)?.first()?.zip(answers.at(1)?.first()?))
     }
 
     /// The agentic side of a shop in a mode.
-    pub fn agentic(&self, shop_id: &str, live: bool) -> Pending<Option<Box<AgenticRow>>> {
+    pub fn agentic(&self, shop_id: &str, live: bool) -> Result<Option<Box<AgenticRow>>> {
         self.find(sql!(self, "SELECT * FROM agentic WHERE shop_id = ?1 AND livemode = ?2", shop_id, live))
     }
 
     /// Gives a shop the agentic side of the account that it is connected to, by these rules, unless another shop has it: decided in one
     /// statement, so that of two who ask at once one gets it.
-    pub async fn set_agentic(&self, shop_id: &str, live: bool, enabled: bool, rules: &str, now: i64) -> Result<Switched> {
+    pub fn set_agentic(&self, shop_id: &str, live: bool, enabled: bool, rules: &str, now: i64) -> Result<Switched> {
         let connected = "FROM connections c WHERE c.shop_id = ?1 AND c.livemode = ?2 AND c.status = 'active'";
         let text = format!(
             "INSERT INTO agentic (shop_id, livemode, account, enabled, rules, created, updated)
@@ -146,13 +146,11 @@ impl Db {
             "DELETE FROM agentic_stock WHERE shop_id = ?1 AND livemode = ?2
                AND (SELECT account FROM agentic WHERE shop_id = ?1 AND livemode = ?2) <> (SELECT c.account {connected})"
         );
-        let answers = self
-            .batch(vec![
-                sql!(self, &other, shop_id, live),
-                sql!(self, &text, shop_id, live, enabled, rules, now),
-                sql!(self, &format!("SELECT c.id {connected}"), shop_id, live),
-            ])
-            .await?;
+        let answers = self.batch(vec![
+            sql!(self, &other, shop_id, live),
+            sql!(self, &text, shop_id, live, enabled, rules, now),
+            sql!(self, &format!("SELECT c.id {connected}"), shop_id, live),
+        ])?;
         Ok(match answers.at(1)?.first()? {
             Some(row) => Switched::Kept(row),
             None if answers.at(2)?.any() => Switched::Shared,
@@ -161,19 +159,17 @@ impl Db {
     }
 
     /// All that an answer to a hook needs. Only reads, so it may be tried again.
-    pub async fn load_for_hook(&self, wanted: &Wanted<'_>) -> Result<Loaded> {
+    pub fn load_for_hook(&self, wanted: &Wanted<'_>) -> Result<Loaded> {
         let of_account = format!("(SELECT a.shop_id {AGENTIC_OF_ACCOUNT})");
         let products = products_select_for("?5", &of_account, "?3", "?4");
         let (account, live) = (wanted.account, wanted.live);
-        let answers = self
-            .repeatable(vec![
-                sql!(self, &format!("SELECT a.* {AGENTIC_OF_ACCOUNT}"), account, live),
-                sql!(self, &format!("SELECT * FROM shops WHERE id = {of_account}"), account, live),
-                sql!(self, "SELECT * FROM agentic_hooks WHERE id = ?1", wanted.id),
-                sql!(self, &products, account, live, wanted.skus, wanted.now, wanted.holder),
-                sql!(self, &format!("SELECT body FROM fulfillment WHERE shop_id = {of_account}"), account, live),
-            ])
-            .await?;
+        let answers = self.repeatable(vec![
+            sql!(self, &format!("SELECT a.* {AGENTIC_OF_ACCOUNT}"), account, live),
+            sql!(self, &format!("SELECT * FROM shops WHERE id = {of_account}"), account, live),
+            sql!(self, "SELECT * FROM agentic_hooks WHERE id = ?1", wanted.id),
+            sql!(self, &products, account, live, wanted.skus, wanted.now, wanted.holder),
+            sql!(self, &format!("SELECT body FROM fulfillment WHERE shop_id = {of_account}"), account, live),
+        ])?;
         Ok(Loaded {
             agentic: answers.at(0)?.first()?,
             shop: answers.at(1)?.first()?,
@@ -189,7 +185,7 @@ impl Db {
     /// Writes an answer down unless the same question has been answered; gives the answer that counts, and whether it approves. With a
     /// hold the order is approved only where the stock suffices, in the same statement: of two orders for the last piece one gets it.
     /// What the holder held for an earlier question of the same session is replaced.
-    pub async fn answer_hook(&self, answer: &Answer<'_>, hold: Option<&Hold<'_>>) -> Result<Box<HookRow>> {
+    pub fn answer_hook(&self, answer: &Answer<'_>, hold: Option<&Hold<'_>>) -> Result<Box<HookRow>> {
         let mut batch = Vec::new();
         if let Some(hold) = hold {
             let suffices = stock_suffices("?10", "?2", "?11", "?9");
@@ -207,7 +203,7 @@ impl Db {
             batch.push(self.write_hook(answer, answer.approved, answer.answer, "1", &[]));
         }
         batch.push(sql!(self, "SELECT * FROM agentic_hooks WHERE id = ?1", answer.id));
-        let read = self.repeatable(batch).await?.into_last();
+        let read = self.repeatable(batch)?.into_last();
         let row = read.map_or(Ok(None), |rows| rows.first())?;
         row.ok_or_else(|| Problem::fault("an answer to a hook was not written"))
     }
@@ -237,19 +233,19 @@ impl Db {
     }
 
     /// The answer to a hook that comes again. An approval is not taken back from here on.
-    pub async fn answer_again(&self, id: &str, fingerprint: &str) -> Result<Option<Box<HookRow>>> {
+    pub fn answer_again(&self, id: &str, fingerprint: &str) -> Result<Option<Box<HookRow>>> {
         let told = "UPDATE agentic_hooks SET told = 1 WHERE id = ?1 AND fingerprint = ?2 AND approved = 1";
         let answers = self.repeatable(vec![
             sql!(self, told, id, fingerprint),
             sql!(self, "SELECT * FROM agentic_hooks WHERE id = ?1 AND fingerprint = ?2", id, fingerprint),
         ]);
-        answers.await?.at(1)?.first()
+        answers?.at(1)?.first()
     }
 
     /// What was answered when the database did not answer in time: it counts, whatever the batch that hung has written or will write. But
     /// where the same hook has come again meanwhile and was answered by that, it may be paid by now. With what an approval holds, whether
     /// it suffices or not; what was held for an order that is declined is given back, unless another hook approved the same session.
-    pub fn answered_late(&self, answer: &Answer<'_>, hold: &Hold<'_>) -> Pending<()> {
+    pub fn answered_late(&self, answer: &Answer<'_>, hold: &Hold<'_>) -> Result<()> {
         let overrule = sql!(
             self,
             "UPDATE agentic_hooks SET approved = ?3, answer = ?4 WHERE id = ?1 AND fingerprint = ?2 AND told = 0",
@@ -320,14 +316,14 @@ const JUST_SOLD: &str = "EXISTS (SELECT 1 FROM transactions WHERE id = ?2 AND st
 
 impl Db {
     /// Whether a payment or a session is a sale here, or was approved to become one.
-    pub async fn knows_sale(&self, intent: Option<&str>, session: Option<&str>) -> Result<bool> {
+    pub fn knows_sale(&self, intent: Option<&str>, session: Option<&str>) -> Result<bool> {
         let text = "SELECT id FROM transactions WHERE payment_intent = ?1 UNION ALL SELECT id FROM transactions WHERE checkout_session = ?2
           UNION ALL SELECT id FROM agentic_hooks WHERE checkout_session = ?2 AND approved = 1 LIMIT 1";
-        Ok(self.one(sql!(self, text, intent, session)).await?.any())
+        Ok(self.one(sql!(self, text, intent, session))?.any())
     }
 
     /// All that is known of a session or a payment that names no transaction of ours, in one round trip.
-    pub async fn agentic_heard(&self, heard: &Heard<'_>) -> Result<Known> {
+    pub fn agentic_heard(&self, heard: &Heard<'_>) -> Result<Known> {
         let Heard { event, account, live, session, intent } = *heard;
         let side = format!("SELECT a.* {AGENTIC_OF_ACCOUNT}");
         let shop = format!("SELECT * FROM shops WHERE id = (SELECT a.shop_id {AGENTIC_OF_ACCOUNT}) AND status <> 'deleted'");
@@ -350,8 +346,7 @@ impl Db {
                     live
                 ),
                 sql!(self, "SELECT shop_id AS id FROM agentic WHERE livemode = ?1 AND enabled = 1 LIMIT 1", live),
-            ])
-            .await?;
+            ])?;
         Ok(Known {
             seen: answers.at(0)?.any(),
             row: answers.at(1)?.first()?,
@@ -441,12 +436,12 @@ impl Db {
     }
 
     /// Nothing was sold in it, and nothing will be: what was held for it is given back.
-    pub fn approval_over(&self, session: &str) -> Pending<()> {
+    pub fn approval_over(&self, session: &str) -> Result<()> {
         self.run(vec![self.approval_answered(session), self.release_stock(session)])
     }
 
     /// Sessions that were approved before `approved_before` and of which no event told, those that wait longest first.
-    pub fn approvals_due(&self, now: i64, approved_before: i64, limit: i64) -> Pending<Vec<Approved>> {
+    pub fn approvals_due(&self, now: i64, approved_before: i64, limit: i64) -> Result<Vec<Approved>> {
         let text = format!(
             "SELECT h.id, h.livemode, h.checkout_session, h.created, h.ask_at, a.account
              FROM agentic_hooks h JOIN agentic a ON a.shop_id = h.shop_id AND a.livemode = h.livemode
@@ -456,16 +451,16 @@ impl Db {
     }
 
     /// Takes one of them for this run; it is asked about again at `ask_at`, or with none never.
-    pub fn lease_approval(&self, due: &Approved, ask_at: Option<i64>) -> Pending<bool> {
+    pub fn lease_approval(&self, due: &Approved, ask_at: Option<i64>) -> Result<bool> {
         self.moved(sql!(self, "UPDATE agentic_hooks SET ask_at = ?3 WHERE id = ?1 AND ask_at = ?2", &due.id, due.ask_at, ask_at))
     }
 
     /// One that was to be asked about no more, and could not be.
-    pub fn ask_approval_again(&self, id: &str, ask_at: i64) -> Pending<()> {
+    pub fn ask_approval_again(&self, id: &str, ask_at: i64) -> Result<()> {
         self.run(vec![sql!(self, "UPDATE agentic_hooks SET ask_at = ?2 WHERE id = ?1 AND ask_at IS NULL", id, ask_at)])
     }
 
-    pub fn shop(&self, id: &str) -> Pending<Option<Box<ShopRow>>> {
+    pub fn shop(&self, id: &str) -> Result<Option<Box<ShopRow>>> {
         self.find(sql!(self, "SELECT * FROM shops WHERE id = ?1", id))
     }
 }

@@ -1,6 +1,6 @@
 //! Agents of shops and their keys.
 
-use super::{Bind, Db, Pending, Statement};
+use super::{Bind, Db, Statement};
 use crate::agent::{AgentRow, MOST};
 use crate::error::{Problem, Result};
 use crate::sql;
@@ -26,14 +26,14 @@ impl Db {
         [sql!(self, &agent, key_hash, now), sql!(self, &shop, key_hash, now)]
     }
 
-    pub async fn agent_of_key(&self, key_hash: &str, now: i64) -> Result<(Option<Box<AgentRow>>, Option<Box<ShopRow>>)> {
-        let answers = self.batch(self.agent_and_shop_of_key(key_hash, now).into()).await?;
+    pub fn agent_of_key(&self, key_hash: &str, now: i64) -> Result<(Option<Box<AgentRow>>, Option<Box<ShopRow>>)> {
+        let answers = self.batch(self.agent_and_shop_of_key(key_hash, now).into())?;
         Ok((answers.at(0)?.first()?, answers.at(1)?.first()?))
     }
 
     /// Writes a new agent with its first key; `false` when the shop has as many as it may have. Attack: agents made side by side,
     /// each of which counts one less.
-    pub async fn insert_agent(&self, agent: &AgentRow, key_hash: &str) -> Result<bool> {
+    pub fn insert_agent(&self, agent: &AgentRow, key_hash: &str) -> Result<bool> {
         let text = format!(
             "INSERT INTO agents (id, shop_id, name, livemode, allow, webhook_url, signing_secret, created)
              SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
@@ -52,7 +52,7 @@ impl Db {
             &agent.signing_secret,
             agent.created
         );
-        let answers = self.batch(vec![inserted, self.insert_agent_key(agent, key_hash, agent.created)]).await?;
+        let answers = self.batch(vec![inserted, self.insert_agent_key(agent, key_hash, agent.created)])?;
         Ok(answers.at(0)?.changes()? == 1)
     }
 
@@ -69,18 +69,18 @@ impl Db {
         )
     }
 
-    pub fn agent(&self, id: &str, shop_id: &str) -> Pending<Option<Box<AgentRow>>> {
+    pub fn agent(&self, id: &str, shop_id: &str) -> Result<Option<Box<AgentRow>>> {
         self.find(sql!(self, "SELECT * FROM agents WHERE id = ?1 AND shop_id = ?2 AND deleted_at IS NULL", id, shop_id))
     }
 
     /// A page of the shop's agents: see [`Db::page_of`].
-    pub async fn agents(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<AgentRow>>> {
-        self.page_of(&List { table: "agents", columns: "*", shop_id, there: "deleted_at IS NULL", conditions: &[] }, cursor, limit).await
+    pub fn agents(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<AgentRow>>> {
+        self.page_of(&List { table: "agents", columns: "*", shop_id, there: "deleted_at IS NULL", conditions: &[] }, cursor, limit)
     }
 
     /// Writes what a PATCH named, and nothing else. A feed at another address begins anew; one whose address is named again tells all
     /// again; with another key it is tried at once. Whoever has it in hand has lost it.
-    pub async fn update_agent(&self, agent: &AgentRow, named: &[&str], now: i64) -> Result<Option<Box<AgentRow>>> {
+    pub fn update_agent(&self, agent: &AgentRow, named: &[&str], now: i64) -> Result<Option<Box<AgentRow>>> {
         let columns: [(&str, Bind<'_>); 5] = [
             ("name", (&agent.name).into()),
             ("allow", (&agent.allow).into()),
@@ -118,12 +118,12 @@ impl Db {
             text.push_str(&format!(", feed_wait_until = -abs(feed_wait_until), feed_due_at = {due}"));
         }
         text.push_str(" WHERE id = ?1 AND shop_id = ?2 AND deleted_at IS NULL RETURNING *");
-        self.batch(vec![self.statement(&text, &binds), self.forget_changes(&agent.shop_id)]).await?.at(0)?.first()
+        self.batch(vec![self.statement(&text, &binds), self.forget_changes(&agent.shop_id)])?.at(0)?.first()
     }
 
     /// Ends an agent: its keys open nothing from now on, its secrets are gone, and it is told nothing more. Its row stays, so that
     /// what it bought still says whose it was. `false`: the shop has no such agent.
-    pub async fn delete_agent(&self, id: &str, shop_id: &str, now: i64) -> Result<bool> {
+    pub fn delete_agent(&self, id: &str, shop_id: &str, now: i64) -> Result<bool> {
         let answers = self
             .batch(vec![
                 sql!(
@@ -144,13 +144,12 @@ impl Db {
                     shop_id
                 ),
                 self.forget_changes(shop_id),
-            ])
-            .await?;
+            ])?;
         Ok(answers.at(0)?.changes()? == 1)
     }
 
     /// A new key; the ones before stay good until `old_until` at most, and a second roll does not prolong them.
-    pub async fn roll_agent_key(&self, agent: &AgentRow, key_hash: &str, now: i64, old_until: i64) -> Result<Rolled> {
+    pub fn roll_agent_key(&self, agent: &AgentRow, key_hash: &str, now: i64, old_until: i64) -> Result<Rolled> {
         let old = sql!(
             self,
             "UPDATE agent_keys SET expires_at = ?3 WHERE agent_id = ?1 AND shop_id = ?2 AND coalesce(expires_at, ?3) >= ?3",
@@ -158,12 +157,12 @@ impl Db {
             &agent.shop_id,
             old_until
         );
-        let answers = self.batch(vec![old, self.insert_agent_key(agent, key_hash, now)]).await?;
+        let answers = self.batch(vec![old, self.insert_agent_key(agent, key_hash, now)])?;
         Ok(if answers.at(1)?.changes()? == 1 { Rolled::Done } else { Rolled::Gone })
     }
 
     /// A new signing secret (sealed); the one before stays beside it until `old_until`.
-    pub async fn roll_agent_secret(&self, agent: &AgentRow, sealed: &str, old_until: i64) -> Result<()> {
+    pub fn roll_agent_secret(&self, agent: &AgentRow, sealed: &str, old_until: i64) -> Result<()> {
         let moved = self.moved(sql!(
             self,
             "UPDATE agents SET previous_signing_secret = signing_secret, previous_signing_secret_expires_at = ?5, signing_secret = ?4
@@ -174,6 +173,6 @@ impl Db {
             sealed,
             old_until
         ));
-        if moved.await? { Ok(()) } else { Err(Problem::roll_in_flight()) }
+        if moved? { Ok(()) } else { Err(Problem::roll_in_flight()) }
     }
 }

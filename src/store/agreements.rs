@@ -2,7 +2,7 @@
 
 use super::agentic::AGENTIC_OF_ACCOUNT;
 use super::lists::Cursor;
-use super::{Bind, Db, Pending, Statement, done};
+use super::{Bind, Db, Statement, done};
 use crate::agentic::agreement::Agreement;
 use crate::error::Result;
 use crate::record::each;
@@ -63,22 +63,22 @@ impl Db {
     }
 
     /// What Stripe answered, and what counts of it: meanwhile there may have been news.
-    pub async fn keep_agreement(&self, whose: &Whose<'_>, agreement: Agreement, now: i64) -> Result<Option<Box<AgreementRow>>> {
+    pub fn keep_agreement(&self, whose: &Whose<'_>, agreement: Agreement, now: i64) -> Result<Option<Box<AgreementRow>>> {
         let id = agreement.id.clone();
-        let answers = self.batch(vec![self.keep_for(whose, &[agreement], now), self.kept(whose, &id)]).await?;
+        let answers = self.batch(vec![self.keep_for(whose, &[agreement], now), self.kept(whose, &id)])?;
         answers.at(1)?.first()
     }
 
-    pub fn agreement(&self, whose: &Whose<'_>, id: &str) -> Pending<Option<Box<AgreementRow>>> {
+    pub fn agreement(&self, whose: &Whose<'_>, id: &str) -> Result<Option<Box<AgreementRow>>> {
         self.find(self.kept(whose, id))
     }
 
-    pub fn keep_agreements(&self, whose: &Whose<'_>, agreements: &[Agreement], now: i64) -> Pending<()> {
+    pub fn keep_agreements(&self, whose: &Whose<'_>, agreements: &[Agreement], now: i64) -> Result<()> {
         self.run(vec![self.keep_for(whose, agreements, now)])
     }
 
     /// One row more than asked for, so that the caller knows whether there are more. `None`: the cursor's agreement is not one of theirs.
-    pub async fn agreements(&self, whose: &Whose<'_>, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<AgreementRow>>> {
+    pub fn agreements(&self, whose: &Whose<'_>, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<AgreementRow>>> {
         let (beyond, at, order) = match cursor {
             Cursor::Start => ("", None, "DESC"),
             Cursor::End => ("", None, "ASC"),
@@ -98,7 +98,7 @@ impl Db {
         if let Some(at) = at {
             binds.push(Bind::Text(at));
         }
-        let answers = self.batch(vec![self.kept(whose, at.unwrap_or_default()), self.statement(&text, &binds)]).await?;
+        let answers = self.batch(vec![self.kept(whose, at.unwrap_or_default()), self.statement(&text, &binds)])?;
         if at.is_some() && !answers.at(0)?.any() {
             return Ok(None);
         }
@@ -107,22 +107,20 @@ impl Db {
 
     /// For an event about an agreement of an account: whether it was taken before, and whom it is for. That is the shop which has the
     /// account's agentic side; as long as nobody has it who could act, every shop that is connected to the account.
-    pub async fn agreement_told(&self, event: &str, account: &str, live: bool) -> Result<(bool, Vec<String>)> {
+    pub fn agreement_told(&self, event: &str, account: &str, live: bool) -> Result<(bool, Vec<String>)> {
         let shops = format!(
             "SELECT c.shop_id AS id FROM connections c WHERE c.account = ?1 AND c.livemode = ?2 AND c.status = 'active'
                AND c.shop_id = coalesce((SELECT h.id FROM shops h WHERE h.id = (SELECT a.shop_id {AGENTIC_OF_ACCOUNT})
                  AND h.status IN ('active', 'suspended')), c.shop_id) LIMIT 100"
         );
         let answers =
-            self.batch(vec![sql!(self, "SELECT id FROM stripe_events WHERE id = ?1", event), sql!(self, &shops, account, live)]).await?;
+            self.batch(vec![sql!(self, "SELECT id FROM stripe_events WHERE id = ?1", event), sql!(self, &shops, account, live)])?;
         Ok((answers.at(0)?.any(), answers.at(1)?.ids()))
     }
 
     /// The effect of such an event, in one batch with its id: `remember` is the statement that writes that. `notice` is what its shops are
     /// told, each of a kind once for each agreement.
-    pub fn tell_agreement(
-        &self, remember: Statement, whom: &Whom<'_>, agreement: Agreement, notice: Option<&str>, now: i64,
-    ) -> Pending<()> {
+    pub fn tell_agreement(&self, remember: Statement, whom: &Whom<'_>, agreement: Agreement, notice: Option<&str>, now: i64) -> Result<()> {
         let shops = Value::from(whom.shops.to_vec()).to_string();
         let mut batch = vec![remember];
         if let Some(kind) = notice {

@@ -3,7 +3,7 @@
 use super::feeds::{changing, note_changes};
 use super::lists::Cursor;
 use super::shops::{ShopRow, Whose};
-use super::{Bind, Db, Pending, Statement};
+use super::{Bind, Db, Statement};
 use crate::error::Result;
 pub use crate::product::ProductRow;
 use crate::product::{AVAILABILITIES, Product};
@@ -268,12 +268,12 @@ impl Db {
     }
 
     /// One product of the shop's.
-    pub fn product(&self, shop_id: &str, id: &str, now: i64) -> Pending<Option<Box<ProductRow>>> {
+    pub fn product(&self, shop_id: &str, id: &str, now: i64) -> Result<Option<Box<ProductRow>>> {
         self.find(self.products_for(shop_id, &Value::Array(vec![id.json()]).to_string(), now))
     }
 
     /// Writes one product over what was there of the same id; answers it as it is then, or nothing where the shop was deleted.
-    pub async fn put_product(&self, shop_id: &str, product: &Product, now: i64) -> Result<Option<Box<ProductRow>>> {
+    pub fn put_product(&self, shop_id: &str, product: &Product, now: i64) -> Result<Option<Box<ProductRow>>> {
         let rows = format!("[{}]", staged(product, 0));
         let live = generation_of("?1");
         let there = format!("{live} IS NOT NULL");
@@ -288,11 +288,11 @@ impl Db {
             self.wake_stock(shop_id, now),
             self.products_for(shop_id, &Value::Array(vec![product.row.id.json()]).to_string(), now),
         ];
-        self.batch(batch).await?.into_last().map_or(Ok(None), |rows| rows.first())
+        self.batch(batch)?.into_last().map_or(Ok(None), |rows| rows.first())
     }
 
     /// `false` where there was no such product.
-    pub async fn delete_product(&self, shop_id: &str, id: &str, now: i64) -> Result<bool> {
+    pub fn delete_product(&self, shop_id: &str, id: &str, now: i64) -> Result<bool> {
         let text = format!("DELETE FROM products WHERE generation = {} AND id = ?2", generation_of("?1"));
         let batch = vec![
             self.forget_words(shop_id, id),
@@ -301,17 +301,17 @@ impl Db {
             self.wake_feeds(shop_id, now),
             self.wake_stock(shop_id, now),
         ];
-        Ok(self.batch(batch).await?.at(2)?.changes()? == 1)
+        Ok(self.batch(batch)?.at(2)?.changes()? == 1)
     }
 
     /// How many products have each of some words, at most `most` counted; with the shop whose key it is.
-    pub async fn count_words(&self, whose: &Whose<'_>, words: &[String], most: i64) -> Result<(Option<Box<ShopRow>>, Vec<i64>)> {
+    pub fn count_words(&self, whose: &Whose<'_>, words: &[String], most: i64) -> Result<(Option<Box<ShopRow>>, Vec<i64>)> {
         let text = format!(
             "SELECT count(*) AS n FROM (SELECT 1 FROM product_words WHERE generation = {} AND word = ?2 LIMIT {most})",
             generation_of(&whose.id())
         );
         let counts = words.iter().map(|word| self.statement(&text, &[whose.bind(), Bind::Text(word)])).collect();
-        let (shop, first, answers) = whose.batch(self, counts).await?;
+        let (shop, first, answers) = whose.batch(self, counts)?;
         let counts = (0..words.len()).map(|at| answers.at(first.saturating_add(at))?.number()).collect::<Result<_>>()?;
         Ok((shop, counts))
     }
@@ -319,7 +319,7 @@ impl Db {
     /// A page of the shop's products in the order of their ids, of those that have all of some words; one more than asked for. The
     /// first word leads through the index, so it had better be the rarest. `None`: there is no such product to begin at.
     /// With the shop, where it is asked for by a key.
-    pub async fn products(
+    pub fn products(
         &self, whose: &Whose<'_>, words: &[String], cursor: &Cursor<'_>, limit: i64, now: i64,
     ) -> Result<(Option<Box<ShopRow>>, Option<Vec<ProductRow>>)> {
         let (text, binds) = products_page(whose, words, cursor, limit, now);
@@ -330,7 +330,7 @@ impl Db {
         }
         let page = batch.len();
         batch.push(self.statement(&text, &binds));
-        let (shop, first, answers) = whose.batch(self, batch).await?;
+        let (shop, first, answers) = whose.batch(self, batch)?;
         if page == 1 && !answers.at(first)?.any() {
             return Ok((shop, None));
         }
@@ -340,14 +340,14 @@ impl Db {
 
     /// The shop's products from a place on, in the order of their ids, whether or not there is one at that place: for whoever goes
     /// through all of them. Some more than `limit`; none at the end.
-    pub async fn products_after(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64, now: i64) -> Result<Vec<ProductRow>> {
+    pub fn products_after(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64, now: i64) -> Result<Vec<ProductRow>> {
         let whose = Whose::Shop(shop_id);
         let (text, binds) = products_page(&whose, &[], cursor, limit, now);
-        self.list(self.statement(&text, &binds)).await
+        self.list(self.statement(&text, &binds))
     }
 
     /// Sets stock, and availability where it is named, of a JSON list of `[id, quantity, availability]`; answers the ids that there are.
-    pub async fn set_inventory(&self, shop_id: &str, rows: &str, now: i64) -> Result<Vec<String>> {
+    pub fn set_inventory(&self, shop_id: &str, rows: &str, now: i64) -> Result<Vec<String>> {
         let text = format!(
             // An UPDATE would be led by the products, and hold each of them against the whole list.
             "INSERT INTO products (generation, id, title, price, currency, digital, extra, words, availability, inventory_quantity, updated)
@@ -364,16 +364,16 @@ impl Db {
             self.wake_feeds(shop_id, now),
             self.wake_stock(shop_id, now),
         ];
-        Ok(self.batch(batch).await?.at(0)?.ids())
+        Ok(self.batch(batch)?.at(0)?.ids())
     }
 
     /// Keeps the shop's rules; `false` where it was deleted meanwhile.
-    pub async fn set_fulfillment(&self, shop_id: &str, body: &str, now: i64) -> Result<bool> {
+    pub fn set_fulfillment(&self, shop_id: &str, body: &str, now: i64) -> Result<bool> {
         let text = format!(
             "INSERT INTO fulfillment (shop_id, body, updated) SELECT ?1, ?2, ?3 WHERE {ACTIVE}
              ON CONFLICT (shop_id) DO UPDATE SET body = excluded.body, updated = excluded.updated"
         );
-        self.moved(sql!(self, &text, shop_id, body, now)).await
+        self.moved(sql!(self, &text, shop_id, body, now))
     }
 
     /// Rows of [`ProductRow`]: those of the shop's products whose ids are in a JSON list.

@@ -4,7 +4,7 @@ use super::catalogue::generation_of;
 use super::connect::ConnectionRow;
 use super::idempotency::{Attempt, AttemptRow, HOLDS};
 use super::shops::{SHOP_OF_KEY, ShopRow};
-use super::{Bind, Db, Pending, Statement};
+use super::{Bind, Db, Statement};
 use crate::error::Result;
 use crate::ledger::Row;
 use crate::sql;
@@ -55,7 +55,7 @@ pub enum Began {
 
 impl Db {
     /// Round trip 1. `products` is a JSON list of ids that the items may have in the catalogue.
-    pub async fn load_for_session(
+    pub fn load_for_session(
         &self, key_hash: &str, now: i64, path: &str, key: &str, order_id: Option<&str>, products: &str,
     ) -> Result<Loaded> {
         let shop = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
@@ -86,7 +86,7 @@ impl Db {
         if order_id.is_some() {
             batch.push(sql!(self, &same_order, key_hash, now, order_id));
         }
-        let answers = self.batch(batch).await?;
+        let answers = self.batch(batch)?;
         Ok(Loaded {
             shop: answers.at(0)?.first()?,
             connections: answers.at(1)?.all()?,
@@ -98,7 +98,7 @@ impl Db {
     }
 
     /// Round trip 2: takes the key and writes the row, before Stripe is called.
-    pub async fn begin_session(&self, begin: &Begin<'_>) -> Result<Began> {
+    pub fn begin_session(&self, begin: &Begin<'_>) -> Result<Began> {
         let row = begin.row;
         let (attempt, holds) = (begin.attempt, HOLDS);
         let mut batch = vec![self.take_key(attempt, begin.fingerprint, &row.id, None, begin.locked_until, begin.now)];
@@ -122,7 +122,7 @@ impl Db {
             );
             batch.push(sql!(self, &text, attempt.shop_id, attempt.path, attempt.key, attempt.lock, &row.id, begin.locked_until));
         }
-        let answers = self.batch(batch).await?;
+        let answers = self.batch(batch)?;
         if answers.at(0)?.changes()? == 0 {
             return Ok(Began::KeyTaken);
         }
@@ -194,7 +194,7 @@ impl Db {
     /// Round trip 3: the session, and the answer for whoever sends the same key again. Repeatable.
     /// `false`: the row was given up meanwhile, or its account disconnected; its address must not go out. Danger: whoever gives an
     /// account back has ended the sessions that he saw, and one that is handed out after his look could be paid where nobody can see it.
-    pub async fn record_session(&self, row: &Row, attempt: &Attempt<'_>, body: &str, now: i64) -> Result<bool> {
+    pub fn record_session(&self, row: &Row, attempt: &Attempt<'_>, body: &str, now: i64) -> Result<bool> {
         let answers = self
             .repeatable(vec![
                     sql!(
@@ -220,13 +220,12 @@ impl Db {
                     self.keep_answer_if(attempt, 201, body,
                         "EXISTS (SELECT 1 FROM transactions WHERE id = ?7 AND checkout_session = ?8)",
                         &[Bind::from(&row.id), Bind::from(&row.checkout_session)]),
-            ])
-            .await?;
+            ])?;
         answers.at(0)?.changed()
     }
 
     /// Stripe refused: nothing was created, the row goes, the refusal stays for whoever sends the same key again.
-    pub fn record_refusal(&self, row: &Row, attempt: &Attempt<'_>, status: u16, body: &str) -> Pending<()> {
+    pub fn record_refusal(&self, row: &Row, attempt: &Attempt<'_>, status: u16, body: &str) -> Result<()> {
         self.run_repeatable(vec![
             sql!(self, "DELETE FROM transactions WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL", &row.id),
             self.keep_answer(attempt, status, body),
@@ -234,7 +233,7 @@ impl Db {
     }
 
     /// No answer from Stripe: the same key may be sent again at once, and finds the row with its form.
-    pub fn release_attempt(&self, attempt: &Attempt<'_>, transaction: &str) -> Pending<()> {
+    pub fn release_attempt(&self, attempt: &Attempt<'_>, transaction: &str) -> Result<()> {
         self.run_repeatable(vec![
             self.let_go(attempt),
             sql!(self, "UPDATE transactions SET attempt_until = 0 WHERE id = ?1 AND checkout_session IS NULL", transaction),
@@ -242,7 +241,7 @@ impl Db {
     }
 
     /// Undoes an attempt that found its order or its connection taken: the row never reached Stripe.
-    pub fn drop_attempt(&self, row: &Row, attempt: &Attempt<'_>) -> Pending<()> {
+    pub fn drop_attempt(&self, row: &Row, attempt: &Attempt<'_>) -> Result<()> {
         self.run(vec![
             sql!(self, "DELETE FROM transactions WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL", &row.id),
             self.forget(attempt),
@@ -250,7 +249,7 @@ impl Db {
     }
 
     /// Stripe replays its own stored 5xx: the next key of the row, written down before it is used.
-    pub fn next_stripe_key(&self, transaction: &str, key: &str) -> Pending<()> {
+    pub fn next_stripe_key(&self, transaction: &str, key: &str) -> Result<()> {
         self.run(vec![sql!(self, "UPDATE transactions SET stripe_key = ?2 WHERE id = ?1 AND checkout_session IS NULL", transaction, key)])
     }
 }

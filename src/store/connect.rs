@@ -1,6 +1,6 @@
 //! Tickets, states, claims and connections of Connect.
 
-use super::{Db, Pending, Statement};
+use super::{Db, Statement};
 use crate::error::Result;
 use crate::sql;
 
@@ -126,11 +126,11 @@ impl Db {
         sql!(self, &text, shop_id)
     }
 
-    pub fn connections(&self, shop_id: &str) -> Pending<Vec<ConnectionRow>> {
+    pub fn connections(&self, shop_id: &str) -> Result<Vec<ConnectionRow>> {
         self.list(self.connections_of(shop_id))
     }
 
-    pub fn insert_ticket(&self, ticket: &NewTicket<'_>, now: i64) -> Pending<()> {
+    pub fn insert_ticket(&self, ticket: &NewTicket<'_>, now: i64) -> Result<()> {
         self.run(vec![sql!(
             self,
             "INSERT INTO connect_tickets (hash, shop_id, livemode, return_url, replace_existing, verifier_challenge, prefill, method, account,
@@ -149,12 +149,12 @@ impl Db {
         )])
     }
 
-    pub fn ticket(&self, hash: &str) -> Pending<Option<Box<TicketRow>>> {
+    pub fn ticket(&self, hash: &str) -> Result<Option<Box<TicketRow>>> {
         let text = format!("{TICKET} WHERE t.hash = ?1");
         self.find(sql!(self, &text, hash))
     }
 
-    pub fn insert_state(&self, hash: &str, ticket: &str, browser_hash: &str, expires_at: i64) -> Pending<()> {
+    pub fn insert_state(&self, hash: &str, ticket: &str, browser_hash: &str, expires_at: i64) -> Result<()> {
         self.run(vec![sql!(
             self,
             "INSERT INTO connect_states (hash, ticket, browser_hash, expires_at) VALUES (?1, ?2, ?3, ?4)",
@@ -167,30 +167,28 @@ impl Db {
 
     /// Consumes a state, atomically and before anything else happens: of two callbacks with the same state, one gets it.
     /// (A second exchange of the same code would make Stripe revoke what the first one granted.)
-    pub async fn consume_state(&self, hash: &str, now: i64) -> Result<Option<(Box<StateRow>, Box<TicketRow>)>> {
+    pub fn consume_state(&self, hash: &str, now: i64) -> Result<Option<(Box<StateRow>, Box<TicketRow>)>> {
         let ticket = format!("{TICKET} WHERE t.hash = (SELECT ticket FROM connect_states WHERE hash = ?1)");
-        let answers = self
-            .batch(vec![
-                sql!(
-                    self,
-                    "UPDATE connect_states SET used_at = ?2 WHERE hash = ?1 AND used_at IS NULL AND expires_at > ?2
+        let answers = self.batch(vec![
+            sql!(
+                self,
+                "UPDATE connect_states SET used_at = ?2 WHERE hash = ?1 AND used_at IS NULL AND expires_at > ?2
                      RETURNING browser_hash",
-                    hash,
-                    now
-                ),
-                sql!(self, &ticket, hash),
-            ])
-            .await?;
+                hash,
+                now
+            ),
+            sql!(self, &ticket, hash),
+        ])?;
         Ok(answers.at(0)?.first::<StateRow>()?.zip(answers.at(1)?.first::<TicketRow>()?))
     }
 
     /// What the callback has to know after Stripe named the account: is another one active, and who else uses this one?
-    pub fn active_connection(&self, shop_id: &str, live: bool) -> Pending<Option<Box<ConnectionRow>>> {
+    pub fn active_connection(&self, shop_id: &str, live: bool) -> Result<Option<Box<ConnectionRow>>> {
         self.find(sql!(self, "SELECT * FROM connections WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active'", shop_id, live))
     }
 
     /// Keeps what Stripe granted until the admin confirms. Repeatable: the code is spent, this must not be lost.
-    pub fn insert_claim(&self, claim: &ClaimRow, ticket_hash: &str, now: i64) -> Pending<()> {
+    pub fn insert_claim(&self, claim: &ClaimRow, ticket_hash: &str, now: i64) -> Result<()> {
         self.run_repeatable(vec![
             sql!(
                 self,
@@ -213,16 +211,16 @@ impl Db {
         ])
     }
 
-    pub fn use_ticket(&self, hash: &str, now: i64) -> Pending<()> {
+    pub fn use_ticket(&self, hash: &str, now: i64) -> Result<()> {
         self.run(vec![sql!(self, "UPDATE connect_tickets SET used_at = ?2 WHERE hash = ?1", hash, now)])
     }
 
-    pub fn claim(&self, hash: &str, shop_id: &str) -> Pending<Option<Box<ClaimRow>>> {
+    pub fn claim(&self, hash: &str, shop_id: &str) -> Result<Option<Box<ClaimRow>>> {
         self.find(sql!(self, "SELECT * FROM connect_claims WHERE hash = ?1 AND shop_id = ?2", hash, shop_id))
     }
 
     /// Ends a claim; its account is given back unless somebody here uses it.
-    pub fn kill_claim(&self, claim: &ClaimRow, reason: &str, now: i64) -> Pending<()> {
+    pub fn kill_claim(&self, claim: &ClaimRow, reason: &str, now: i64) -> Result<()> {
         self.run(vec![
             sql!(
                 self,
@@ -243,78 +241,76 @@ impl Db {
 
     /// Turns a claim into the shop's active connection. `false`: somebody else's connection stands in the way (a lost race)
     /// or the claim was not waiting any more.
-    pub async fn confirm_claim(&self, claim: &ClaimRow, platform: Option<&str>, now: i64) -> Result<bool> {
+    pub fn confirm_claim(&self, claim: &ClaimRow, platform: Option<&str>, now: i64) -> Result<bool> {
         let replace = claim.replace_existing != 0;
-        let answers = self
-            .batch_owing(vec![
-                // The account that is replaced is given back, unless it is the same one.
-                sql!(
-                    self,
-                    "INSERT INTO deauthorizations (account, livemode, reason, due_at)
+        let answers = self.batch_owing(vec![
+            // The account that is replaced is given back, unless it is the same one.
+            sql!(
+                self,
+                "INSERT INTO deauthorizations (account, livemode, reason, due_at)
                      SELECT account, livemode, 'replaced', ?4 FROM connections
                      WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active' AND account <> ?3 AND ?5 = 1
                        AND EXISTS (SELECT 1 FROM connect_claims WHERE hash = ?6 AND status = 'waiting' AND expires_at > ?4)
                      ON CONFLICT (account, livemode) DO NOTHING",
-                    &claim.shop_id,
-                    claim.livemode,
-                    &claim.account,
-                    now,
-                    replace,
-                    &claim.hash
-                ),
-                sql!(
-                    self,
-                    "UPDATE connections SET status = 'gone', gone_at = ?4, gone_reason = 'replaced'
+                &claim.shop_id,
+                claim.livemode,
+                &claim.account,
+                now,
+                replace,
+                &claim.hash
+            ),
+            sql!(
+                self,
+                "UPDATE connections SET status = 'gone', gone_at = ?4, gone_reason = 'replaced'
                      WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active' AND (account = ?3 OR ?5 = 1)
                        AND EXISTS (SELECT 1 FROM connect_claims WHERE hash = ?6 AND status = 'waiting' AND expires_at > ?4)",
-                    &claim.shop_id,
-                    claim.livemode,
-                    &claim.account,
-                    now,
-                    replace,
-                    &claim.hash
-                ),
-                self.owe_connections(
-                    "c.shop_id = ?2 AND c.livemode = ?3 AND c.account <> ?4 AND c.gone_reason = 'replaced' AND c.gone_at = ?5",
-                    &[(&claim.shop_id).into(), claim.livemode.into(), (&claim.account).into(), now.into()],
-                    now,
-                ),
-                // The unique index on active connections lets one of two racing claims through.
-                sql!(
-                    self,
-                    "INSERT INTO connections (id, shop_id, livemode, account, scope, status, platform, connected_at, method)
+                &claim.shop_id,
+                claim.livemode,
+                &claim.account,
+                now,
+                replace,
+                &claim.hash
+            ),
+            self.owe_connections(
+                "c.shop_id = ?2 AND c.livemode = ?3 AND c.account <> ?4 AND c.gone_reason = 'replaced' AND c.gone_at = ?5",
+                &[(&claim.shop_id).into(), claim.livemode.into(), (&claim.account).into(), now.into()],
+                now,
+            ),
+            // The unique index on active connections lets one of two racing claims through.
+            sql!(
+                self,
+                "INSERT INTO connections (id, shop_id, livemode, account, scope, status, platform, connected_at, method)
                      SELECT connection_id, shop_id, livemode, account, scope, 'active', ?2, ?3,
                        CASE WHEN sealed_token IS NULL AND EXISTS (SELECT 1 FROM onboarded o WHERE o.account = connect_claims.account
                          AND o.livemode = connect_claims.livemode) THEN 'onboarding' ELSE 'oauth' END FROM connect_claims
                      WHERE hash = ?1 AND status = 'waiting' AND expires_at > ?3
                      ON CONFLICT DO NOTHING",
-                    &claim.hash,
-                    platform,
-                    now
-                ),
-                self.owe_connections("c.id = ?2", &[(&claim.connection_id).into()], now),
-                sql!(
-                    self,
-                    "UPDATE connect_claims SET status = 'confirmed' WHERE hash = ?1 AND status = 'waiting'
+                &claim.hash,
+                platform,
+                now
+            ),
+            self.owe_connections("c.id = ?2", &[(&claim.connection_id).into()], now),
+            sql!(
+                self,
+                "UPDATE connect_claims SET status = 'confirmed' WHERE hash = ?1 AND status = 'waiting'
                        AND EXISTS (SELECT 1 FROM connections WHERE id = ?2 AND status = 'active')",
-                    &claim.hash,
-                    &claim.connection_id
-                ),
-                sql!(
-                    self,
-                    "DELETE FROM deauthorizations WHERE account = ?1 AND livemode = ?2
+                &claim.hash,
+                &claim.connection_id
+            ),
+            sql!(
+                self,
+                "DELETE FROM deauthorizations WHERE account = ?1 AND livemode = ?2
                        AND EXISTS (SELECT 1 FROM connections WHERE id = ?3 AND status = 'active')",
-                    &claim.account,
-                    claim.livemode,
-                    &claim.connection_id
-                ),
-            ])
-            .await?;
+                &claim.account,
+                claim.livemode,
+                &claim.connection_id
+            ),
+        ])?;
         Ok(answers.at(5)?.changes()? == 1)
     }
 
     /// The token is in KV now, sealed under `seal`.
-    pub fn token_moved(&self, claim_hash: &str, connection_id: &str, seal: &str) -> Pending<()> {
+    pub fn token_moved(&self, claim_hash: &str, connection_id: &str, seal: &str) -> Result<()> {
         self.run(vec![
             sql!(self, "UPDATE connections SET token_seal = ?2 WHERE id = ?1", connection_id, seal),
             sql!(self, "UPDATE connect_claims SET sealed_token = NULL WHERE hash = ?1 AND status = 'confirmed'", claim_hash),
@@ -323,7 +319,7 @@ impl Db {
 
     pub fn account_checked(
         &self, id: &str, charges_enabled: bool, details_submitted: bool, platform: Option<&str>, now: i64,
-    ) -> Pending<()> {
+    ) -> Result<()> {
         self.run(vec![sql!(
             self,
             "UPDATE connections SET charges_enabled = ?2, details_submitted = ?3, checked_at = ?4, platform = coalesce(platform, ?5) WHERE id = ?1",
@@ -335,7 +331,7 @@ impl Db {
         )])
     }
 
-    pub fn connection_gone(&self, id: &str, reason: &str, now: i64) -> Pending<()> {
+    pub fn connection_gone(&self, id: &str, reason: &str, now: i64) -> Result<()> {
         let gone = sql!(
             self,
             // Stripe's webhook may be faster than the answer that it is about: who disconnected himself is not told of a stranger's end.
@@ -349,7 +345,7 @@ impl Db {
     }
 
     /// A call with the account succeeded after all.
-    pub fn connection_revived(&self, id: &str, now: i64) -> Pending<()> {
+    pub fn connection_revived(&self, id: &str, now: i64) -> Result<()> {
         let revived = sql!(
             self,
             "UPDATE OR IGNORE connections SET status = 'active', gone_reason = NULL, gone_at = NULL
@@ -360,45 +356,43 @@ impl Db {
     }
 
     /// Changes a connection and owes its shop the news of it.
-    fn connection_changed(&self, change: Statement, id: &str, now: i64) -> Pending<()> {
+    fn connection_changed(&self, change: Statement, id: &str, now: i64) -> Result<()> {
         super::done(self.batch_owing(vec![change, self.owe_connections("c.id = ?2", &[id.into()], now)]))
     }
 
     /// Ends every connection of an account, as its owner wanted at Stripe; those made after the event are left alone. One that had
     /// ended because Stripe refused the account ends for good: a later consent is another shop's.
-    pub async fn account_deauthorized(&self, account: &str, live: bool, until: i64, now: i64) -> Result<usize> {
-        let answers = self
-            .batch_owing(vec![
-                sql!(
-                    self,
-                    "UPDATE connections SET status = 'gone', gone_reason = 'deauthorized', gone_at = ?4
+    pub fn account_deauthorized(&self, account: &str, live: bool, until: i64, now: i64) -> Result<usize> {
+        let answers = self.batch_owing(vec![
+            sql!(
+                self,
+                "UPDATE connections SET status = 'gone', gone_reason = 'deauthorized', gone_at = ?4
                  WHERE account = ?1 AND livemode = ?2 AND (status = 'active' OR gone_reason = 'account_invalid') AND connected_at <= ?3",
-                    account,
-                    live,
-                    until,
-                    now
-                ),
-                self.owe_connections(
-                    "c.account = ?2 AND c.livemode = ?3 AND c.gone_reason = 'deauthorized' AND c.gone_at = ?4",
-                    &[account.into(), live.into(), now.into()],
-                    now,
-                ),
-                sql!(
-                    self,
-                    "UPDATE connect_claims SET status = 'dead', sealed_token = NULL
+                account,
+                live,
+                until,
+                now
+            ),
+            self.owe_connections(
+                "c.account = ?2 AND c.livemode = ?3 AND c.gone_reason = 'deauthorized' AND c.gone_at = ?4",
+                &[account.into(), live.into(), now.into()],
+                now,
+            ),
+            sql!(
+                self,
+                "UPDATE connect_claims SET status = 'dead', sealed_token = NULL
                  WHERE account = ?1 AND livemode = ?2 AND status = 'waiting' AND created <= ?3",
-                    account,
-                    live,
-                    until
-                ),
-            ])
-            .await?;
+                account,
+                live,
+                until
+            ),
+        ])?;
         answers.at(0)?.changes()
     }
 
     /// Whether an account has a connection or a claim made in this very second, for which the order of events cannot be told: the
     /// same shop had another just before it, to which the event may belong.
-    pub async fn connected_in(&self, account: &str, live: bool, second: i64) -> Result<bool> {
+    pub fn connected_in(&self, account: &str, live: bool, second: i64) -> Result<bool> {
         let rows = self
             .one(sql!(
                 self,
@@ -413,15 +407,14 @@ impl Db {
                 account,
                 live,
                 second
-            ))
-            .await?;
+            ))?;
         Ok(rows.any())
     }
 
     /// Whether anybody here is connected to an account in a mode.
-    pub async fn is_connected(&self, account: &str, live: bool) -> Result<bool> {
+    pub fn is_connected(&self, account: &str, live: bool) -> Result<bool> {
         let text = "SELECT id FROM connections WHERE account = ?1 AND livemode = ?2 AND status = 'active' LIMIT 1";
-        Ok(self.one(sql!(self, text, account, live)).await?.any())
+        Ok(self.one(sql!(self, text, account, live))?.any())
     }
 
     pub fn owe_deauthorization(&self, account: &str, live: bool, reason: &str, now: i64) -> Statement {
@@ -436,12 +429,12 @@ impl Db {
         )
     }
 
-    pub fn owe_deauthorization_now(&self, account: &str, live: bool, reason: &str, now: i64) -> Pending<()> {
+    pub fn owe_deauthorization_now(&self, account: &str, live: bool, reason: &str, now: i64) -> Result<()> {
         self.run(vec![self.owe_deauthorization(account, live, reason, now)])
     }
 
     /// Whether anybody here uses an account in a mode (connections that are active, claims that wait). `except` is left out.
-    pub async fn account_in_use(&self, account: &str, live: bool, except: &str, now: i64) -> Result<bool> {
+    pub fn account_in_use(&self, account: &str, live: bool, except: &str, now: i64) -> Result<bool> {
         let used = self
             .one(sql!(
                 self,
@@ -451,22 +444,21 @@ impl Db {
                 live,
                 except,
                 now
-            ))
-            .await?
+            ))?
             .number()?;
         Ok(used > 0)
     }
 
     /// Notes that a connection is about to end (see [`Db::record_session`]), or that this failed.
-    pub fn closing(&self, id: &str, since: Option<i64>) -> Pending<()> {
+    pub fn closing(&self, id: &str, since: Option<i64>) -> Result<()> {
         self.run(vec![sql!(self, "UPDATE connections SET closing_at = ?2 WHERE id = ?1", id, since)])
     }
 
-    pub fn deauthorization_done(&self, account: &str, live: bool) -> Pending<()> {
+    pub fn deauthorization_done(&self, account: &str, live: bool) -> Result<()> {
         self.run(vec![sql!(self, "DELETE FROM deauthorizations WHERE account = ?1 AND livemode = ?2", account, live)])
     }
 
-    pub fn deauthorization_failed(&self, account: &str, live: bool, next: i64) -> Pending<()> {
+    pub fn deauthorization_failed(&self, account: &str, live: bool, next: i64) -> Result<()> {
         self.run(vec![sql!(
             self,
             "UPDATE deauthorizations SET attempts = attempts + 1, due_at = ?3 WHERE account = ?1 AND livemode = ?2",

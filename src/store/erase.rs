@@ -1,7 +1,7 @@
 //! A shop that leaves: its keys, tokens and secrets, and the personal data of its buyers. The books stay.
 
+use super::Db;
 use super::shops::ShopRow;
-use super::{Db, Pending};
 use crate::error::Result;
 use crate::sql;
 
@@ -14,7 +14,7 @@ const SLICE: i64 = 200;
 impl Db {
     /// Ends a shop, atomically: from here on no key opens it, nothing can be sold or connected for it, and no personal data is
     /// written. What takes longer is owed in `erasures`, by the same batch. A pending shop, which has no books, goes altogether.
-    pub fn delete_shop(&self, shop: &ShopRow, now: i64) -> Pending<()> {
+    pub fn delete_shop(&self, shop: &ShopRow, now: i64) -> Result<()> {
         let id = &shop.id;
         self.run_repeatable(vec![
             sql!(self, "DELETE FROM shops WHERE id = ?1 AND status = 'pending'", id),
@@ -92,14 +92,14 @@ impl Db {
     }
 
     /// Shops of which something may be left, those that wait longest first.
-    pub async fn due_erasures(&self, now: i64, limit: i64) -> Result<Vec<String>> {
+    pub fn due_erasures(&self, now: i64, limit: i64) -> Result<Vec<String>> {
         let text = format!("SELECT shop_id AS id FROM erasures WHERE due_at <= ?1 ORDER BY due_at LIMIT {limit}");
-        Ok(self.one(sql!(self, &text, now)).await?.ids())
+        Ok(self.one(sql!(self, &text, now))?.ids())
     }
 
     /// Clears one slice; `false` when there was nothing left. Names, addresses, free text and addresses of pages go; ids, amounts,
     /// currency, status, source, agent, dates and the account stay.
-    pub async fn erase_slice(&self, shop_id: &str) -> Result<bool> {
+    pub fn erase_slice(&self, shop_id: &str) -> Result<bool> {
         let next = format!(
             "SELECT id FROM transactions WHERE shop_id = ?1 AND id > (SELECT after_id FROM erasures WHERE shop_id = ?1) ORDER BY id LIMIT {SLICE}"
         );
@@ -111,79 +111,77 @@ impl Db {
              WHERE id IN ({next})"
         );
         let step = format!("UPDATE erasures SET after_id = coalesce((SELECT max(id) FROM ({next})), after_id) WHERE shop_id = ?1");
-        let answers = self
-            .batch(vec![
-                sql!(self, &clear, shop_id),
-                sql!(self, "DELETE FROM notices WHERE id IN (SELECT id FROM notices WHERE shop_id = ?1 LIMIT 500)", shop_id),
-                sql!(self, "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE shop_id = ?1 LIMIT 500)", shop_id),
-                sql!(self, "DELETE FROM acp_sessions WHERE id IN (SELECT id FROM acp_sessions WHERE shop_id = ?1 LIMIT 500)", shop_id),
-                // Answers to its agents are kept under theirs.
-                sql!(
-                    self,
-                    "DELETE FROM idempotency WHERE rowid IN (SELECT i.rowid FROM idempotency i
+        let answers = self.batch(vec![
+            sql!(self, &clear, shop_id),
+            sql!(self, "DELETE FROM notices WHERE id IN (SELECT id FROM notices WHERE shop_id = ?1 LIMIT 500)", shop_id),
+            sql!(self, "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE shop_id = ?1 LIMIT 500)", shop_id),
+            sql!(self, "DELETE FROM acp_sessions WHERE id IN (SELECT id FROM acp_sessions WHERE shop_id = ?1 LIMIT 500)", shop_id),
+            // Answers to its agents are kept under theirs.
+            sql!(
+                self,
+                "DELETE FROM idempotency WHERE rowid IN (SELECT i.rowid FROM idempotency i
                        WHERE i.shop_id IN (SELECT ?1 UNION ALL SELECT id FROM agents WHERE shop_id = ?1) LIMIT 500)",
-                    shop_id
-                ),
-                sql!(
-                    self,
-                    "DELETE FROM feed_products WHERE (agent_id, key, product) IN
+                shop_id
+            ),
+            sql!(
+                self,
+                "DELETE FROM feed_products WHERE (agent_id, key, product) IN
                        (SELECT agent_id, key, product FROM feed_products WHERE shop_id = ?1 LIMIT 1000)",
-                    shop_id
-                ),
-                sql!(self, "DELETE FROM feed_changes WHERE seq IN (SELECT seq FROM feed_changes WHERE shop_id = ?1 LIMIT 1000)", shop_id),
-                sql!(
-                    self,
-                    "DELETE FROM catalogue_errors WHERE (upload_id, row, field) IN (SELECT upload_id, row, field FROM catalogue_errors
+                shop_id
+            ),
+            sql!(self, "DELETE FROM feed_changes WHERE seq IN (SELECT seq FROM feed_changes WHERE shop_id = ?1 LIMIT 1000)", shop_id),
+            sql!(
+                self,
+                "DELETE FROM catalogue_errors WHERE (upload_id, row, field) IN (SELECT upload_id, row, field FROM catalogue_errors
                        WHERE upload_id IN (SELECT id FROM catalogue_uploads WHERE shop_id = ?1) LIMIT 5000)",
-                    shop_id
-                ),
-                sql!(
-                    self,
-                    "DELETE FROM catalogue_uploads WHERE id IN (SELECT id FROM catalogue_uploads WHERE shop_id = ?1 LIMIT 500)
+                shop_id
+            ),
+            sql!(
+                self,
+                "DELETE FROM catalogue_uploads WHERE id IN (SELECT id FROM catalogue_uploads WHERE shop_id = ?1 LIMIT 500)
                        AND NOT EXISTS (SELECT 1 FROM catalogue_errors e WHERE e.upload_id = catalogue_uploads.id)",
-                    shop_id
-                ),
-                sql!(
-                    self,
-                    "DELETE FROM agentic_import_errors WHERE rowid IN (SELECT rowid FROM agentic_import_errors
+                shop_id
+            ),
+            sql!(
+                self,
+                "DELETE FROM agentic_import_errors WHERE rowid IN (SELECT rowid FROM agentic_import_errors
                        WHERE import_id IN (SELECT id FROM agentic_imports WHERE shop_id = ?1) LIMIT 20)",
-                    shop_id
-                ),
-                sql!(
-                    self,
-                    "DELETE FROM agentic_imports WHERE id IN (SELECT id FROM agentic_imports WHERE shop_id = ?1 LIMIT 500)
+                shop_id
+            ),
+            sql!(
+                self,
+                "DELETE FROM agentic_imports WHERE id IN (SELECT id FROM agentic_imports WHERE shop_id = ?1 LIMIT 500)
                        AND NOT EXISTS (SELECT 1 FROM agentic_import_errors e WHERE e.import_id = agentic_imports.id)",
-                    shop_id
-                ),
-                sql!(
-                    self,
-                    "DELETE FROM product_words WHERE (generation, word, id) IN (SELECT generation, word, id FROM product_words
+                shop_id
+            ),
+            sql!(
+                self,
+                "DELETE FROM product_words WHERE (generation, word, id) IN (SELECT generation, word, id FROM product_words
                        WHERE generation IN (SELECT generation FROM catalogues WHERE shop_id = ?1) LIMIT 5000)",
-                    shop_id
-                ),
-                sql!(
-                    self,
-                    "DELETE FROM products WHERE rowid IN (SELECT rowid FROM products
+                shop_id
+            ),
+            sql!(
+                self,
+                "DELETE FROM products WHERE rowid IN (SELECT rowid FROM products
                        WHERE generation IN (SELECT generation FROM catalogues WHERE shop_id = ?1) LIMIT 1000)",
-                    shop_id
-                ),
-                sql!(
-                    self,
-                    "DELETE FROM catalogues WHERE shop_id = ?1
+                shop_id
+            ),
+            sql!(
+                self,
+                "DELETE FROM catalogues WHERE shop_id = ?1
                        AND NOT EXISTS (SELECT 1 FROM products p WHERE p.generation = catalogues.generation)
                        AND NOT EXISTS (SELECT 1 FROM product_words w WHERE w.generation = catalogues.generation)",
-                    shop_id
-                ),
-                sql!(
-                    self,
-                    "DELETE FROM agents WHERE id IN (SELECT id FROM agents a WHERE shop_id = ?1
+                shop_id
+            ),
+            sql!(
+                self,
+                "DELETE FROM agents WHERE id IN (SELECT id FROM agents a WHERE shop_id = ?1
                        AND NOT EXISTS (SELECT 1 FROM idempotency i WHERE i.shop_id = a.id) LIMIT 500)",
-                    shop_id
-                ),
-                sql!(self, "DELETE FROM agentic_hooks WHERE id IN (SELECT id FROM agentic_hooks WHERE shop_id = ?1 LIMIT 1000)", shop_id),
-                sql!(self, &step, shop_id),
-            ])
-            .await?;
+                shop_id
+            ),
+            sql!(self, "DELETE FROM agentic_hooks WHERE id IN (SELECT id FROM agentic_hooks WHERE shop_id = ?1 LIMIT 1000)", shop_id),
+            sql!(self, &step, shop_id),
+        ])?;
         let mut cleared = 0_usize;
         for index in 0..16 {
             cleared = cleared.saturating_add(answers.at(index)?.changes()?);
@@ -192,16 +190,16 @@ impl Db {
     }
 
     /// The connections of a shop that still have a token in KV.
-    pub async fn tokens_of(&self, shop_id: &str) -> Result<Vec<String>> {
-        Ok(self.one(sql!(self, "SELECT id FROM connections WHERE shop_id = ?1 AND token_seal IS NOT NULL LIMIT 50", shop_id)).await?.ids())
+    pub fn tokens_of(&self, shop_id: &str) -> Result<Vec<String>> {
+        Ok(self.one(sql!(self, "SELECT id FROM connections WHERE shop_id = ?1 AND token_seal IS NOT NULL LIMIT 50", shop_id))?.ids())
     }
 
-    pub fn token_gone(&self, connection_id: &str) -> Pending<()> {
+    pub fn token_gone(&self, connection_id: &str) -> Result<()> {
         self.run(vec![sql!(self, "UPDATE connections SET token_seal = NULL WHERE id = ?1", connection_id)])
     }
 
     /// Whether a payment of a shop that was deleted after `since` is still under way.
-    pub async fn under_way(&self, shop_id: &str, since: i64) -> Result<bool> {
+    pub fn under_way(&self, shop_id: &str, since: i64) -> Result<bool> {
         let found = sql!(
             self,
             "SELECT id FROM transactions WHERE shop_id = ?1 AND status IN ('open', 'processing')
@@ -209,15 +207,15 @@ impl Db {
             shop_id,
             since
         );
-        Ok(self.one(found).await?.any())
+        Ok(self.one(found)?.any())
     }
 
-    pub fn erasure_later(&self, shop_id: &str, due_at: i64) -> Pending<()> {
+    pub fn erasure_later(&self, shop_id: &str, due_at: i64) -> Result<()> {
         self.run(vec![sql!(self, "UPDATE erasures SET due_at = ?2 WHERE shop_id = ?1", shop_id, due_at)])
     }
 
     /// Nothing is left: the accounts may be given back at Stripe.
-    pub fn erasure_done(&self, shop_id: &str, now: i64) -> Pending<()> {
+    pub fn erasure_done(&self, shop_id: &str, now: i64) -> Result<()> {
         self.run(vec![
             sql!(
                 self,

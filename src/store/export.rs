@@ -81,7 +81,7 @@ record! {
 
 impl Db {
     /// The next slice of a list, below an id; empty at its end.
-    pub async fn exported(&self, list: &List, shop_id: &str, below: &str) -> Result<Vec<Exported>> {
-        self.one(sql!(self, list.sql, shop_id, below)).await?.all()
+    pub fn exported(&self, list: &List, shop_id: &str, below: &str) -> Result<Vec<Exported>> {
+        self.one(sql!(self, list.sql, shop_id, below))?.all()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::catalogue::generation_of;
 use super::shops::ShopRow;
-use super::{Bind, Db, Pending, Statement, in_turn};
+use super::{Bind, Db, Statement, in_turn};
 use crate::acp::feed::{GROUP, Known};
 use crate::agent::{AgentRow, MOST};
 use crate::error::{Problem, Result};
@@ -153,7 +153,7 @@ impl Db {
     }
 
     /// Feeds that are due, one of each shop first, then a second of each, and so on.
-    pub fn due_feeds(&self, now: i64, limit: i64) -> Pending<Vec<Due>> {
+    pub fn due_feeds(&self, now: i64, limit: i64) -> Result<Vec<Due>> {
         let due = in_turn("agents", "shop_id", "feed_due_at", MOST);
         let text = format!(
             "{due} SELECT id, shop_id FROM due CROSS JOIN agents USING (id, shop_id) WHERE feed_wait_until <= ?1
@@ -170,13 +170,13 @@ impl Db {
         sql!(self, &text, shop_id)
     }
 
-    pub async fn feed_catalogue(&self, shop_id: &str) -> Result<Catalogue> {
-        Ok(catalogue(self.one(self.catalogue_now(shop_id)).await?.objects()))
+    pub fn feed_catalogue(&self, shop_id: &str) -> Result<Catalogue> {
+        Ok(catalogue(self.one(self.catalogue_now(shop_id))?.objects()))
     }
 
     /// Takes a feed for one turn: of two that want it one gets it. What it is held by is its `feed_wait_until` then: `until`, or more where
     /// somebody from whose hands it was taken holds that.
-    pub async fn lease_feed(&self, due: &Due, now: i64, until: i64) -> Result<Option<Leased>> {
+    pub fn lease_feed(&self, due: &Due, now: i64, until: i64) -> Result<Option<Leased>> {
         let answers = self
             .batch(vec![
                 sql!(
@@ -188,23 +188,22 @@ impl Db {
                 ),
                 sql!(self, "SELECT * FROM shops WHERE id = ?1", &due.shop_id),
                 self.catalogue_now(&due.shop_id),
-            ])
-            .await?;
+            ])?;
         let Some(agent) = answers.at(0)?.first::<AgentRow>()? else { return Ok(None) };
         Ok(Some(Leased { agent, shop: answers.at(1)?.first()?, now: catalogue(answers.at(2)?.objects()) }))
     }
 
     /// Forgets some of what a feed was told; `false` when nothing was left.
-    pub async fn forget_feed(&self, agent_id: &str, token: i64) -> Result<bool> {
+    pub fn forget_feed(&self, agent_id: &str, token: i64) -> Result<bool> {
         let text = format!(
             "DELETE FROM feed_products WHERE (agent_id, key, product) IN
                (SELECT agent_id, key, product FROM feed_products WHERE agent_id = ?1 LIMIT {SLICE}) AND {HELD}"
         );
-        self.moved(sql!(self, &text, agent_id, token)).await
+        self.moved(sql!(self, &text, agent_id, token))
     }
 
     /// A page of the catalogue, behind a row's id. Of a group only its first row counts, unless it is too large for one product.
-    pub async fn feed_rows(&self, shop_id: &str, after: &str) -> Result<FeedPage> {
+    pub fn feed_rows(&self, shop_id: &str, after: &str) -> Result<FeedPage> {
         let live = generation_of("?1");
         let size = size_of(&live, "coalesce(p.item_group_id, p.id)");
         let page = format!(
@@ -212,7 +211,7 @@ impl Db {
                WHERE o.generation = p.generation AND o.item_group_id = p.item_group_id AND o.id < p.id) AS later
              FROM products p WHERE p.generation = {live} AND p.id > ?2 ORDER BY p.id LIMIT {PAGE}"
         );
-        let answers = self.batch(vec![self.catalogue_now(shop_id), sql!(self, &page, shop_id, after)]).await?;
+        let answers = self.batch(vec![self.catalogue_now(shop_id), sql!(self, &page, shop_id, after)])?;
         let rows = answers.at(1)?.objects();
         let next = (rows.len() >= usize::try_from(PAGE).unwrap_or(0)).then(|| rows.last().map(|row| (text(row, "id"), String::new())));
         let pairs = rows.iter().filter(|row| number(row, "later") == 0 || number(row, "n") > GROUP);
@@ -221,7 +220,7 @@ impl Db {
     }
 
     /// A page of what an agent was told, behind a product: those of which rows are not there any more, or not in their group.
-    pub async fn feed_leftovers(&self, shop_id: &str, agent_id: &str, after: (&str, &str)) -> Result<FeedPage> {
+    pub fn feed_leftovers(&self, shop_id: &str, agent_id: &str, after: (&str, &str)) -> Result<FeedPage> {
         let live = generation_of("?1");
         let size = size_of(&live, "f.key");
         let page = format!(
@@ -229,7 +228,7 @@ impl Db {
                (SELECT 1 FROM products p WHERE p.generation = {live} AND p.id = v.value ->> 0 AND coalesce(p.item_group_id, p.id) = f.key)) AS stale
              FROM feed_products f WHERE f.agent_id = ?2 AND (f.key, f.product) > (?3, ?4) ORDER BY f.key, f.product LIMIT {PAGE}"
         );
-        let answers = self.batch(vec![self.catalogue_now(shop_id), sql!(self, &page, shop_id, agent_id, after.0, after.1)]).await?;
+        let answers = self.batch(vec![self.catalogue_now(shop_id), sql!(self, &page, shop_id, agent_id, after.0, after.1)])?;
         let rows = answers.at(1)?.objects();
         let next =
             (rows.len() >= usize::try_from(PAGE).unwrap_or(0)).then(|| rows.last().map(|row| (text(row, "key"), text(row, "product"))));
@@ -247,13 +246,13 @@ impl Db {
     }
 
     /// A page of what changed, behind a change's number.
-    pub async fn feed_changes(&self, shop_id: &str, after: i64) -> Result<FeedPage> {
+    pub fn feed_changes(&self, shop_id: &str, after: i64) -> Result<FeedPage> {
         let size = size_of(&generation_of("?1"), "c.key");
         let page = format!(
             "SELECT c.seq, c.product_id AS id, c.key, {size} AS n FROM feed_changes c WHERE c.shop_id = ?1 AND c.seq > ?2
              ORDER BY c.seq LIMIT {PAGE}"
         );
-        let answers = self.batch(vec![self.catalogue_now(shop_id), sql!(self, &page, shop_id, after)]).await?;
+        let answers = self.batch(vec![self.catalogue_now(shop_id), sql!(self, &page, shop_id, after)])?;
         let rows = answers.at(1)?.objects();
         let seq = |row: &Value| number(row, "seq").to_string();
         let next = (rows.len() >= usize::try_from(PAGE).unwrap_or(0)).then(|| rows.last().map(|row| (seq(row), String::new())));
@@ -262,7 +261,7 @@ impl Db {
     }
 
     /// What there is of some keys: of small ones all rows, of large ones those that are named.
-    pub async fn of_keys(&self, shop_id: &str, agent_id: &str, pairs: &[&Pair]) -> Result<OfKeys> {
+    pub fn of_keys(&self, shop_id: &str, agent_id: &str, pairs: &[&Pair]) -> Result<OfKeys> {
         let live = generation_of("?1");
         let mut small: Vec<&str> = pairs.iter().filter(|pair| !pair.large).map(|pair| pair.key.as_str()).collect();
         small.dedup();
@@ -303,7 +302,7 @@ impl Db {
             }
         }
         let count = batch.len();
-        let answers = self.batch(batch).await?;
+        let answers = self.batch(batch)?;
         let mut found = OfKeys::default();
         for at in (0..count).step_by(2) {
             for row in answers.at(at)?.objects() {
@@ -317,7 +316,7 @@ impl Db {
 
     /// Writes down what was told (a JSON list of `[key, product, digest, variants, refused]`), what is forgotten (`[key, product]`), and
     /// where the push stands. `false`: the feed is not in hand any more, and nothing was written. May be repeated.
-    pub async fn told(&self, agent: &AgentRow, token: i64, state: &str, told: &str, forgotten: &str) -> Result<bool> {
+    pub fn told(&self, agent: &AgentRow, token: i64, state: &str, told: &str, forgotten: &str) -> Result<bool> {
         let keep = format!(
             "INSERT INTO feed_products (agent_id, shop_id, key, product, digest, variants, refused)
              SELECT ?1, ?4, e.value ->> 0, e.value ->> 1, e.value ->> 2, e.value ->> 3, e.value ->> 4 FROM json_each(?3) e WHERE {HELD}
@@ -335,12 +334,12 @@ impl Db {
         }
         let last = batch.len();
         batch.push(sql!(self, "UPDATE agents SET feed_state = ?3 WHERE id = ?1 AND feed_wait_until = ?2", &agent.id, token, state));
-        Ok(self.repeatable(batch).await?.at(last)?.changes()? == 1)
+        Ok(self.repeatable(batch)?.at(last)?.changes()? == 1)
     }
 
     /// Products (a JSON list of `[key, product, variants]`) that were told, or not: nobody knows. They count as told differently from what
     /// they are, and with every row that the agent may have of them. `false`: the feed is not in hand any more. May be repeated.
-    pub async fn unsure_of(&self, agent: &AgentRow, token: i64, state: &str, sending: &str) -> Result<bool> {
+    pub fn unsure_of(&self, agent: &AgentRow, token: i64, state: &str, sending: &str) -> Result<bool> {
         let note = format!(
             "INSERT INTO feed_products (agent_id, shop_id, key, product, digest, variants, refused)
              SELECT ?1, ?4, e.value ->> 0, e.value ->> 1, '', e.value ->> 2, 3 FROM json_each(?3) e WHERE {HELD}
@@ -353,11 +352,11 @@ impl Db {
             sql!(self, &note, &agent.id, token, sending, &agent.shop_id),
             sql!(self, "UPDATE agents SET feed_state = ?3 WHERE id = ?1 AND feed_wait_until = ?2", &agent.id, token, state),
         ];
-        Ok(self.repeatable(batch).await?.at(1)?.changes()? == 1)
+        Ok(self.repeatable(batch)?.at(1)?.changes()? == 1)
     }
 
     /// Puts a feed out of hand. Changes that all of the shop's feeds have told are forgotten.
-    pub async fn end_feed_turn(&self, end: &Ended<'_>) -> Result<()> {
+    pub fn end_feed_turn(&self, end: &Ended<'_>) -> Result<()> {
         let more = format!(
             "?7 IS NOT NULL AND ({} IS NOT ?6 OR EXISTS (SELECT 1 FROM feed_changes WHERE shop_id = agents.shop_id AND seq > ?7))",
             generation_of("agents.shop_id")
@@ -376,7 +375,7 @@ impl Db {
             Bind::Int(end.now),
         ];
         let shop_id = &end.agent.shop_id;
-        self.run_repeatable(vec![self.statement(&text, &binds), self.forget_told(shop_id), self.forget_changes(shop_id)]).await
+        self.run_repeatable(vec![self.statement(&text, &binds), self.forget_told(shop_id), self.forget_changes(shop_id)])
     }
 
     /// Changes that everybody was told: all of the shop's feeds, and Stripe.

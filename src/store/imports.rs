@@ -7,7 +7,7 @@ use super::feeds::Catalogue;
 use super::idempotency::{Attempt, AttemptRow, HOLDS, KEPT};
 use super::lists::{Cursor, List};
 use super::shops::{SHOP_OF_KEY, ShopRow};
-use super::{Bind, Db, Pending, Statement, in_turn};
+use super::{Bind, Db, Statement, in_turn};
 use crate::error::{Problem, Result};
 use crate::record::Record;
 use crate::sql;
@@ -177,7 +177,7 @@ fn catalogue(rows: Vec<Value>) -> Catalogue {
 
 impl Db {
     /// Round trip 1 of an import.
-    pub async fn load_for_import(&self, key_hash: &str, now: i64, path: &str, key: &str) -> Result<ForImport> {
+    pub fn load_for_import(&self, key_hash: &str, now: i64, path: &str, key: &str) -> Result<ForImport> {
         let shop = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
         let connections = format!("SELECT * FROM connections WHERE shop_id = {SHOP_OF_KEY} {CONNECTIONS_ORDER}");
         // As long as somebody works on the import he holds the key too.
@@ -199,18 +199,16 @@ impl Db {
             "SELECT {} AS generation, coalesce((SELECT max(seq) FROM feed_changes WHERE shop_id = {SHOP_OF_KEY}), 0) AS latest",
             generation_of(SHOP_OF_KEY)
         );
-        let answers = self
-            .batch(vec![
-                sql!(self, &shop, key_hash, now),
-                sql!(self, &connections, key_hash, now),
-                sql!(self, &attempt, key_hash, now, path, key, now.saturating_sub(KEPT)),
-                sql!(self, &attempted, key_hash, now, path, key, now.saturating_sub(KEPT)),
-                sql!(self, &sides(SHOP_OF_KEY), key_hash, now),
-                sql!(self, &running, key_hash, now),
-                sql!(self, &last, key_hash, now),
-                sql!(self, &latest, key_hash, now),
-            ])
-            .await?;
+        let answers = self.batch(vec![
+            sql!(self, &shop, key_hash, now),
+            sql!(self, &connections, key_hash, now),
+            sql!(self, &attempt, key_hash, now, path, key, now.saturating_sub(KEPT)),
+            sql!(self, &attempted, key_hash, now, path, key, now.saturating_sub(KEPT)),
+            sql!(self, &sides(SHOP_OF_KEY), key_hash, now),
+            sql!(self, &running, key_hash, now),
+            sql!(self, &last, key_hash, now),
+            sql!(self, &latest, key_hash, now),
+        ])?;
         Ok(ForImport {
             shop: answers.at(0)?.first()?,
             connections: answers.at(1)?.all()?,
@@ -265,7 +263,7 @@ impl Db {
     }
 
     /// Round trip 2: takes the key and writes the import down, before Stripe is called; or takes up one that was left.
-    pub async fn begin_import(&self, attempt: &Attempt<'_>, fingerprint: &str, row: &ImportRow, fresh: bool, now: i64) -> Result<Begun> {
+    pub fn begin_import(&self, attempt: &Attempt<'_>, fingerprint: &str, row: &ImportRow, fresh: bool, now: i64) -> Result<Begun> {
         let holds = HOLDS.replace("?2", "?15").replace("?3", "?16").replace("?4", "?17");
         let condition = format!(
             "{holds} AND (?6 <> 'product' OR NOT EXISTS (SELECT 1 FROM agentic_imports o WHERE o.shop_id = ?1 AND o.livemode = ?3
@@ -290,17 +288,15 @@ impl Db {
         } else {
             "UPDATE idempotency SET locked_until = 0 WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4 AND status IS NULL"
         };
-        let answers = self
-            .batch(vec![
-                self.take_key(attempt, fingerprint, &row.id, None, row.locked_until, now),
-                write,
-                self.watch_stock(row),
-                self.statement(
-                    &format!("{unwritten} AND NOT EXISTS (SELECT 1 FROM agentic_imports WHERE id = ?5 AND locked_until = ?6)"),
-                    &forget,
-                ),
-            ])
-            .await?;
+        let answers = self.batch(vec![
+            self.take_key(attempt, fingerprint, &row.id, None, row.locked_until, now),
+            write,
+            self.watch_stock(row),
+            self.statement(
+                &format!("{unwritten} AND NOT EXISTS (SELECT 1 FROM agentic_imports WHERE id = ?5 AND locked_until = ?6)"),
+                &forget,
+            ),
+        ])?;
         Ok(match (answers.at(0)?.changes()?, answers.at(1)?.changes()?) {
             (0, _) => Begun::KeyTaken,
             (_, 0) if !fresh => Begun::KeyTaken,
@@ -310,13 +306,13 @@ impl Db {
     }
 
     /// Says that somebody still works on an import. `false`: somebody else does.
-    pub async fn hold_import(&self, row: &ImportRow, until: i64) -> Result<bool> {
+    pub fn hold_import(&self, row: &ImportRow, until: i64) -> Result<bool> {
         let text = "UPDATE agentic_imports SET locked_until = ?3 WHERE id = ?1 AND status = 'awaiting_upload' AND locked_until = ?2";
-        self.moved(sql!(self, text, &row.id, row.locked_until, until)).await
+        self.moved(sql!(self, text, &row.id, row.locked_until, until))
     }
 
     /// What Stripe has made of an import so far, and by which key it is asked next. `false`: somebody else works on it.
-    pub async fn import_made(&self, row: &ImportRow) -> Result<bool> {
+    pub fn import_made(&self, row: &ImportRow) -> Result<bool> {
         let answers = self
             .repeatable(vec![sql!(
                 self,
@@ -334,13 +330,12 @@ impl Db {
                 &row.columns,
                 &row.samples,
                 row.generation
-            )])
-            .await?;
+            )])?;
         Ok(answers.at(0)?.changes()? == 1)
     }
 
     /// Stripe has the file. Its own news of it may have been faster. With the answer for a key, where there is one.
-    pub fn import_sent(&self, row: &ImportRow, answer: Option<(&Attempt<'_>, &str, Option<&str>)>, now: i64) -> Pending<()> {
+    pub fn import_sent(&self, row: &ImportRow, answer: Option<(&Attempt<'_>, &str, Option<&str>)>, now: i64) -> Result<()> {
         let mut batch = vec![sql!(
             self,
             "UPDATE agentic_imports SET status = iif(status = 'awaiting_upload', 'processing', status), uploaded_at = coalesce(uploaded_at, ?2),
@@ -365,12 +360,12 @@ impl Db {
     /// The answer for a key whose import went on without it; `whole`: what it is recognised by from now on. `false`: somebody else holds
     /// the key.
     #[allow(clippy::too_many_arguments)]
-    pub async fn answer_import(
+    pub fn answer_import(
         &self, attempt: &Attempt<'_>, fingerprint: &str, whole: Option<&str>, id: &str, body: &str, until: i64, now: i64,
     ) -> Result<bool> {
         let mut batch = vec![self.take_key(attempt, fingerprint, id, None, until, now), self.keep_answer(attempt, 202, body)];
         batch.extend(whole.map(|whole| self.recognise(attempt, whole)));
-        Ok(self.batch(batch).await?.at(1)?.changes()? == 1)
+        Ok(self.batch(batch)?.at(1)?.changes()? == 1)
     }
 
     /// What a key's file is recognised by, once all of it was read: in one batch with the answer that it gets from then on.
@@ -382,18 +377,18 @@ impl Db {
     }
 
     /// An upload waits for the shop: the answer, and when it is looked at.
-    pub fn import_waits(&self, row: &ImportRow, attempt: &Attempt<'_>, body: &str, check_at: i64) -> Pending<()> {
+    pub fn import_waits(&self, row: &ImportRow, attempt: &Attempt<'_>, body: &str, check_at: i64) -> Result<()> {
         let text = "UPDATE agentic_imports SET locked_until = 0, check_at = ?3 WHERE id = ?1 AND locked_until = ?2";
         self.run_repeatable(vec![sql!(self, text, &row.id, row.locked_until, check_at), self.keep_answer(attempt, 202, body)])
     }
 
     /// Stock of another catalogue than the one it was begun of: the next run tells all of that one's.
-    pub fn drop_import(&self, row: &ImportRow, now: i64) -> Pending<()> {
+    pub fn drop_import(&self, row: &ImportRow, now: i64) -> Result<()> {
         self.run(vec![self.unsent(row), self.wake_stock(&row.shop_id, now)])
     }
 
     /// None of the stock that changed is anything that Stripe could be told: it counts as told.
-    pub fn stock_told(&self, row: &ImportRow, now: i64) -> Pending<()> {
+    pub fn stock_told(&self, row: &ImportRow, now: i64) -> Result<()> {
         let told = "UPDATE agentic_stock SET seen = max(seen, ?5), generation = ?6, tries = 0, wait_until = 0, due_at = ?7
           WHERE shop_id = ?1 AND livemode = ?2
             AND EXISTS (SELECT 1 FROM agentic_imports WHERE id = ?3 AND locked_until = ?4 AND stripe_id IS NULL)";
@@ -411,12 +406,12 @@ impl Db {
     }
 
     /// What Stripe knows of a shop's stock.
-    pub fn stock(&self, shop_id: &str, live: i64) -> Pending<Option<Box<StockRow>>> {
+    pub fn stock(&self, shop_id: &str, live: i64) -> Result<Option<Box<StockRow>>> {
         self.find(sql!(self, "SELECT * FROM agentic_stock WHERE shop_id = ?1 AND livemode = ?2", shop_id, live))
     }
 
     /// Whoever worked on it stops: the sweep goes on at `check_at`, and the key may be sent again at once.
-    pub fn leave_import(&self, row: &ImportRow, attempt: Option<&Attempt<'_>>, check_at: i64) -> Pending<()> {
+    pub fn leave_import(&self, row: &ImportRow, attempt: Option<&Attempt<'_>>, check_at: i64) -> Result<()> {
         let mut batch = vec![sql!(
             self,
             "UPDATE agentic_imports SET locked_until = 0, check_at = ?3 WHERE id = ?1 AND locked_until = ?2 AND status = 'awaiting_upload'",
@@ -429,7 +424,7 @@ impl Db {
     }
 
     /// Nothing comes of it.
-    pub fn fail_import(&self, row: &ImportRow, problem: &str, key: Option<&KeyOf<'_>>, now: i64) -> Pending<()> {
+    pub fn fail_import(&self, row: &ImportRow, problem: &str, key: Option<&KeyOf<'_>>, now: i64) -> Result<()> {
         let mut batch = vec![sql!(
             self,
             "UPDATE agentic_imports SET status = 'failed', finished = ?2, problem = ?3, check_at = NULL, locked_until = 0, errors_kept = 1,
@@ -453,7 +448,7 @@ impl Db {
     }
 
     /// What Stripe says of an import: forward only. `check_at`: when it is asked again. Answers whether anything moved.
-    pub async fn import_told(&self, row: &ImportRow, after: &ImportRow, now: i64) -> Result<bool> {
+    pub fn import_told(&self, row: &ImportRow, after: &ImportRow, now: i64) -> Result<bool> {
         let mut batch = vec![sql!(
             self,
             "UPDATE agentic_imports SET status = ?2, success_count = ?3, error_count = ?4, problem = ?5, samples = ?6, check_at = ?7,
@@ -474,11 +469,11 @@ impl Db {
         if after.finished.is_some() {
             batch.extend(self.after_import(row, &after.status, now));
         }
-        Ok(self.repeatable(batch).await?.at(0)?.changes()? == 1)
+        Ok(self.repeatable(batch)?.at(0)?.changes()? == 1)
     }
 
     /// When an import is looked at next.
-    pub fn check_import_later(&self, row: &ImportRow, check_at: Option<i64>, checks: i64) -> Pending<()> {
+    pub fn check_import_later(&self, row: &ImportRow, check_at: Option<i64>, checks: i64) -> Result<()> {
         self.run(vec![sql!(self, "UPDATE agentic_imports SET check_at = ?2, checks = ?3 WHERE id = ?1", &row.id, check_at, checks)])
     }
 
@@ -513,25 +508,25 @@ impl Db {
     }
 
     /// One import of the shop's.
-    pub fn import(&self, shop_id: &str, id: &str) -> Pending<Option<Box<ImportRow>>> {
+    pub fn import(&self, shop_id: &str, id: &str) -> Result<Option<Box<ImportRow>>> {
         self.find(sql!(self, "SELECT * FROM agentic_imports WHERE id = ?2 AND shop_id = ?1", shop_id, id))
     }
 
     /// The import that Stripe has by an id, on an account in a mode.
-    pub fn import_of_stripe(&self, stripe_id: &str, account: &str, live: bool) -> Pending<Option<Box<ImportRow>>> {
+    pub fn import_of_stripe(&self, stripe_id: &str, account: &str, live: bool) -> Result<Option<Box<ImportRow>>> {
         let text = "SELECT * FROM agentic_imports WHERE stripe_id = ?1 AND account = ?2 AND livemode = ?3";
         self.find(sql!(self, text, stripe_id, account, live))
     }
 
     /// A page of the shop's imports: see [`Db::page_of`].
-    pub async fn imports(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<ImportRow>>> {
-        self.page_of(&List { table: "agentic_imports", columns: "*", shop_id, there: "1", conditions: &[] }, cursor, limit).await
+    pub fn imports(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<ImportRow>>> {
+        self.page_of(&List { table: "agentic_imports", columns: "*", shop_id, there: "1", conditions: &[] }, cursor, limit)
     }
 
     // --- what is sent -------------------------------------------------------------------------------------------
 
     /// A page of what is sent, behind a place.
-    pub async fn source_page(&self, shop_id: &str, source: Source, after: &str, limit: i64) -> Result<SourcePage> {
+    pub fn source_page(&self, shop_id: &str, source: Source, after: &str, limit: i64) -> Result<SourcePage> {
         let live = generation_of("?1");
         let (text, binds) = match source {
             Source::Catalogue => (
@@ -552,7 +547,7 @@ impl Db {
                 )
             }
         };
-        let rows = self.one(self.statement(&text, &binds)).await?.objects();
+        let rows = self.one(self.statement(&text, &binds))?.objects();
         let generation = rows.first().and_then(|row| row.get("live")?.as_i64());
         let mut page = SourcePage { generation, rows: Vec::new(), next: after.to_owned(), more: false };
         page.more = i64::try_from(rows.len()).is_ok_and(|count| count >= limit);
@@ -573,39 +568,39 @@ impl Db {
     // --- rows that were not taken -------------------------------------------------------------------------------
 
     /// Keeps a piece of them: a JSON list. May be repeated.
-    pub fn keep_errors(&self, import_id: &str, seq: i64, rows: &str) -> Pending<()> {
+    pub fn keep_errors(&self, import_id: &str, seq: i64, rows: &str) -> Result<()> {
         let text = "INSERT OR REPLACE INTO agentic_import_errors (import_id, seq, rows)
                       SELECT id, ?2, ?3 FROM agentic_imports WHERE id = ?1";
         self.run_repeatable(vec![sql!(self, text, import_id, seq, rows)])
     }
 
     /// Forgets those from a place up to another: a beginning anew.
-    pub fn forget_errors(&self, import_id: &str, from: i64, below: i64) -> Pending<()> {
+    pub fn forget_errors(&self, import_id: &str, from: i64, below: i64) -> Result<()> {
         let text = "DELETE FROM agentic_import_errors WHERE import_id = ?1 AND seq >= ?2 AND seq < ?3";
         self.run_repeatable(vec![sql!(self, text, import_id, from, below)])
     }
 
     /// Takes the rows that Stripe refused for one who fetches them. `false`: somebody does, or has.
-    pub fn claim_errors(&self, import_id: &str, now: i64, until: i64) -> Pending<bool> {
+    pub fn claim_errors(&self, import_id: &str, now: i64, until: i64) -> Result<bool> {
         let text = "UPDATE agentic_imports SET locked_until = ?3 WHERE id = ?1 AND errors_kept = 0 AND locked_until <= ?2";
         self.moved(sql!(self, text, import_id, now, until))
     }
 
     /// They could not be had now.
-    pub fn release_errors(&self, import_id: &str) -> Pending<()> {
+    pub fn release_errors(&self, import_id: &str) -> Result<()> {
         self.run_repeatable(vec![sql!(self, "UPDATE agentic_imports SET locked_until = 0 WHERE id = ?1 AND errors_kept = 0", import_id)])
     }
 
     /// All of them are kept, under these columns.
-    pub fn errors_kept(&self, import_id: &str, columns: &str) -> Pending<()> {
+    pub fn errors_kept(&self, import_id: &str, columns: &str) -> Result<()> {
         let text = "UPDATE agentic_imports SET errors_kept = 1, columns = ?2, check_at = NULL, locked_until = 0 WHERE id = ?1";
         self.run_repeatable(vec![sql!(self, text, import_id, columns)])
     }
 
     /// The next piece behind one: its number and its rows.
-    pub async fn errors_piece(&self, import_id: &str, after: i64) -> Result<Option<(i64, String)>> {
+    pub fn errors_piece(&self, import_id: &str, after: i64) -> Result<Option<(i64, String)>> {
         let text = "SELECT seq, rows FROM agentic_import_errors WHERE import_id = ?1 AND seq > ?2 ORDER BY seq LIMIT 1";
-        let rows = self.one(sql!(self, text, import_id, after)).await?.objects();
+        let rows = self.one(sql!(self, text, import_id, after))?.objects();
         Ok(rows.first().and_then(|row| Some((row.get("seq")?.as_i64()?, row.get("rows")?.as_str()?.to_owned()))))
     }
 
@@ -613,31 +608,29 @@ impl Db {
 
     /// Imports that are due, each shop's first before any shop's second; and stock that is due, the longest due first: one row for each
     /// shop and mode.
-    pub async fn due_imports(&self, now: i64, limit: i64) -> Result<(Vec<ImportRow>, Vec<StockRow>)> {
+    pub fn due_imports(&self, now: i64, limit: i64) -> Result<(Vec<ImportRow>, Vec<StockRow>)> {
         let due = in_turn("agentic_imports", "shop_id", "check_at", 8);
         let imports = format!(
             "{due} SELECT m.* FROM due CROSS JOIN agentic_imports m ON m.id = due.id WHERE m.locked_until <= ?1 ORDER BY turn, due.check_at LIMIT {limit}"
         );
         let stock =
             format!("SELECT * FROM agentic_stock WHERE due_at IS NOT NULL AND ready = 1 AND due_at <= ?1 ORDER BY due_at LIMIT {limit}");
-        let answers = self.batch(vec![sql!(self, &imports, now), sql!(self, &stock, now)]).await?;
+        let answers = self.batch(vec![sql!(self, &imports, now), sql!(self, &stock, now)])?;
         Ok((answers.at(0)?.all()?, answers.at(1)?.all()?))
     }
 
     /// Takes an import for one look, or for work on it; the shop it is of, and its connection. `None`: somebody else has it.
-    pub async fn lease_import(
+    pub fn lease_import(
         &self, row: &ImportRow, now: i64, until: i64,
     ) -> Result<Option<(Option<Box<ShopRow>>, Option<Box<ConnectionRow>>)>> {
         let lease = "UPDATE agentic_imports SET check_at = ?3, locked_until = iif(status = 'awaiting_upload', ?3, locked_until)
           WHERE id = ?1 AND check_at <= ?2 AND locked_until <= ?2";
         let connection = "SELECT * FROM connections WHERE shop_id = ?1 AND livemode = ?2 AND account = ?3 AND status = 'active'";
-        let answers = self
-            .batch(vec![
-                sql!(self, lease, &row.id, now, until),
-                sql!(self, "SELECT * FROM shops WHERE id = ?1", &row.shop_id),
-                sql!(self, connection, &row.shop_id, row.livemode, &row.account),
-            ])
-            .await?;
+        let answers = self.batch(vec![
+            sql!(self, lease, &row.id, now, until),
+            sql!(self, "SELECT * FROM shops WHERE id = ?1", &row.shop_id),
+            sql!(self, connection, &row.shop_id, row.livemode, &row.account),
+        ])?;
         if answers.at(0)?.changes()? == 0 {
             return Ok(None);
         }
@@ -645,7 +638,7 @@ impl Db {
     }
 
     /// Takes a shop's stock for one look. `None`: somebody else has it.
-    pub async fn lease_stock(&self, stock: &StockRow, now: i64, until: i64) -> Result<Option<StockLeased>> {
+    pub fn lease_stock(&self, stock: &StockRow, now: i64, until: i64) -> Result<Option<StockLeased>> {
         let lease = "UPDATE agentic_stock SET due_at = ?4 WHERE shop_id = ?1 AND livemode = ?2 AND due_at <= ?3 AND due_at = ?5";
         let connection = "SELECT * FROM connections WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active' LIMIT 1";
         let side = format!("{} AND x.livemode = ?2", sides("?1"));
@@ -657,16 +650,14 @@ impl Db {
             "SELECT id FROM agentic_imports WHERE shop_id = ?1 AND livemode = ?2 AND feed_type IN ('product', 'inventory') AND {RUNNING} LIMIT 1"
         );
         let (shop_id, live) = (&stock.shop_id, stock.livemode);
-        let answers = self
-            .batch(vec![
-                sql!(self, lease, shop_id, live, now, until, stock.due_at),
-                sql!(self, "SELECT * FROM shops WHERE id = ?1", shop_id),
-                sql!(self, &side, shop_id, live),
-                sql!(self, connection, shop_id, live),
-                sql!(self, &latest, shop_id),
-                sql!(self, &busy, shop_id, live),
-            ])
-            .await?;
+        let answers = self.batch(vec![
+            sql!(self, lease, shop_id, live, now, until, stock.due_at),
+            sql!(self, "SELECT * FROM shops WHERE id = ?1", shop_id),
+            sql!(self, &side, shop_id, live),
+            sql!(self, connection, shop_id, live),
+            sql!(self, &latest, shop_id),
+            sql!(self, &busy, shop_id, live),
+        ])?;
         if answers.at(0)?.changes()? == 0 {
             return Ok(None);
         }
@@ -680,14 +671,14 @@ impl Db {
     }
 
     /// Puts stock out of hand. `due_at`: when it is looked at again; `None`: when something changes. A change that came meanwhile counts.
-    pub fn stock_later(&self, stock: &StockRow, leased_until: i64, due_at: Option<i64>) -> Pending<()> {
+    pub fn stock_later(&self, stock: &StockRow, leased_until: i64, due_at: Option<i64>) -> Result<()> {
         let text = "UPDATE agentic_stock SET due_at = ?4 WHERE shop_id = ?1 AND livemode = ?2 AND due_at = ?3";
         self.run(vec![sql!(self, text, &stock.shop_id, stock.livemode, leased_until, due_at)])
     }
 
     /// Writes down that changed stock is on its way. `false`: something else is.
-    pub async fn begin_stock(&self, row: &ImportRow) -> Result<bool> {
-        self.moved(self.insert_import(row, "1", &[])).await
+    pub fn begin_stock(&self, row: &ImportRow) -> Result<bool> {
+        self.moved(self.insert_import(row, "1", &[]))
     }
 
     /// For [`Db::expire`]: imports that are too old, their refused rows first.

@@ -28,7 +28,7 @@ pub struct List<'a> {
 impl Db {
     /// A page of them; one row more than asked for, so that the caller knows whether there are more. `None`: the cursor's row is not the
     /// shop's.
-    pub async fn page_of<T: Record>(&self, list: &List<'_>, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<T>>> {
+    pub fn page_of<T: Record>(&self, list: &List<'_>, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<T>>> {
         let (beyond, at, order) = match cursor {
             Cursor::Start => ("", None, "DESC"),
             Cursor::End => ("", None, "ASC"),
@@ -52,7 +52,7 @@ impl Db {
             );
         }
         batch.push(self.statement(&text, &binds));
-        let answers = self.batch(batch).await?;
+        let answers = self.batch(batch)?;
         if at.is_some() && !answers.at(0)?.any() {
             return Ok(None);
         }

@@ -62,10 +62,10 @@ pub mod shops;
 pub mod transactions;
 pub mod uploads;
 
+use crate::edge::clock::{self, Until};
 use crate::edge::{Counters, js};
 use crate::error::{Problem, Result};
 use crate::record::{Columns, Reader, Record};
-use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -125,13 +125,11 @@ pub struct Db {
     database: JsValue,
     place: usize,
     counters: Rc<Counters>,
+    until: Until,
 }
 
 /// A statement with its parameters, as the platform's side takes it: the text, NUL, a JSON list of the parameters.
 pub type Statement = String;
-
-/// What is asked of D1, under way. The statements are made at once, so it borrows nothing.
-pub type Pending<T> = LocalBoxFuture<'static, Result<T>>;
 
 /// What one statement of a batch gave. Its rows are handed out once.
 #[derive(Default)]
@@ -245,7 +243,12 @@ impl Answers {
 impl Db {
     /// `database` is a binding, `place` its number among them.
     pub fn new(database: JsValue, place: usize, counters: Rc<Counters>) -> Self {
-        Db { database, place, counters }
+        Db { database, place, counters, until: Until::default() }
+    }
+
+    /// The same database, which is given up at a time.
+    pub fn until(&self, until: Until) -> Self {
+        Db { until, ..self.clone() }
     }
 
     /// Notes a notice that is to be sent when the request has been answered.
@@ -266,88 +269,80 @@ impl Db {
     }
 
     /// One round trip, atomic.
-    pub fn batch(&self, statements: Vec<Statement>) -> Pending<Answers> {
+    pub fn batch(&self, statements: Vec<Statement>) -> Result<Answers> {
         self.send(statements, 1)
     }
 
     /// A batch that may be repeated without harm, tried up to three times: D1 does not retry writes,
     /// and an answer lost here would lose what Stripe already did.
-    pub fn repeatable(&self, statements: Vec<Statement>) -> Pending<Answers> {
+    pub fn repeatable(&self, statements: Vec<Statement>) -> Result<Answers> {
         self.send(statements, 3)
     }
 
     /// The answer crosses from JavaScript in one piece: asking for each column of each row by itself costs more than the query.
-    fn send(&self, statements: Vec<Statement>, tries: u32) -> Pending<Answers> {
-        let db = self.clone();
-        Box::pin(async move {
-            let list = statements.join("\0");
-            let mut pause = 50_u64;
-            for left in (0..tries).rev() {
-                Counters::count(&db.counters.d1);
-                match js::settled(js::batch(&db.database, &list)).await {
-                    Ok(answer) => {
-                        return match serde_json::from_slice(&Uint8Array::new(&answer).to_vec()) {
-                            Ok(Value::Array(results)) => Ok(Answers(results.into_iter().map(Rows::read).collect())),
-                            _ => Err(Problem::fault("D1 gave no list of results")),
-                        };
-                    }
-                    Err(why) if left == 0 => return Err(Problem::fault(why)),
-                    Err(why) => {
-                        crate::edge::log::line(object! { "level": "warn", "event": "d1_retry", "why": why });
-                        worker::Delay::from(std::time::Duration::from_millis(pause)).await;
-                        pause = pause.saturating_mul(4);
-                    }
+    fn send(&self, statements: Vec<Statement>, tries: u32) -> Result<Answers> {
+        let list = statements.join("\0");
+        let mut pause = 50_u32;
+        for left in (0..tries).rev() {
+            let Some(patience) = self.until.left() else { break };
+            Counters::count(&self.counters.d1);
+            match js::batch(&self.database, &list, patience).map_err(|error| js::told(&error)) {
+                Ok(answer) => {
+                    return match serde_json::from_slice(&Uint8Array::new(&answer).to_vec()) {
+                        Ok(Value::Array(results)) => Ok(Answers(results.into_iter().map(Rows::read).collect())),
+                        _ => Err(Problem::fault("D1 gave no list of results")),
+                    };
+                }
+                Err(why) if left == 0 => return Err(Problem::fault(why)),
+                Err(why) => {
+                    crate::edge::log::line(object! { "level": "warn", "event": "d1_retry", "why": why });
+                    clock::pause(pause);
+                    pause = pause.saturating_mul(4);
                 }
             }
-            Err(Problem::fault("D1 was not asked"))
-        })
+        }
+        Err(Problem::fault("no time was left to ask D1"))
     }
 
     /// One statement, one round trip.
-    pub fn one(&self, statement: Statement) -> Pending<Rows> {
-        let batch = self.batch(vec![statement]);
-        Box::pin(async move {
-            let Answers(mut rows) = batch.await?;
-            rows.pop().ok_or_else(|| Problem::fault("D1 gave no answer"))
-        })
+    pub fn one(&self, statement: Statement) -> Result<Rows> {
+        let Answers(mut rows) = self.batch(vec![statement])?;
+        rows.pop().ok_or_else(|| Problem::fault("D1 gave no answer"))
     }
 
     /// The first row, if there is one.
-    pub fn find<T: Record>(&self, statement: Statement) -> Pending<Option<Box<T>>> {
-        let one = self.one(statement);
-        Box::pin(async move { one.await?.first() })
+    pub fn find<T: Record>(&self, statement: Statement) -> Result<Option<Box<T>>> {
+        self.one(statement)?.first()
     }
 
     /// All rows.
-    pub fn list<T: Record>(&self, statement: Statement) -> Pending<Vec<T>> {
-        let one = self.one(statement);
-        Box::pin(async move { one.await?.all() })
+    pub fn list<T: Record>(&self, statement: Statement) -> Result<Vec<T>> {
+        self.one(statement)?.all()
     }
 
     /// Whether the statement changed a row: a conditional one says so whether its condition held.
-    pub fn moved(&self, statement: Statement) -> Pending<bool> {
-        let one = self.one(statement);
-        Box::pin(async move { Ok(one.await?.changes()? > 0) })
+    pub fn moved(&self, statement: Statement) -> Result<bool> {
+        Ok(self.one(statement)?.changes()? > 0)
     }
 
     /// Of which only the success matters.
-    pub fn run(&self, statements: Vec<Statement>) -> Pending<()> {
+    pub fn run(&self, statements: Vec<Statement>) -> Result<()> {
         done(self.send(statements, 1))
     }
 
     /// The same for what may be repeated without harm (see [`Db::repeatable`]).
-    pub fn run_repeatable(&self, statements: Vec<Statement>) -> Pending<()> {
+    pub fn run_repeatable(&self, statements: Vec<Statement>) -> Result<()> {
         done(self.send(statements, 3))
     }
 
     /// Whether D1 answers.
-    pub async fn alive(&self) -> bool {
-        self.one(sql!(self, "SELECT 1 AS one")).await.is_ok()
+    pub fn alive(&self) -> bool {
+        self.one(sql!(self, "SELECT 1 AS one")).is_ok()
     }
 }
 
-fn done(batch: Pending<Answers>) -> Pending<()> {
-    Box::pin(async move { batch.await.map(|_| ()) })
+fn done(batch: Result<Answers>) -> Result<()> {
+    batch.map(|_| ())
 }
 
 /// `WITH` a table `due` (id, shop_id, whose, the time, turn): for each `whose` (a shop, or whoever else the rows are for; an expression

@@ -1,7 +1,7 @@
 //! The outbox of notices to shops (contract, *To the shop*).
 
 use super::shops::ShopRow;
-use super::{Answers, Bind, Db, Pending, Statement, in_turn};
+use super::{Answers, Bind, Db, Statement, in_turn};
 use crate::agent::AgentRow;
 use crate::error::Result;
 use crate::ledger::{News, Row};
@@ -171,30 +171,25 @@ impl Db {
     }
 
     /// A batch with statements that answer the ids of what they owe: those are sent when the request has been answered.
-    pub fn batch_owing(&self, statements: Vec<Statement>) -> Pending<Answers> {
-        let (counters, place, batch) = (self.counters.clone(), self.place, self.batch(statements));
-        Box::pin(async move {
-            let answers = batch.await?;
-            counters.owe(place, answers.ids_with("ccevt_"));
-            Ok(answers)
-        })
+    pub fn batch_owing(&self, statements: Vec<Statement>) -> Result<Answers> {
+        let answers = self.batch(statements)?;
+        self.counters.owe(self.place, answers.ids_with("ccevt_"));
+        Ok(answers)
     }
 
     /// Takes a due notice for one attempt, in one conditional statement: of two that want it, one gets it. With whom it is for.
-    pub async fn lease_notice(&self, id: &str, now: i64, until: i64) -> Result<Option<Leased>> {
-        let answers = self
-            .batch(vec![
-                sql!(
-                    self,
-                    "UPDATE notices SET due_at = ?3, attempts = attempts + 1 WHERE id = ?1 AND due_at <= ?2 RETURNING *",
-                    id,
-                    now,
-                    until
-                ),
-                sql!(self, "SELECT * FROM shops WHERE id = (SELECT shop_id FROM notices WHERE id = ?1)", id),
-                sql!(self, "SELECT * FROM agents WHERE id = (SELECT agent_id FROM notices WHERE id = ?1) AND deleted_at IS NULL", id),
-            ])
-            .await?;
+    pub fn lease_notice(&self, id: &str, now: i64, until: i64) -> Result<Option<Leased>> {
+        let answers = self.batch(vec![
+            sql!(
+                self,
+                "UPDATE notices SET due_at = ?3, attempts = attempts + 1 WHERE id = ?1 AND due_at <= ?2 RETURNING *",
+                id,
+                now,
+                until
+            ),
+            sql!(self, "SELECT * FROM shops WHERE id = (SELECT shop_id FROM notices WHERE id = ?1)", id),
+            sql!(self, "SELECT * FROM agents WHERE id = (SELECT agent_id FROM notices WHERE id = ?1) AND deleted_at IS NULL", id),
+        ])?;
         let Some(notice) = answers.at(0)?.first()? else { return Ok(None) };
         Ok(Some(Leased { notice, shop: answers.at(1)?.first()?, agent: answers.at(2)?.first()? }))
     }
@@ -202,7 +197,7 @@ impl Db {
     /// Writes down what an attempt gave. Delivered is delivered, whoever holds the lease by now. Repeatable: should the answer be
     /// lost, a second entry in the log harms nobody, and a notice that is sent twice harms little. Once an agent's event is done with,
     /// the next one of its order gets its time, and its id is answered.
-    pub async fn notice_attempted(&self, it: &Attempted<'_>) -> Result<Option<String>> {
+    pub fn notice_attempted(&self, it: &Attempted<'_>) -> Result<Option<String>> {
         const KEPT: &str = "CASE WHEN json_array_length(attempt_log) >= 20 THEN json_remove(attempt_log, '$[0]') ELSE attempt_log END";
         let text = format!(
             "UPDATE notices SET
@@ -225,7 +220,7 @@ impl Db {
                 it.now
             ));
         }
-        let answers = self.repeatable(batch).await?;
+        let answers = self.repeatable(batch)?;
         Ok(if it.order.is_some() { answers.at(1)?.ids().pop() } else { None })
     }
 
@@ -233,7 +228,7 @@ impl Db {
     /// tried least, then what waits longest. A shop's turns are shared by it and its agents, each of which has its first before any has
     /// its second; who hung last time comes behind all who did not, so that no agent keeps its shop from being told. Steps from one to
     /// the next in the index: a shop with 100,000 due notices costs the others one step.
-    pub fn due_notices(&self, now: i64, limit: i64) -> Pending<Vec<Due>> {
+    pub fn due_notices(&self, now: i64, limit: i64) -> Result<Vec<Due>> {
         let due = in_turn("notices", "coalesce(agent_id, shop_id)", "due_at", OF_EACH);
         let text = format!(
             "{due}, tried AS (SELECT due.*, n.attempts,
@@ -247,21 +242,21 @@ impl Db {
     }
 
     /// A page of the shop's notices: see [`Db::page_of`].
-    pub async fn notices(
+    pub fn notices(
         &self, shop_id: &str, kind: Option<&str>, status: Option<&str>, cursor: &Cursor<'_>, limit: i64,
     ) -> Result<Option<Vec<NoticeRow>>> {
         let conditions = [("type = ?", kind.map(Bind::Text)), ("status = ?", status.map(Bind::Text))];
-        self.page_of(&List { table: "notices", columns: "*", shop_id, there: "1", conditions: &conditions }, cursor, limit).await
+        self.page_of(&List { table: "notices", columns: "*", shop_id, there: "1", conditions: &conditions }, cursor, limit)
     }
 
-    pub fn notice(&self, id: &str, shop_id: &str) -> Pending<Option<Box<NoticeRow>>> {
+    pub fn notice(&self, id: &str, shop_id: &str) -> Result<Option<Box<NoticeRow>>> {
         self.find(sql!(self, "SELECT * FROM notices WHERE id = ?1 AND shop_id = ?2", id, shop_id))
     }
 
     /// Makes a notice due at once, as on its first day, if there is an address. Answers it as it is then. An agent's event is sent again
     /// only while it is the newest of its order, and takes the place of those before it that have not arrived: an older state must not
     /// overtake a newer one.
-    pub async fn resend_notice(&self, id: &str, shop_id: &str, now: i64) -> Result<(Option<Box<NoticeRow>>, Resent)> {
+    pub fn resend_notice(&self, id: &str, shop_id: &str, now: i64) -> Result<(Option<Box<NoticeRow>>, Resent)> {
         // `n` is the notice; `o` one of the same order.
         const OF_ORDER: &str = "o.agent_id = n.agent_id AND o.transaction_id = n.transaction_id";
         const RESENT: &str = "SELECT 1 FROM notices WHERE id = ?1 AND shop_id = ?2 AND status = 'due' AND due_at = ?3 AND attempts = 0";
@@ -276,14 +271,12 @@ impl Db {
                AND (agent_id, transaction_id) = (SELECT agent_id, transaction_id FROM notices WHERE id = ?1 AND shop_id = ?2)"
         );
         let superseded = format!("SELECT id FROM notices n WHERE id = ?1 AND shop_id = ?2 AND NOT {newest}");
-        let answers = self
-            .batch(vec![
-                sql!(self, &again, id, shop_id, now),
-                sql!(self, &silenced, id, shop_id, now),
-                sql!(self, "SELECT * FROM notices WHERE id = ?1 AND shop_id = ?2", id, shop_id),
-                sql!(self, &superseded, id, shop_id),
-            ])
-            .await?;
+        let answers = self.batch(vec![
+            sql!(self, &again, id, shop_id, now),
+            sql!(self, &silenced, id, shop_id, now),
+            sql!(self, "SELECT * FROM notices WHERE id = ?1 AND shop_id = ?2", id, shop_id),
+            sql!(self, &superseded, id, shop_id),
+        ])?;
         let resent = if answers.at(0)?.changes()? == 1 {
             // Only the shop's own is sent. Attack: a shop names another's notice and has it sent again.
             self.owes(id);

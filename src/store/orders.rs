@@ -3,7 +3,7 @@
 //! Every change of an order counts its version, and is written together with the event that tells the agent. Events of one order are
 //! told one after the other: see [`Db::change_order`].
 
-use super::{Bind, Db, Pending, Statement};
+use super::{Bind, Db, Statement};
 use crate::acp::dialect::Dialect;
 use crate::acp::order::OrderDoc;
 use crate::error::Result;
@@ -218,33 +218,31 @@ impl Db {
         statements
     }
 
-    pub fn order(&self, id: &str, shop_id: &str) -> Pending<Option<Box<OrderRow>>> {
+    pub fn order(&self, id: &str, shop_id: &str) -> Result<Option<Box<OrderRow>>> {
         self.find(sql!(self, "SELECT * FROM orders WHERE id = ?1 AND shop_id = ?2", id, shop_id))
     }
 
     /// The order of a transaction, and its shop, whose `order_url_template` says where it is to be seen.
-    pub async fn order_of(&self, transaction: &str) -> Result<Option<(Box<OrderRow>, Box<ShopRow>)>> {
-        let answers = self
-            .batch(vec![
-                sql!(self, "SELECT * FROM orders WHERE transaction_id = ?1", transaction),
-                sql!(self, "SELECT * FROM shops WHERE id = (SELECT shop_id FROM orders WHERE transaction_id = ?1)", transaction),
-            ])
-            .await?;
+    pub fn order_of(&self, transaction: &str) -> Result<Option<(Box<OrderRow>, Box<ShopRow>)>> {
+        let answers = self.batch(vec![
+            sql!(self, "SELECT * FROM orders WHERE transaction_id = ?1", transaction),
+            sql!(self, "SELECT * FROM shops WHERE id = (SELECT shop_id FROM orders WHERE transaction_id = ?1)", transaction),
+        ])?;
         Ok(answers.at(0)?.first()?.zip(answers.at(1)?.first()?))
     }
 
     /// The order that whoever has this e-mail may see, and its shop. One that is another buyer's is not found, like one that is not
     /// there, and by the same reads: neither the answer nor its time tells the two apart.
-    pub async fn order_of_buyer(&self, id: &str, email: &str) -> Result<Option<(Box<OrderRow>, Box<ShopRow>)>> {
+    pub fn order_of_buyer(&self, id: &str, email: &str) -> Result<Option<(Box<OrderRow>, Box<ShopRow>)>> {
         const OF_BUYER: &str = "FROM orders WHERE id = ?1 AND buyer_email = ?2";
         let order = format!("SELECT * {OF_BUYER}");
         let shop = format!("SELECT * FROM shops WHERE id = (SELECT shop_id {OF_BUYER}) AND status <> 'deleted'");
-        let answers = self.batch(vec![sql!(self, &order, id, email), sql!(self, &shop, id, email)]).await?;
+        let answers = self.batch(vec![sql!(self, &order, id, email), sql!(self, &shop, id, email)])?;
         Ok(answers.at(0)?.first()?.zip(answers.at(1)?.first()?))
     }
 
     /// A page of the shop's orders: see [`Db::page_of`].
-    pub async fn orders(&self, shop_id: &str, filter: &Filter, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<OrderRow>>> {
+    pub fn orders(&self, shop_id: &str, filter: &Filter, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<OrderRow>>> {
         let agent = filter.agent.as_deref();
         let (by_id, by_name) = if agent.is_some_and(|agent| agent.starts_with("agt_")) { (agent, None) } else { (None, agent) };
         let conditions = [
@@ -256,6 +254,6 @@ impl Db {
             ("id >= ?", filter.from_id.as_deref().map(Bind::Text)),
             ("id < ?", filter.below_id.as_deref().map(Bind::Text)),
         ];
-        self.page_of(&List { table: "orders", columns: "*", shop_id, there: "1", conditions: &conditions }, cursor, limit).await
+        self.page_of(&List { table: "orders", columns: "*", shop_id, there: "1", conditions: &conditions }, cursor, limit)
     }
 }

@@ -1,6 +1,6 @@
 //! What is sealed in D1 and KV, found by the key that sealed it.
 
-use super::{Db, Pending, Statement};
+use super::{Db, Statement};
 use crate::error::Result;
 use crate::{seal, sql};
 
@@ -52,7 +52,7 @@ pub const PLACES: [Place; 6] = [
 
 impl Db {
     /// What a key sealed, `limit` of each place; last those whose text is in KV.
-    pub async fn sealed_under(&self, key_id: &str, limit: i64) -> Result<Vec<Vec<Sealed>>> {
+    pub fn sealed_under(&self, key_id: &str, limit: i64) -> Result<Vec<Vec<Sealed>>> {
         let (from, below) = seal::range(key_id);
         let mut batch: Vec<Statement> = PLACES
             .iter()
@@ -67,7 +67,7 @@ impl Db {
         let in_kv = format!("SELECT id, shop_id, account, livemode, '' AS sealed FROM connections WHERE token_seal = ?1 LIMIT {limit}");
         batch.push(sql!(self, &in_kv, key_id));
         let places = batch.len();
-        let answers = self.batch(batch).await?;
+        let answers = self.batch(batch)?;
         (0..places).map(|place| answers.at(place)?.all()).collect()
     }
 
@@ -84,7 +84,7 @@ impl Db {
     }
 
     /// A connection that has ended and whose token KV does not have any more.
-    pub fn forget_token(&self, connection_id: &str) -> Pending<()> {
+    pub fn forget_token(&self, connection_id: &str) -> Result<()> {
         self.run(vec![sql!(self, "UPDATE connections SET token_seal = NULL WHERE id = ?1 AND status = 'gone'", connection_id)])
     }
 }

@@ -1,6 +1,6 @@
 //! Shops and their keys.
 
-use super::{Answers, Bind, Db, Pending, Statement};
+use super::{Answers, Bind, Db, Statement};
 use crate::error::{Problem, Result};
 use crate::record::Member;
 use crate::sql;
@@ -95,11 +95,11 @@ impl Whose<'_> {
     }
 
     /// The statements behind the shop's own; the shop, where it was asked for, and the answers with it at their head.
-    pub async fn batch(&self, db: &Db, statements: Vec<Statement>) -> Result<(Option<Box<ShopRow>>, usize, Answers)> {
+    pub fn batch(&self, db: &Db, statements: Vec<Statement>) -> Result<(Option<Box<ShopRow>>, usize, Answers)> {
         let mut batch = self.ahead(db);
         let first = batch.len();
         batch.extend(statements);
-        let answers = db.batch(batch).await?;
+        let answers = db.batch(batch)?;
         let shop = if first == 0 { None } else { answers.at(0)?.first()? };
         Ok((shop, first, answers))
     }
@@ -111,12 +111,12 @@ impl Db {
         sql!(self, &text, key_hash, now)
     }
 
-    pub fn shop_of_key(&self, key_hash: &str, now: i64) -> Pending<Option<Box<ShopRow>>> {
+    pub fn shop_of_key(&self, key_hash: &str, now: i64) -> Result<Option<Box<ShopRow>>> {
         self.find(self.shop_statement(key_hash, now))
     }
 
     /// Writes a new shop with its first key. An active one supersedes the active one of the same site.
-    pub async fn insert_shop(&self, shop: &ShopRow, key_hash: &str) -> Result<()> {
+    pub fn insert_shop(&self, shop: &ShopRow, key_hash: &str) -> Result<()> {
         let mut batch = Vec::new();
         if shop.status == "active" {
             batch.push(self.supersede(&shop.site_url, &shop.id));
@@ -140,7 +140,7 @@ impl Db {
             (shop.status == "active").then_some(shop.created)
         ));
         batch.push(sql!(self, "INSERT INTO api_keys (hash, shop_id, created) VALUES (?1, ?2, ?3)", key_hash, &shop.id, shop.created));
-        super::done(self.batch_owing(batch)).await
+        super::done(self.batch_owing(batch))
     }
 
     fn supersede(&self, site_url: &str, by: &str) -> Statement {
@@ -163,7 +163,7 @@ impl Db {
     }
 
     /// A suspended shop whose site lies above or below this one, or else another shop that holds this site: then only a fixed address may prove a second one.
-    pub fn site_holder(&self, site_url: &str, other_than: &str) -> Pending<Option<Box<ShopRow>>> {
+    pub fn site_holder(&self, site_url: &str, other_than: &str) -> Result<Option<Box<ShopRow>>> {
         self.find(sql!(
             self,
             "SELECT * FROM shops WHERE id <> ?2 AND site_url = ?1 AND status IN ('active', 'suspended')
@@ -178,7 +178,7 @@ impl Db {
 
     /// Makes a pending shop active, in one batch; `false` when it may not. With `takes_over` it supersedes whoever holds the site;
     /// without, nobody may hold it. Attack: of two registrations proved at the same moment, one by a visitor's upload, that one wins.
-    pub async fn activate_shop(&self, shop: &ShopRow, takes_over: bool, now: i64) -> Result<bool> {
+    pub fn activate_shop(&self, shop: &ShopRow, takes_over: bool, now: i64) -> Result<bool> {
         let mut batch = Vec::new();
         if takes_over {
             // Nothing of the other shop's is inherited; the fee is the operator's.
@@ -202,13 +202,13 @@ impl Db {
             &shop.id,
             now
         ));
-        Ok(self.batch_owing(batch).await?.at(last)?.changes()? == 1)
+        Ok(self.batch_owing(batch)?.at(last)?.changes()? == 1)
     }
 
     /// Writes what a `PATCH /v1/shop` named, and nothing else: two at once, of which one throws the kill switch, must not undo each
     /// other. Answers the shop as it is then. With the kill switch on, its open sessions are due for the sweep in the same batch, which
     /// then ends them; they share its pauses, so that sessions that cannot be ended do not hold up others.
-    pub async fn update_shop(&self, shop: &ShopRow, named: &[&str], now: i64) -> Result<Option<Box<ShopRow>>> {
+    pub fn update_shop(&self, shop: &ShopRow, named: &[&str], now: i64) -> Result<Option<Box<ShopRow>>> {
         let columns: [(&str, Bind<'_>); 11] = [
             ("name", (&shop.name).into()),
             ("webhook_url", (&shop.webhook_url).into()),
@@ -240,11 +240,11 @@ impl Db {
             now,
             shop.checkout_enabled
         );
-        self.batch(vec![self.statement(&text, &binds), due]).await?.at(0)?.first()
+        self.batch(vec![self.statement(&text, &binds), due])?.at(0)?.first()
     }
 
     /// A new key; the ones before stay good until `old_until` at most, and a second roll does not prolong them.
-    pub fn roll_key(&self, shop_id: &str, key_hash: &str, now: i64, old_until: i64) -> Pending<()> {
+    pub fn roll_key(&self, shop_id: &str, key_hash: &str, now: i64, old_until: i64) -> Result<()> {
         self.run(vec![
             sql!(self, "UPDATE api_keys SET expires_at = ?2 WHERE shop_id = ?1 AND coalesce(expires_at, ?2) >= ?2", shop_id, old_until),
             sql!(self, "INSERT INTO api_keys (hash, shop_id, created) VALUES (?1, ?2, ?3)", key_hash, shop_id, now),
@@ -252,7 +252,7 @@ impl Db {
     }
 
     /// A new signing secret (sealed); the one before stays beside it until `old_until`.
-    pub async fn roll_signing_secret(&self, shop: &ShopRow, sealed: &str, old_until: i64) -> Result<()> {
+    pub fn roll_signing_secret(&self, shop: &ShopRow, sealed: &str, old_until: i64) -> Result<()> {
         let moved = self
             .one(sql!(
                 self,
@@ -262,8 +262,7 @@ impl Db {
                 &shop.signing_secret,
                 sealed,
                 old_until
-            ))
-            .await?
+            ))?
             .changes()?;
         if moved == 1 { Ok(()) } else { Err(Problem::roll_in_flight()) }
     }

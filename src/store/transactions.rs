@@ -3,7 +3,7 @@
 use super::erase::ERASED;
 use super::lists::Cursor;
 use super::shops::{ShopRow, Whose};
-use super::{Bind, Db, Pending, Statement, in_turn};
+use super::{Bind, Db, Statement, in_turn};
 use crate::error::Result;
 use crate::id;
 use crate::ledger::{BANKS_TAKE, News, Row, Status};
@@ -89,21 +89,21 @@ record! {
 }
 
 impl Db {
-    pub fn transaction(&self, id: &str) -> Pending<Option<Box<Row>>> {
+    pub fn transaction(&self, id: &str) -> Result<Option<Box<Row>>> {
         self.find(sql!(self, "SELECT * FROM transactions WHERE id = ?1", id))
     }
 
-    pub fn transaction_of_session(&self, session: &str) -> Pending<Option<Box<Row>>> {
+    pub fn transaction_of_session(&self, session: &str) -> Result<Option<Box<Row>>> {
         self.find(sql!(self, "SELECT * FROM transactions WHERE checkout_session = ?1", session))
     }
 
     /// A transaction with its shop, for a returning buyer.
-    pub async fn transaction_with_shop(&self, id: Option<&str>, session: &str) -> Result<Option<(Box<Row>, Box<super::shops::ShopRow>)>> {
+    pub fn transaction_with_shop(&self, id: Option<&str>, session: &str) -> Result<Option<(Box<Row>, Box<super::shops::ShopRow>)>> {
         let by = if id.is_some() { "id = ?1" } else { "checkout_session = ?1" };
         let row = format!("SELECT * FROM transactions WHERE {by}");
         let shop = format!("SELECT * FROM shops WHERE id = (SELECT shop_id FROM transactions WHERE {by})");
         let value = id.unwrap_or(session);
-        let answers = self.batch(vec![sql!(self, &row, value), sql!(self, &shop, value)]).await?;
+        let answers = self.batch(vec![sql!(self, &row, value), sql!(self, &shop, value)])?;
         Ok(answers.at(0)?.first::<Row>()?.zip(answers.at(1)?.first::<super::shops::ShopRow>()?))
     }
 
@@ -215,7 +215,7 @@ impl Db {
 
     /// When the sweep should ask Stripe about a row again, and how often it did so far. Only while the row waits as it was read or
     /// leased: who began a refund or a capture meanwhile has said himself when his work is to be looked after.
-    pub fn check_later(&self, row: &Row, check_at: Option<i64>, checks: i64) -> Pending<()> {
+    pub fn check_later(&self, row: &Row, check_at: Option<i64>, checks: i64) -> Result<()> {
         self.run(vec![sql!(
             self,
             "UPDATE transactions SET check_at = ?2, checks = ?3 WHERE id = ?1 AND check_at IS ?4",
@@ -232,7 +232,7 @@ impl Db {
     }
 
     /// The buyer has come back, and Stripe could not be asked: the row is asked about before all others.
-    pub fn check_first(&self, id: &str) -> Pending<()> {
+    pub fn check_first(&self, id: &str) -> Result<()> {
         self.run(vec![sql!(
             self,
             "UPDATE transactions SET check_at = 0 WHERE id = ?1 AND status IN ('open', 'processing', 'failed', 'expired', 'canceled')",
@@ -242,7 +242,7 @@ impl Db {
 
     /// A session past its time on an account that nobody here can look into: it is out of the way of a new one for its order. Whether
     /// it was paid is not known, so the shop is told nothing, and the sweep goes on asking.
-    pub async fn lost(&self, id: &str, now: i64, check_at: i64) -> Result<bool> {
+    pub fn lost(&self, id: &str, now: i64, check_at: i64) -> Result<bool> {
         self.moved(sql!(
             self,
             "UPDATE transactions SET status = 'expired', check_at = ?3,
@@ -252,11 +252,10 @@ impl Db {
             now,
             check_at
         ))
-        .await
     }
 
     /// A row that never got a session and is past its time: no buyer ever saw an address of it.
-    pub async fn cancel_abandoned(&self, id: &str, now: i64) -> Result<bool> {
+    pub fn cancel_abandoned(&self, id: &str, now: i64) -> Result<bool> {
         self.one(sql!(
             self,
             "UPDATE transactions SET status = 'canceled', stripe_form = NULL, check_at = NULL,
@@ -264,13 +263,12 @@ impl Db {
                  WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL AND attempt_until <= ?2",
             id,
             now
-        ))
-        .await?
+        ))?
         .changed()
     }
 
     /// One row more than asked for, so that the caller knows whether there are more. With the shop, where it is asked for by a key.
-    pub async fn transactions(
+    pub fn transactions(
         &self, whose: &Whose<'_>, filter: &Filter, cursor: &Cursor<'_>, limit: i64,
     ) -> Result<(Option<Box<ShopRow>>, Option<Vec<Row>>)> {
         let (mut text, mut binds) = filter.clause(whose);
@@ -289,7 +287,7 @@ impl Db {
         }
         let text = format!("SELECT * FROM transactions WHERE {text} ORDER BY id {order} LIMIT {}", limit.saturating_add(1));
         batch.push(self.statement(&text, &binds));
-        let (shop, first, answers) = whose.batch(self, batch).await?;
+        let (shop, first, answers) = whose.batch(self, batch)?;
         if bound.is_some() && !answers.at(first)?.any() {
             return Ok((shop, None));
         }
@@ -298,7 +296,7 @@ impl Db {
     }
 
     /// The sums of what the filter leaves, by group, currency and mode. With the shop, where it is asked for by a key.
-    pub async fn summary(&self, whose: &Whose<'_>, filter: &Filter, group_by: &str) -> Result<(Option<Box<ShopRow>>, Vec<SummaryRow>)> {
+    pub fn summary(&self, whose: &Whose<'_>, filter: &Filter, group_by: &str) -> Result<(Option<Box<ShopRow>>, Vec<SummaryRow>)> {
         const DAY: i64 = 24 * 3600;
         let group = match group_by {
             "agent" => "nullif(agent, '')",
@@ -353,31 +351,31 @@ impl Db {
                0 AS captured, 0 AS refunded, 0 AS fees WHERE 0 UNION ALL {}) GROUP BY 1, 2, 3 HAVING sum(count) > 0 ORDER BY 1, 2, 3",
             parts.join(" UNION ALL ")
         );
-        let (shop, first, answers) = whose.batch(self, vec![self.statement(&text, &binds)]).await?;
+        let (shop, first, answers) = whose.batch(self, vec![self.statement(&text, &binds)])?;
         Ok((shop, answers.at(first)?.all()?))
     }
 
     // --- what the sweep looks for -------------------------------------------------------------------------------
 
     /// Rows about which Stripe has to be asked, the longest due first; and the ids of those whose shop has its kill switch on.
-    pub async fn rows_to_check(&self, now: i64, limit: i64) -> Result<(Vec<Row>, Vec<String>)> {
+    pub fn rows_to_check(&self, now: i64, limit: i64) -> Result<(Vec<Row>, Vec<String>)> {
         // Each shop's first, then each shop's second: one with thousands of due rows does not hold up the others.
         let first = in_turn("transactions", "shop_id", "check_at", limit)
             + &format!(", first AS (SELECT id, shop_id, check_at FROM due ORDER BY turn, check_at LIMIT {limit})");
         let rows = format!("{first} SELECT t.* FROM first JOIN transactions t ON t.id = first.id ORDER BY first.check_at");
         let off = format!("{first} SELECT first.id FROM first JOIN shops s ON s.id = first.shop_id WHERE s.checkout_enabled = 0");
-        let answers = self.batch(vec![sql!(self, &rows, now), sql!(self, &off, now)]).await?;
+        let answers = self.batch(vec![sql!(self, &rows, now), sql!(self, &off, now)])?;
         let off = answers.at(1)?.ids();
         Ok((answers.at(0)?.all()?, off))
     }
 
     /// Takes a due row for this run, so that two runs side by side do not ask twice.
-    pub async fn lease_check(&self, row: &Row, now: i64, until: i64) -> Result<bool> {
-        self.moved(sql!(self, "UPDATE transactions SET check_at = ?3 WHERE id = ?1 AND check_at <= ?2", &row.id, now, until)).await
+    pub fn lease_check(&self, row: &Row, now: i64, until: i64) -> Result<bool> {
+        self.moved(sql!(self, "UPDATE transactions SET check_at = ?3 WHERE id = ?1 AND check_at <= ?2", &row.id, now, until))
     }
 
     /// Open sessions of a shop whose kill switch is on.
-    pub fn open_sessions(&self, shop_id: &str, limit: i64) -> Pending<Vec<Row>> {
+    pub fn open_sessions(&self, shop_id: &str, limit: i64) -> Result<Vec<Row>> {
         let text = format!(
             "SELECT * FROM transactions WHERE shop_id = ?1 AND status = 'open' AND checkout_session IS NOT NULL AND protocol = 'checkout'
              ORDER BY id DESC LIMIT {limit}"
@@ -386,7 +384,7 @@ impl Db {
     }
 
     /// Open sessions on an account, of one shop or (with none named) of all.
-    pub fn open_on_account(&self, account: &str, live: bool, shop_id: &str, limit: i64) -> Pending<Vec<Row>> {
+    pub fn open_on_account(&self, account: &str, live: bool, shop_id: &str, limit: i64) -> Result<Vec<Row>> {
         let text = format!(
             "SELECT * FROM transactions WHERE account = ?1 AND livemode = ?2 AND status = 'open' AND checkout_session IS NOT NULL AND protocol = 'checkout'
                AND (?3 = '' OR shop_id = ?3) LIMIT {limit}"
@@ -396,32 +394,32 @@ impl Db {
 
     /// Whether a payment on an account is under way at a bank: who gives the account back never hears how it ended. One of more than
     /// [`BANKS_TAKE`] is not waited for. Nor how an agent's payment ended whose answer was lost.
-    pub async fn under_way_on(&self, account: &str, live: bool, now: i64) -> Result<bool> {
+    pub fn under_way_on(&self, account: &str, live: bool, now: i64) -> Result<bool> {
         let text = "SELECT count(*) AS n FROM transactions WHERE account = ?1 AND livemode = ?2 AND status IN ('open', 'processing')
            AND created > ?3 AND (status = 'processing' OR (status = 'open' AND protocol = 'acp' AND stripe_form IS NOT NULL))";
-        Ok(self.one(sql!(self, text, account, live, now.saturating_sub(BANKS_TAKE))).await?.number()? > 0)
+        Ok(self.one(sql!(self, text, account, live, now.saturating_sub(BANKS_TAKE)))?.number()? > 0)
     }
 
-    pub fn due_deauthorizations(&self, now: i64, limit: i64) -> Pending<Vec<DueDeauthorization>> {
+    pub fn due_deauthorizations(&self, now: i64, limit: i64) -> Result<Vec<DueDeauthorization>> {
         let text = format!("SELECT d.account, d.livemode, d.attempts, EXISTS (SELECT 1 FROM onboarded o WHERE o.account = d.account AND o.livemode = d.livemode)
                AS onboarded FROM deauthorizations d WHERE due_at <= ?1 ORDER BY due_at LIMIT {limit}");
         self.list(sql!(self, &text, now))
     }
 
     /// Tokens that wait in a claim's row, and connections that have ended for good and still have theirs in KV.
-    pub async fn tokens_to_tend(&self, limit: i64) -> Result<(Vec<WaitingToken>, Vec<String>)> {
+    pub fn tokens_to_tend(&self, limit: i64) -> Result<(Vec<WaitingToken>, Vec<String>)> {
         let waiting = format!(
             "SELECT hash, connection_id, sealed_token FROM connect_claims WHERE status = 'confirmed' AND sealed_token IS NOT NULL ORDER BY created LIMIT {limit}"
         );
         let stale = format!(
             "SELECT id FROM connections WHERE status = 'gone' AND token_seal IS NOT NULL AND gone_reason <> 'account_invalid' LIMIT {limit}"
         );
-        let answers = self.batch(vec![sql!(self, &waiting), sql!(self, &stale)]).await?;
+        let answers = self.batch(vec![sql!(self, &waiting), sql!(self, &stale)])?;
         Ok((answers.at(0)?.all()?, answers.at(1)?.ids()))
     }
 
     /// Everything whose time is over, in one batch; slices, so that no run takes long. Answers how many rows went.
-    pub async fn expire(&self, now: i64) -> Result<usize> {
+    pub fn expire(&self, now: i64) -> Result<usize> {
         use super::idempotency::KEPT;
         use super::shops::PENDING_LIFE;
         const DAY: i64 = 24 * 3600;
@@ -467,7 +465,7 @@ impl Db {
         // The last step of a run: whoever watches sees by it that the sweep runs.
         statements.push(self.ran("sweep", now));
         let deletions = statements.len().saturating_sub(1);
-        let answers = self.batch(statements).await?;
+        let answers = self.batch(statements)?;
         let mut gone = 0_usize;
         for index in 0..deletions {
             gone = gone.saturating_add(answers.at(index)?.changes()?);

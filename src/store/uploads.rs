@@ -102,7 +102,7 @@ fn shown_errors(expr: &str) -> String {
 
 impl Db {
     /// Who asks, and what was said with this key before: one round trip.
-    pub async fn load_for_upload(
+    pub fn load_for_upload(
         &self, key_hash: &str, now: i64, path: &str, key: &str,
     ) -> Result<(Option<Box<ShopRow>>, Option<Box<AttemptRow>>)> {
         let shop = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
@@ -113,7 +113,7 @@ impl Db {
              FROM idempotency i WHERE shop_id = {SHOP_OF_KEY} AND path = ?3 AND key = ?4 AND created > ?5"
         );
         let attempt = sql!(self, &attempt, key_hash, now, path, key, now.saturating_sub(KEPT));
-        let answers = self.batch(vec![sql!(self, &shop, key_hash, now), attempt]).await?;
+        let answers = self.batch(vec![sql!(self, &shop, key_hash, now), attempt])?;
         Ok((answers.at(0)?.first()?, answers.at(1)?.first()?))
     }
 
@@ -131,7 +131,7 @@ impl Db {
     }
 
     /// Takes the key and the shop's only place for an upload. An upload that a crash left is over.
-    pub async fn begin_upload(&self, attempt: &Attempt<'_>, id: &str, mode: &str, now: i64) -> Result<Begun> {
+    pub fn begin_upload(&self, attempt: &Attempt<'_>, id: &str, mode: &str, now: i64) -> Result<Begun> {
         let until = now.saturating_add(UPLOAD_LOCK);
         let [lost, staged] = self.give_up_lost("shop_id = ?2", &[Bind::Int(now), Bind::Text(attempt.shop_id)]);
         let mut binds = attempt.binds();
@@ -145,22 +145,20 @@ impl Db {
             format!("INSERT INTO catalogues (shop_id, state, upload_id) SELECT ?2, 'staged', ?1 WHERE {RUNS} RETURNING generation AS n");
         let mut forget = attempt.binds();
         forget.push(Bind::Text(id));
-        let answers = self
-            .batch(vec![
-                lost,
-                staged,
-                // What the bytes are is known at their end only.
-                self.take_key(attempt, "", id, None, until, now),
-                self.statement(&upload, &binds),
-                sql!(self, &generation, id, attempt.shop_id),
-                sql!(self, "SELECT id FROM catalogue_uploads WHERE shop_id = ?1 AND status = 'running'", attempt.shop_id),
-                self.statement(
-                    "DELETE FROM idempotency WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4
+        let answers = self.batch(vec![
+            lost,
+            staged,
+            // What the bytes are is known at their end only.
+            self.take_key(attempt, "", id, None, until, now),
+            self.statement(&upload, &binds),
+            sql!(self, &generation, id, attempt.shop_id),
+            sql!(self, "SELECT id FROM catalogue_uploads WHERE shop_id = ?1 AND status = 'running'", attempt.shop_id),
+            self.statement(
+                "DELETE FROM idempotency WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4
                        AND NOT EXISTS (SELECT 1 FROM catalogue_uploads WHERE id = ?5)",
-                    &forget,
-                ),
-            ])
-            .await?;
+                &forget,
+            ),
+        ])?;
         if answers.at(2)?.changes()? == 0 {
             return Ok(Begun::KeyTaken);
         }
@@ -172,7 +170,7 @@ impl Db {
 
     /// Stages rows and errors (JSON lists) and says that the upload is alive. Answers how many rows of before were noted because they are there
     /// again (the later one counts), or `None` where the upload is one no more. May be repeated: what is there already is the same.
-    pub async fn stage(
+    pub fn stage(
         &self, upload: &Upload<'_>, rows: &str, errors: &str, progress: Progress, errors_left: i64, now: i64,
     ) -> Result<Option<usize>> {
         let until = now.saturating_add(UPLOAD_LOCK);
@@ -218,7 +216,7 @@ impl Db {
             );
             batch.push(sql!(self, &text, upload.id, errors));
         }
-        let answers = self.repeatable(batch).await?;
+        let answers = self.repeatable(batch)?;
         if answers.at(0)?.changes()? == 0 {
             return Ok(None);
         }
@@ -226,14 +224,12 @@ impl Db {
     }
 
     /// What has been staged.
-    pub async fn staged(&self, upload: &Upload<'_>) -> Result<Staged> {
-        let answers = self
-            .batch(vec![
-                sql!(self, "SELECT count(*) AS n FROM products WHERE generation = ?1", upload.generation),
-                sql!(self, "SELECT count(*) AS n FROM products WHERE generation = ?1 AND deleted = 1", upload.generation),
-                sql!(self, &format!("SELECT {} AS errors", shown_errors("?1")), upload.id),
-            ])
-            .await?;
+    pub fn staged(&self, upload: &Upload<'_>) -> Result<Staged> {
+        let answers = self.batch(vec![
+            sql!(self, "SELECT count(*) AS n FROM products WHERE generation = ?1", upload.generation),
+            sql!(self, "SELECT count(*) AS n FROM products WHERE generation = ?1 AND deleted = 1", upload.generation),
+            sql!(self, &format!("SELECT {} AS errors", shown_errors("?1")), upload.id),
+        ])?;
         let accepted = answers.at(0)?.number()?;
         let errors = answers.at(2)?.objects().first().and_then(|row| serde_json::from_str(row.get("errors")?.as_str()?).ok());
         Ok(Staged { accepted, products: accepted.saturating_sub(answers.at(1)?.number()?), errors: errors.unwrap_or_default() })
@@ -241,9 +237,7 @@ impl Db {
 
     /// Switches to what was staged, keeps the answer for the key, and ends the upload: all of it or nothing. `false` when the upload
     /// was taken over or its shop deleted. May be repeated.
-    pub async fn commit_upload(
-        &self, upload: &Upload<'_>, progress: Progress, fingerprint: &str, body: &str, finished: i64,
-    ) -> Result<bool> {
+    pub fn commit_upload(&self, upload: &Upload<'_>, progress: Progress, fingerprint: &str, body: &str, finished: i64) -> Result<bool> {
         let shop_id = upload.attempt.shop_id;
         let mut batch = Vec::new();
         if upload.replaces {
@@ -295,12 +289,12 @@ impl Db {
         batch.push(self.wake_stock(shop_id, finished));
         batch.push(sql!(self, "SELECT count(*) AS n FROM catalogue_uploads WHERE id = ?1 AND status = 'succeeded'", upload.id));
         // Where the first answer was lost, the second run changes nothing and still finds it done.
-        let answers = self.repeatable(batch).await?;
+        let answers = self.repeatable(batch)?;
         Ok(answers.into_last().map_or(Ok(0), |rows| rows.number())? == 1)
     }
 
     /// Nothing came of it: the catalogue is as it was, the key as if it had never been sent.
-    pub async fn fail_upload(&self, upload: &Upload<'_>, progress: Progress, problem: &str, now: i64) -> Result<()> {
+    pub fn fail_upload(&self, upload: &Upload<'_>, progress: Progress, problem: &str, now: i64) -> Result<()> {
         self.run_repeatable(vec![
             sql!(
                 self,
@@ -316,33 +310,32 @@ impl Db {
             sql!(self, "UPDATE catalogues SET state = 'old' WHERE generation = ?1 AND state = 'staged'", upload.generation),
             self.forget(upload.attempt),
         ])
-        .await
     }
 
     /// A page of the shop's uploads: see [`Db::page_of`].
-    pub async fn uploads(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<UploadRow>>> {
+    pub fn uploads(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64) -> Result<Option<Vec<UploadRow>>> {
         let columns = format!("*, {} AS errors", shown_errors("catalogue_uploads.id"));
-        self.page_of(&List { table: "catalogue_uploads", columns: &columns, shop_id, there: "1", conditions: &[] }, cursor, limit).await
+        self.page_of(&List { table: "catalogue_uploads", columns: &columns, shop_id, there: "1", conditions: &[] }, cursor, limit)
     }
 
     /// One upload of the shop's.
-    pub async fn upload(&self, shop_id: &str, id: &str) -> Result<Option<Box<UploadRow>>> {
+    pub fn upload(&self, shop_id: &str, id: &str) -> Result<Option<Box<UploadRow>>> {
         let text = format!("SELECT u.*, {} AS errors FROM catalogue_uploads u WHERE u.id = ?2 AND u.shop_id = ?1", shown_errors("u.id"));
-        self.find(sql!(self, &text, shop_id, id)).await
+        self.find(sql!(self, &text, shop_id, id))
     }
 
     /// The next errors of an upload behind a row and field.
-    pub async fn upload_errors(&self, id: &str, row: i64, field: &str, limit: i64) -> Result<Vec<ErrorRow>> {
+    pub fn upload_errors(&self, id: &str, row: i64, field: &str, limit: i64) -> Result<Vec<ErrorRow>> {
         let text = format!(
             "SELECT row, field, product_id, code, message FROM catalogue_errors WHERE upload_id = ?1 AND (row, field) > (?2, ?3)
              ORDER BY row, field LIMIT {limit}"
         );
-        self.list(sql!(self, &text, id, row, field)).await
+        self.list(sql!(self, &text, id, row, field))
     }
 
     /// One slice of what uploads left: those that broke off are over; rows of generations that nobody sees any more go, and uploads
     /// that are too old with their errors. Answers how many rows there were.
-    pub async fn sweep_catalogues(&self, now: i64) -> Result<usize> {
+    pub fn sweep_catalogues(&self, now: i64) -> Result<usize> {
         const OLD: &str = "(SELECT min(generation) FROM catalogues WHERE state = 'old')";
         const AGED: &str = "(SELECT id FROM catalogue_uploads WHERE started <= ?1 ORDER BY started LIMIT 20)";
         let [lost, staged] = self.give_up_lost("1", &[Bind::Int(now)]);
@@ -364,17 +357,15 @@ impl Db {
                AND NOT EXISTS (SELECT 1 FROM catalogue_errors e WHERE e.upload_id = catalogue_uploads.id)"
         );
         let aged = now.saturating_sub(UPLOADS_KEPT);
-        let answers = self
-            .batch(vec![
-                sql!(self, &words),
-                sql!(self, &products),
-                sql!(self, &empty),
-                sql!(self, &errors, aged),
-                sql!(self, &uploads, aged),
-                lost,
-                staged,
-            ])
-            .await?;
+        let answers = self.batch(vec![
+            sql!(self, &words),
+            sql!(self, &products),
+            sql!(self, &empty),
+            sql!(self, &errors, aged),
+            sql!(self, &uploads, aged),
+            lost,
+            staged,
+        ])?;
         let mut gone = 0_usize;
         for at in 0..5 {
             gone = gone.saturating_add(answers.at(at)?.changes()?);

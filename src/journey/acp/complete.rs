@@ -53,13 +53,13 @@ enum Paid {
 }
 
 /// `POST …/{id}/complete`
-pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str) -> Result<Answered> {
+pub fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str) -> Result<Answered> {
     // Receive, load.
     let now = now();
     let payment = asked.body.as_ref().ok().map(|body| read::complete(asked.dialect, body));
     let known = payment.as_ref().and_then(|payment| payment.as_ref().ok()).map(|payment| &payment.ask);
-    let mut loaded = load(edge, asked, id, "session", known, now).await?;
-    let caller = caller(edge, incoming, asked, &mut loaded, now).await?;
+    let mut loaded = load(edge, asked, id, "session", known, now)?;
+    let caller = caller(edge, incoming, asked, &mut loaded, now)?;
     if let Some(answered) = earlier(asked, loaded.attempt.as_deref(), now)? {
         return Ok(answered);
     }
@@ -69,10 +69,10 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str)
     read::offered(&payment)?;
     // A retry of the request whose answer was lost, or one without a key: it is told what came of it, and pays nothing.
     if session.status == Status::Completed && (asked.key.is_none() || loaded.attempt.is_some()) {
-        return paid_before(edge, asked, &caller, &loaded, &session, now).await;
+        return paid_before(edge, asked, &caller, &loaded, &session, now);
     }
     if session.status == Status::InProgress {
-        return take_up(edge, asked, &caller, &loaded, &document, session, now).await;
+        return take_up(edge, asked, &caller, &loaded, &document, session, now);
     }
     change::allowed(session.status, Command::Complete)?;
     // Decide.
@@ -112,7 +112,7 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str)
     if !payment.consents.is_empty() {
         session.consents = consents(&payment);
     }
-    settle(edge, &caller, &loaded, &mut session, None, now).await?;
+    settle(edge, &caller, &loaded, &mut session, None, now)?;
     let private = private(&document, asked, &payment);
     // Prices and stock are looked at again, and what the buyer has not seen he does not pay.
     let seen = (session.totals.total, session.lines.iter().map(|line| line.total).collect::<Vec<_>>());
@@ -125,18 +125,18 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str)
             content,
             resolution: Some("requires_buyer_review".to_owned()),
         });
-        return keep(edge, asked, &caller, &loaded, &document, &session, &private, now).await;
+        return keep(edge, asked, &caller, &loaded, &document, &session, &private, now);
     }
     if session.status == Status::NotReady {
         let short = session.messages.iter().any(|message| message.code.as_deref() == Some("out_of_stock"));
         if !short {
             return Err(change::not_ready(&session));
         }
-        return keep(edge, asked, &caller, &loaded, &document, &session, &private, now).await;
+        return keep(edge, asked, &caller, &loaded, &document, &session, &private, now);
     }
     if let Some(message) = payment.authentication.as_ref().and_then(failed) {
         session.messages.push(message);
-        return keep(edge, asked, &caller, &loaded, &document, &session, &private, now).await;
+        return keep(edge, asked, &caller, &loaded, &document, &session, &private, now);
     }
     let row = new_row(edge, &caller, connection, &session, &payment, &loaded, now)?;
     // Record the intent.
@@ -147,32 +147,29 @@ pub async fn complete(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str)
     let coupons = redeemed(&loaded, &session);
     let mut marked = session.clone();
     marked.status = Status::InProgress;
-    let begun = edge
-        .db
-        .begin_payment(&Begin {
-            document: &document,
-            session: &marked,
-            private: &private,
-            row: &row,
-            attempt: &attempt,
-            fingerprint: &asked.fingerprint,
-            stock: &price::stock_of(&session),
-            held_until: now.saturating_add(HELD),
-            coupons: &coupons,
-            locked_until: now.saturating_add(LOCK_LIFE),
-            check_at: now.saturating_add(LOOK_AFTER),
-            now,
-        })
-        .await?;
+    let begun = edge.db.begin_payment(&Begin {
+        document: &document,
+        session: &marked,
+        private: &private,
+        row: &row,
+        attempt: &attempt,
+        fingerprint: &asked.fingerprint,
+        stock: &price::stock_of(&session),
+        held_until: now.saturating_add(HELD),
+        coupons: &coupons,
+        locked_until: now.saturating_add(LOCK_LIFE),
+        check_at: now.saturating_add(LOOK_AFTER),
+        now,
+    })?;
     match begun {
         Began::Yes => {}
         Began::KeyTaken => return Err(in_flight(asked)),
-        Began::Changed | Began::CouponGone => return again(edge, asked, &caller, &document, now).await,
+        Began::Changed | Began::CouponGone => return again(edge, asked, &caller, &document, now),
     }
     // Call Stripe, record the outcome, reply.
     let attempted =
         Attempted { document: &document, session, private: &private, coupons: coupons.into_iter().map(|(code, _)| code).collect() };
-    pay(edge, asked, &caller, &loaded, attempted, row, &attempt, connection).await
+    pay(edge, asked, &caller, &loaded, attempted, row, &attempt, connection)
 }
 
 /// What is being paid.
@@ -184,20 +181,20 @@ struct Attempted<'a> {
 }
 
 #[allow(clippy::too_many_arguments)]
-async fn pay(
+fn pay(
     edge: &Edge, asked: &Asked, caller: &Caller, loaded: &Loaded, attempted: Attempted<'_>, mut row: Box<Row>, attempt: &Attempt<'_>,
     connection: &ConnectionRow,
 ) -> Result<Answered> {
-    let paid = match ask_stripe(edge, &mut row).await {
+    let paid = match ask_stripe(edge, &mut row) {
         Ok(paid) => paid,
         Err(problem) => {
-            edge.db.payment_unanswered(&row, attempt).await?;
+            edge.db.payment_unanswered(&row, attempt)?;
             return Err(problem);
         }
     };
     let now = now();
     match paid {
-        Paid::Yes(intent) => record(edge, asked, caller, loaded, &attempted, &row, attempt, &intent, now).await,
+        Paid::Yes(intent) => record(edge, asked, caller, loaded, &attempted, &row, attempt, &intent, now),
         Paid::Processing(intent) => {
             let mut session = attempted.session.clone();
             session.status = Status::InProgress;
@@ -206,7 +203,7 @@ async fn pay(
             let (mut batch, _) = ledger_settle::moving_alone(edge, &row, &news, "acp", now)?;
             let body = rendered(edge, asked, caller, loaded, &session);
             batch.push(edge.db.keep_answer(attempt, 200, &body));
-            edge.db.repeatable(batch).await?;
+            edge.db.repeatable(batch)?;
             Ok(Answered { status: 200, body, replayed: false })
         }
         Paid::No(status, message) => {
@@ -218,19 +215,19 @@ async fn pay(
             let back = Back { row: &row, session_id: &session.id, coupons: &attempted.coupons, state: Some(&session) };
             let mut batch = edge.db.give_back(&back, now);
             batch.push(edge.db.keep_answer(attempt, 200, &body));
-            edge.db.run_repeatable(batch).await?;
+            edge.db.run_repeatable(batch)?;
             Ok(Answered { status: 200, body, replayed: false })
         }
         Paid::Gone => {
-            undo(edge, &row, &attempted, attempt, now).await?;
-            Err(connect::account_refused(edge, row.mode(), connection).await?)
+            undo(edge, &row, &attempted, attempt, now)?;
+            Err(connect::account_refused(edge, row.mode(), connection)?)
         }
         Paid::Ours(problem) => {
-            undo(edge, &row, &attempted, attempt, now).await?;
+            undo(edge, &row, &attempted, attempt, now)?;
             Err(problem)
         }
         Paid::Unknown(why) => {
-            edge.db.payment_unanswered(&row, attempt).await?;
+            edge.db.payment_unanswered(&row, attempt)?;
             Err(Problem::stripe_unavailable(
                 "Stripe did not answer. Send the same request again: it can never charge twice. The checkout is in progress until the outcome is known.",
             )
@@ -239,11 +236,11 @@ async fn pay(
     }
 }
 
-async fn undo(edge: &Edge, row: &Row, attempted: &Attempted<'_>, attempt: &Attempt<'_>, now: i64) -> Result<()> {
+fn undo(edge: &Edge, row: &Row, attempted: &Attempted<'_>, attempt: &Attempt<'_>, now: i64) -> Result<()> {
     let back = Back { row, session_id: &attempted.session.id, coupons: &attempted.coupons, state: Some(&attempted.session) };
     let mut batch = edge.db.give_back(&back, now);
     batch.push(edge.db.forget(attempt));
-    edge.db.run_repeatable(batch).await
+    edge.db.run_repeatable(batch)
 }
 
 fn info(content: &str) -> Message {
@@ -287,32 +284,32 @@ fn rendered(edge: &Edge, asked: &Asked, caller: &Caller, loaded: &Loaded, sessio
 
 /// Keeps a checkout that could not be paid, with the answer that says why.
 #[allow(clippy::too_many_arguments)]
-async fn keep(
+fn keep(
     edge: &Edge, asked: &Asked, caller: &Caller, loaded: &Loaded, document: &SessionRow, session: &Session, private: &str, now: i64,
 ) -> Result<Answered> {
     let body = rendered(edge, asked, caller, loaded, session);
     let kept = Kept { row: document, document: session, private, now, answer: answer(asked, 200, &body), also: Vec::new() };
-    if edge.db.keep_document(kept, false).await? {
+    if edge.db.keep_document(kept, false)? {
         return Ok(Answered { status: 200, body, replayed: false });
     }
     Err(changed_meanwhile())
 }
 
 /// The checkout, the stock or a coupon changed between reading and paying: it is read and priced again, and answered as it is then.
-async fn again(edge: &Edge, asked: &Asked, caller: &Caller, document: &SessionRow, now: i64) -> Result<Answered> {
-    let mut loaded = load(edge, asked, &document.id, "session", None, now).await?;
+fn again(edge: &Edge, asked: &Asked, caller: &Caller, document: &SessionRow, now: i64) -> Result<Answered> {
+    let mut loaded = load(edge, asked, &document.id, "session", None, now)?;
     if let Some(answered) = earlier(asked, loaded.attempt.as_deref(), now)? {
         return Ok(answered);
     }
     let (fresh, mut session) = own(&mut loaded, &document.id, false, now)?;
     change::allowed(session.status, Command::Complete)?;
-    settle(edge, caller, &loaded, &mut session, None, now).await?;
+    settle(edge, caller, &loaded, &mut session, None, now)?;
     if session.status == Status::Ready {
         // Nothing that can be told: whoever was faster has changed it back.
         return Err(changed_meanwhile());
     }
     let private = fresh.private.clone();
-    keep(edge, asked, caller, &loaded, &fresh, &session, &private, now).await
+    keep(edge, asked, caller, &loaded, &fresh, &session, &private, now)
 }
 
 /// The coupons in a checkout that the shop counts: key and bound.
@@ -328,7 +325,7 @@ fn redeemed(loaded: &Loaded, session: &Session) -> Vec<(String, Option<i64>)> {
 
 /// A request for a checkout whose payment is under way or of unknown outcome: the one that began it is taken up again, every other one
 /// is told to wait.
-async fn take_up(
+fn take_up(
     edge: &Edge, asked: &Asked, caller: &Caller, loaded: &Loaded, document: &SessionRow, session: Session, now: i64,
 ) -> Result<Answered> {
     let in_progress = || change::allowed(Status::InProgress, Command::Complete).err().unwrap_or_else(changed_meanwhile);
@@ -346,14 +343,14 @@ async fn take_up(
     let lock = clock::fresh_secret("")?;
     let key = asked.key.clone().unwrap_or_else(|| ["-", &lock].concat());
     let attempt = Attempt { shop_id: &caller.agent.id, path: &asked.path, key: &key, lock: &lock };
-    if !edge.db.resume_payment(&row, &attempt, &asked.fingerprint, now.saturating_add(LOCK_LIFE), now).await? {
+    if !edge.db.resume_payment(&row, &attempt, &asked.fingerprint, now.saturating_add(LOCK_LIFE), now)? {
         return Err(in_flight(asked));
     }
     let coupons = redeemed(loaded, &session).into_iter().map(|(code, _)| code).collect();
     let mut session = session;
     session.status = Status::Ready;
     let attempted = Attempted { document, session, private: &document.private, coupons };
-    pay(edge, asked, caller, loaded, attempted, row, &attempt, connection).await
+    pay(edge, asked, caller, loaded, attempted, row, &attempt, connection)
 }
 
 /// The row as it is written before Stripe is called; a second attempt at one checkout is the same transaction with the next key.
@@ -473,30 +470,30 @@ fn new_row(
 
 /// Sends the row's stored form with its stored key. After a 5xx that Stripe replays from its own store the payment is looked for, and
 /// only where none was made the next key is written down and used.
-async fn ask_stripe(edge: &Edge, row: &mut Row) -> Result<Paid> {
+fn ask_stripe(edge: &Edge, row: &mut Row) -> Result<Paid> {
     let form = row.stripe_form.clone().ok_or_else(|| Problem::fault("an attempt without its form"))?;
     // Stripe forgets a key after a day: what was paid under it would be paid again.
     if now().saturating_sub(row.created) > KEY_LIFE {
-        return Ok(match look_for(edge, row).await? {
-            Looked::Found(intent) => of_intent(edge, row, *intent).await,
+        return Ok(match look_for(edge, row)? {
+            Looked::Found(intent) => of_intent(edge, row, *intent),
             Looked::Nothing => Paid::No(Status::Ready, declined(reason(Some("The payment was never made.")))),
             Looked::Unknown(why) => Paid::Unknown(why),
         });
     }
     for _ in 0..3 {
         let call = payment_intent::create(&form, row.stripe_account(), &row.stripe_key);
-        match outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
+        match outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE)? {
             Outcome::Ok(intent) => {
                 let intent = intent.answering(&row.id, &row.currency, row.amount, row.amount);
-                return Ok(of_intent(edge, row, intent).await);
+                return Ok(of_intent(edge, row, intent));
             }
             Outcome::Refused(error) => return Ok(of_refusal(&error)),
-            Outcome::Unavailable { replayed_5xx: true, .. } => match look_for(edge, row).await? {
-                Looked::Found(intent) => return Ok(of_intent(edge, row, *intent).await),
+            Outcome::Unavailable { replayed_5xx: true, .. } => match look_for(edge, row)? {
+                Looked::Found(intent) => return Ok(of_intent(edge, row, *intent)),
                 Looked::Nothing => {
                     let tries = row.stripe_key.rsplit('-').next().and_then(|n| n.parse::<u32>().ok()).unwrap_or(1).saturating_add(1);
                     let next = format!("{}-{tries}", row.id);
-                    if !edge.db.next_payment_key(row, &next, now().saturating_add(LOCK_LIFE)).await? {
+                    if !edge.db.next_payment_key(row, &next, now().saturating_add(LOCK_LIFE))? {
                         return Ok(Paid::Unknown("the attempt was given up meanwhile".to_owned()));
                     }
                     row.stripe_key = next;
@@ -510,14 +507,14 @@ async fn ask_stripe(edge: &Edge, row: &mut Row) -> Result<Paid> {
 }
 
 /// What a payment that was made says.
-async fn of_intent(edge: &Edge, row: &Row, intent: PaymentIntent) -> Paid {
+fn of_intent(edge: &Edge, row: &Row, intent: PaymentIntent) -> Paid {
     match intent.status.as_str() {
         "succeeded" => Paid::Yes(Box::new(intent)),
         "processing" => Paid::Processing(Box::new(intent)),
         "requires_action" | "requires_confirmation" | "requires_capture" => {
             // Nobody here can show the buyer what his bank wants, and a payment that is left waiting could still be made later.
             let call = payment_intent::cancel(&intent.id, row.stripe_account(), &row.stripe_key);
-            match outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await {
+            match outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE) {
                 Ok(Outcome::Ok(_)) => bank(),
                 _ => Paid::Unknown(format!("{} is {} and could not be canceled", intent.id, intent.status)),
             }
@@ -581,7 +578,7 @@ pub enum Looked {
 
 /// Looks for the payment of an attempt by its metadata among all that the account made in its time: Stripe's list is strongly
 /// consistent, its search is not.
-pub async fn look_for(edge: &Edge, row: &Row) -> Result<Looked> {
+pub fn look_for(edge: &Edge, row: &Row) -> Result<Looked> {
     const PAGES: u32 = 20;
     const SLACK: i64 = 300;
     let (from, to) = (row.created.saturating_sub(SLACK), now().saturating_add(SLACK));
@@ -589,7 +586,7 @@ pub async fn look_for(edge: &Edge, row: &Row) -> Result<Looked> {
     let mut found: Option<PaymentIntent> = None;
     for _ in 0..PAGES {
         let call = payment_intent::list(from, to, after.as_deref(), row.stripe_account());
-        let page = match outside::stripe::<Page>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
+        let page = match outside::stripe::<Page>(edge, row.mode(), &call, outside::STRIPE_DEADLINE)? {
             Outcome::Ok(page) => page,
             Outcome::Refused(error) => return Ok(Looked::Unknown(error.message)),
             Outcome::Unavailable { why, .. } => return Ok(Looked::Unknown(why)),
@@ -615,7 +612,7 @@ pub async fn look_for(edge: &Edge, row: &Row) -> Result<Looked> {
 
 /// It was paid: the row, the order, the checkout and the answer, in one batch.
 #[allow(clippy::too_many_arguments)]
-async fn record(
+fn record(
     edge: &Edge, asked: &Asked, caller: &Caller, loaded: &Loaded, attempted: &Attempted<'_>, row: &Row, attempt: &Attempt<'_>,
     intent: &PaymentIntent, now: i64,
 ) -> Result<Answered> {
@@ -636,12 +633,12 @@ async fn record(
     let body = rendered(edge, asked, caller, loaded, &sale.session);
     let condition = "EXISTS (SELECT 1 FROM orders WHERE id = ?7)";
     batch.push(edge.db.keep_answer_if(attempt, 200, &body, condition, &[(&sale.order.id).into()]));
-    let answers = edge.db.repeatable(batch).await?;
+    let answers = edge.db.repeatable(batch)?;
     if answers.at(0)?.changed()? {
         return Ok(Answered { status: 200, body, replayed: false });
     }
     // The webhook was faster, or this batch ran before and its answer was lost: the order that there is counts.
-    let mut loaded = load(edge, asked, &attempted.session.id, "session", None, now).await?;
+    let mut loaded = load(edge, asked, &attempted.session.id, "session", None, now)?;
     let (_, session) = own(&mut loaded, &attempted.session.id, false, now)?;
     if session.status != Status::Completed {
         return Err(Problem::fault("a checkout was paid and is not completed"));
@@ -649,21 +646,21 @@ async fn record(
     // Cannot be; should it be nevertheless, two payments were made and the operator has to know.
     if let Some(other) = loaded.row.as_ref().filter(|other| other.payment_intent.as_ref() != Some(&intent.id)) {
         let live = other.livemode != 0;
-        ledger_settle::stray(edge, "session", &intent.id, &row.id, row.stripe_account(), live, Mismatch::PaymentIntent, now).await?;
+        ledger_settle::stray(edge, "session", &intent.id, &row.id, row.stripe_account(), live, Mismatch::PaymentIntent, now)?;
     }
     let body = rendered(edge, asked, caller, &loaded, &session);
-    edge.db.run_repeatable(vec![edge.db.keep_answer(attempt, 200, &body)]).await?;
+    edge.db.run_repeatable(vec![edge.db.keep_answer(attempt, 200, &body)])?;
     Ok(Answered { status: 200, body, replayed: false })
 }
 
 /// The payment was made and recorded, and whoever asked for it was never told.
-async fn paid_before(edge: &Edge, asked: &Asked, caller: &Caller, loaded: &Loaded, session: &Session, now: i64) -> Result<Answered> {
+fn paid_before(edge: &Edge, asked: &Asked, caller: &Caller, loaded: &Loaded, session: &Session, now: i64) -> Result<Answered> {
     let body = rendered(edge, asked, caller, loaded, session);
     if let (Some(key), Some(begun)) = (&asked.key, &loaded.attempt) {
         let lock = clock::fresh_secret("")?;
         let attempt = Attempt { shop_id: &caller.agent.id, path: &asked.path, key, lock: &lock };
         let take = edge.db.take_key(&attempt, &asked.fingerprint, &begun.subject, None, now, now);
-        edge.db.run_repeatable(vec![take, edge.db.keep_answer(&attempt, 200, &body)]).await?;
+        edge.db.run_repeatable(vec![take, edge.db.keep_answer(&attempt, 200, &body)])?;
     }
     Ok(Answered { status: 200, body, replayed: true })
 }
@@ -678,31 +675,31 @@ fn compared(row: &Row, intent: &PaymentIntent) -> std::result::Result<News, Mism
 
 /// The sweep: what became of an agent's payment whose answer was lost, of one that the bank took its time over, and of a checkout that
 /// was never paid. `true` when the row moved.
-pub async fn sweep(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
+pub fn sweep(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
     let asked = row.checks.saturating_add(1);
     if row.status == ledger::Status::Open && row.stripe_form.is_none() {
         // Its last attempt was declined. Past the checkout's time nobody can pay it any more.
         if row.expires_at.is_none_or(|end| end <= now) {
-            return edge.db.payment_expired(&row.id, now).await;
+            return edge.db.payment_expired(&row.id, now);
         }
-        edge.db.check_later(row, row.expires_at.map(|end| end.saturating_add(60)), asked).await?;
+        edge.db.check_later(row, row.expires_at.map(|end| end.saturating_add(60)), asked)?;
         return Ok(false);
     }
     let taken_until = now.saturating_add(LOOKING);
-    if row.status == ledger::Status::Open && !edge.db.take_payment(row, now, taken_until).await? {
-        edge.db.check_later(row, Some(now.saturating_add(LOOK_AFTER)), row.checks).await?;
+    if row.status == ledger::Status::Open && !edge.db.take_payment(row, now, taken_until)? {
+        edge.db.check_later(row, Some(now.saturating_add(LOOK_AFTER)), row.checks)?;
         return Ok(false);
     }
     let looked = match &row.payment_intent {
         Some(id) => {
             let call = payment_intent::retrieve(id, row.stripe_account());
-            match outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await? {
+            match outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE)? {
                 Outcome::Ok(intent) => Looked::Found(Box::new(intent.answering(&row.id, &row.currency, row.amount, row.amount))),
                 Outcome::Refused(error) => Looked::Unknown(error.message),
                 Outcome::Unavailable { why, .. } => Looked::Unknown(why),
             }
         }
-        None => look_for(edge, row).await?,
+        None => look_for(edge, row)?,
     };
     let found = match looked {
         Looked::Found(intent) => Some(intent),
@@ -711,8 +708,8 @@ pub async fn sweep(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
         Looked::Unknown(why) => {
             log::line(object! { "level": "warn", "event": "payment_unknown", "transaction": row.id, "why": why });
             let pause = asked.clamp(1, 60).saturating_mul(60);
-            edge.db.check_later(row, Some(now.saturating_add(pause)), asked).await?;
-            edge.db.leave_payment(row, taken_until).await?;
+            edge.db.check_later(row, Some(now.saturating_add(pause)), asked)?;
+            edge.db.leave_payment(row, taken_until)?;
             return Ok(false);
         }
     };
@@ -724,36 +721,36 @@ pub async fn sweep(edge: &Edge, row: &Row, now: i64) -> Result<bool> {
         };
         match ledger::news_of_intent(row, row.stripe_account(), kind, intent) {
             Ok(IntentNews::Decided(news)) if kind == "payment_intent.succeeded" || row.status == ledger::Status::Processing => {
-                return Ok(ledger_settle::move_row(edge, row, &news, "sweep", now).await?.is_some());
+                return Ok(ledger_settle::move_row(edge, row, &news, "sweep", now)?.is_some());
             }
             Ok(_) => {}
             Err(mismatch) => {
                 let live = row.livemode != 0;
-                ledger_settle::stray(edge, "session", &intent.id, &row.id, row.stripe_account(), live, mismatch, now).await?;
-                edge.db.check_later(row, None, asked).await?;
+                ledger_settle::stray(edge, "session", &intent.id, &row.id, row.stripe_account(), live, mismatch, now)?;
+                edge.db.check_later(row, None, asked)?;
                 return Ok(false);
             }
         }
         if intent.status == "processing" {
-            edge.db.check_later(row, ledger::next_check(ledger::Status::Processing, asked, now, row.expires_at), asked).await?;
+            edge.db.check_later(row, ledger::next_check(ledger::Status::Processing, asked, now, row.expires_at), asked)?;
             return Ok(false);
         }
         if ["requires_action", "requires_confirmation", "requires_capture"].contains(&intent.status.as_str()) {
             let call = payment_intent::cancel(&intent.id, row.stripe_account(), &row.stripe_key);
-            if !matches!(outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await?, Outcome::Ok(_)) {
-                edge.db.check_later(row, Some(now.saturating_add(120)), asked).await?;
+            if !matches!(outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE)?, Outcome::Ok(_)) {
+                edge.db.check_later(row, Some(now.saturating_add(120)), asked)?;
                 return Ok(false);
             }
         }
     }
-    give_back(edge, row, now).await?;
+    give_back(edge, row, now)?;
     Ok(true)
 }
 
 /// Nothing was paid: the checkout can be paid again.
-async fn give_back(edge: &Edge, row: &Row, now: i64) -> Result<()> {
-    let Some((document, _, _)) = edge.db.document_of(row).await? else {
-        edge.db.check_later(row, None, row.checks).await?;
+fn give_back(edge: &Edge, row: &Row, now: i64) -> Result<()> {
+    let Some((document, _, _)) = edge.db.document_of(row)? else {
+        edge.db.check_later(row, None, row.checks)?;
         return Ok(());
     };
     let mut session = document.document()?;
@@ -762,5 +759,5 @@ async fn give_back(edge: &Edge, row: &Row, now: i64) -> Result<()> {
     session.messages.push(declined("The payment did not go through. Nothing was charged; it can be tried again.".to_owned()));
     let coupons: Vec<String> = session.applied.iter().map(|applied| applied.coupon.clone()).collect();
     let back = Back { row, session_id: &session.id, coupons: &coupons, state: Some(&session) };
-    edge.db.run_repeatable(edge.db.give_back(&back, now)).await
+    edge.db.run_repeatable(edge.db.give_back(&back, now))
 }

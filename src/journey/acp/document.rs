@@ -26,7 +26,7 @@ pub fn missing(cart: bool, id: &str) -> Problem {
 }
 
 /// Puts what an agent wants into the document and prices it: by the shop's live quote where it gives one.
-pub async fn settle(
+pub fn settle(
     edge: &Edge, caller: &Caller, loaded: &Loaded, session: &mut Session, choice: Option<&[Selected]>, now: i64,
 ) -> Result<Quoted> {
     // Lines first: the quote is asked for them.
@@ -38,7 +38,7 @@ pub async fn settle(
         quote_failed: false,
         now,
     };
-    let quoted = if session.lines.is_empty() { Quoted::None } else { quote::ask(edge, &caller.shop, session).await? };
+    let quoted = if session.lines.is_empty() { Quoted::None } else { quote::ask(edge, &caller.shop, session)? };
     price::price(session, choice, &Terms { quote: quoted.price(), quote_failed: quoted.failed(), ..terms })?;
     session.updated = now;
     Ok(quoted)
@@ -73,13 +73,13 @@ fn rendered(asked: &Asked, caller: &Caller, loaded: &Loaded, session: &Session, 
 }
 
 /// Makes a checkout or a cart.
-pub async fn create(edge: &Edge, incoming: &Incoming, asked: &Asked, cart: bool) -> Result<Answered> {
+pub fn create(edge: &Edge, incoming: &Incoming, asked: &Asked, cart: bool) -> Result<Answered> {
     // Receive, load.
     let now = now();
     let ask = asked.body.as_ref().ok().map(|body| if cart { read::cart(body) } else { read::create(asked.dialect, body) });
     let known = ask.as_ref().and_then(|ask| ask.as_ref().ok());
-    let mut loaded = load(edge, asked, "", kind(cart), known, now).await?;
-    let caller = caller(edge, incoming, asked, &mut loaded, now).await?;
+    let mut loaded = load(edge, asked, "", kind(cart), known, now)?;
+    let caller = caller(edge, incoming, asked, &mut loaded, now)?;
     if let Some(answered) = earlier(asked, loaded.attempt.as_deref(), now)? {
         return Ok(answered);
     }
@@ -96,7 +96,7 @@ pub async fn create(edge: &Edge, incoming: &Incoming, asked: &Asked, cart: bool)
     }
     let mut buyer = Value::Null;
     if let Some(id) = ask.cart.clone() {
-        buyer = take_cart(edge, asked, &mut loaded, &mut ask, &id, now).await?;
+        buyer = take_cart(edge, asked, &mut loaded, &mut ask, &id, now)?;
     }
     let mut session = Session {
         id: clock::fresh_id(if cart { "cart_" } else { "checkout_" })?,
@@ -109,7 +109,7 @@ pub async fn create(edge: &Edge, incoming: &Incoming, asked: &Asked, cart: bool)
     price::set_currency(&mut session, ask.currency.as_deref())?;
     price::set_items(&mut session, ask.items.as_deref().unwrap_or_default(), &loaded.products)?;
     change::apply(&mut session, &ask);
-    settle(edge, &caller, &loaded, &mut session, choice(&ask), now).await?;
+    settle(edge, &caller, &loaded, &mut session, choice(&ask), now)?;
     // Record, then reply.
     let body = rendered(asked, &caller, &loaded, &session, cart, edge);
     let row = SessionRow {
@@ -123,15 +123,15 @@ pub async fn create(edge: &Edge, incoming: &Incoming, asked: &Asked, cart: bool)
     };
     let private = with_private("{}", "affiliate_first", ask.affiliate.clone());
     let kept = Kept { row: &row, document: &session, private: &private, now, answer: answer(asked, 201, &body), also: Vec::new() };
-    if edge.db.keep_document(kept, true).await? {
+    if edge.db.keep_document(kept, true)? {
         return Ok(Answered { status: 201, body, replayed: false });
     }
-    faster(edge, asked, now).await
+    faster(edge, asked, now)
 }
 
 /// Another request was faster: with the same key its answer is given, else what it did to the document has to be read first.
-async fn faster(edge: &Edge, asked: &Asked, now: i64) -> Result<Answered> {
-    let loaded = load(edge, asked, "", "session", None, now).await?;
+fn faster(edge: &Edge, asked: &Asked, now: i64) -> Result<Answered> {
+    let loaded = load(edge, asked, "", "session", None, now)?;
     match earlier(asked, loaded.attempt.as_deref(), now)? {
         Some(answered) => Ok(answered),
         None => Err(changed_meanwhile()),
@@ -143,8 +143,8 @@ pub fn changed_meanwhile() -> Problem {
 }
 
 /// A cart becomes a checkout: its products, and its buyer where the checkout brings none.
-async fn take_cart(edge: &Edge, asked: &Asked, loaded: &mut Loaded, ask: &mut Ask, id: &str, now: i64) -> Result<Value> {
-    let found = load(edge, asked, id, "cart", Some(ask), now).await?;
+fn take_cart(edge: &Edge, asked: &Asked, loaded: &mut Loaded, ask: &mut Ask, id: &str, now: i64) -> Result<Value> {
+    let found = load(edge, asked, id, "cart", Some(ask), now)?;
     let gone = || {
         let id: String = id.chars().take(80).collect();
         Problem::request(404, "not_found", format!("No such cart: '{id}'.")).at("$.cart_id")
@@ -185,22 +185,22 @@ pub fn own(loaded: &mut Loaded, id: &str, cart: bool, now: i64) -> Result<(Box<S
 }
 
 /// Reads a checkout or a cart.
-pub async fn get(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str, cart: bool) -> Result<Answered> {
+pub fn get(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str, cart: bool) -> Result<Answered> {
     let now = now();
     let wanted = Wanted { key_hash: &asked.key_hash, now, attempt: None, id, kind: kind(cart), products: "[]", codes: "[]", shown: true };
-    let mut loaded = edge.db.load_for_agent(&wanted).await?;
-    let caller = caller(edge, incoming, asked, &mut loaded, now).await?;
+    let mut loaded = edge.db.load_for_agent(&wanted)?;
+    let caller = caller(edge, incoming, asked, &mut loaded, now)?;
     let (_, session) = own(&mut loaded, id, cart, now)?;
     Ok(Answered { status: 200, body: rendered(asked, &caller, &loaded, &session, cart, edge), replayed: false })
 }
 
 /// Changes a checkout, or replaces what is in a cart.
-pub async fn update(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str, cart: bool) -> Result<Answered> {
+pub fn update(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str, cart: bool) -> Result<Answered> {
     let now = now();
     let ask = asked.body.as_ref().ok().map(|body| if cart { read::cart(body) } else { read::update(asked.dialect, body) });
     let known = ask.as_ref().and_then(|ask| ask.as_ref().ok());
-    let mut loaded = load(edge, asked, id, kind(cart), known, now).await?;
-    let caller = caller(edge, incoming, asked, &mut loaded, now).await?;
+    let mut loaded = load(edge, asked, id, kind(cart), known, now)?;
+    let caller = caller(edge, incoming, asked, &mut loaded, now)?;
     if let Some(answered) = earlier(asked, loaded.attempt.as_deref(), now)? {
         return Ok(answered);
     }
@@ -212,20 +212,20 @@ pub async fn update(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str, c
         price::set_items(&mut session, items, &loaded.products)?;
     }
     change::apply(&mut session, &ask);
-    settle(edge, &caller, &loaded, &mut session, choice(&ask), now).await?;
+    settle(edge, &caller, &loaded, &mut session, choice(&ask), now)?;
     let body = rendered(asked, &caller, &loaded, &session, cart, edge);
     let kept = Kept { row: &row, document: &session, private: &row.private, now, answer: answer(asked, 200, &body), also: Vec::new() };
-    if edge.db.keep_document(kept, false).await? {
+    if edge.db.keep_document(kept, false)? {
         return Ok(Answered { status: 200, body, replayed: false });
     }
-    faster(edge, asked, now).await
+    faster(edge, asked, now)
 }
 
 /// Gives a checkout or a cart up. Why is kept, and whatever it says, it is given up (rfc.intent_traces).
-pub async fn cancel(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str, cart: bool) -> Result<Answered> {
+pub fn cancel(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str, cart: bool) -> Result<Answered> {
     let now = now();
-    let mut loaded = load(edge, asked, id, kind(cart), None, now).await?;
-    let caller = caller(edge, incoming, asked, &mut loaded, now).await?;
+    let mut loaded = load(edge, asked, id, kind(cart), None, now)?;
+    let caller = caller(edge, incoming, asked, &mut loaded, now)?;
     if let Some(answered) = earlier(asked, loaded.attempt.as_deref(), now)? {
         return Ok(answered);
     }
@@ -241,10 +241,10 @@ pub async fn cancel(edge: &Edge, incoming: &Incoming, asked: &Asked, id: &str, c
     let private = with_private(&row.private, "intent_trace", cancel.trace);
     let also = loaded.row.iter().map(|row| edge.db.payment_given_up(row, now)).collect();
     let kept = Kept { row: &row, document: &session, private: &private, now, answer: answer(asked, 200, &body), also };
-    if edge.db.keep_document(kept, false).await? {
+    if edge.db.keep_document(kept, false)? {
         return Ok(Answered { status: 200, body, replayed: false });
     }
-    faster(edge, asked, now).await
+    faster(edge, asked, now)
 }
 
 /// What two requests with one key at once are told, where the second cannot wait for the first.

@@ -112,13 +112,13 @@ fn version(incoming: &Incoming) -> Result<Dialect> {
 }
 
 /// Takes a request apart. Who asks is decided before what is asked, so errors in the body wait.
-async fn receive(incoming: &mut Incoming) -> Result<Asked> {
+fn receive(incoming: &mut Incoming) -> Result<Asked> {
     let key_hash = access::agent_key_hash(incoming)?;
     let dialect = version(incoming)?;
     let writes = incoming.method != "GET" && incoming.method != "HEAD";
     let sent = incoming.header("Idempotency-Key").filter(|key| writes && !key.is_empty());
     let key = checked_key(sent, writes && idempotency::key_required(dialect))?;
-    let (body, raw) = match incoming.json_and_bytes().await {
+    let (body, raw) = match incoming.json_and_bytes() {
         Ok((body, raw)) => (Ok(body), raw),
         Err(problem) => (Err(problem), Vec::new()),
     };
@@ -168,8 +168,8 @@ pub struct Caller {
     shop: Box<ShopRow>,
 }
 
-async fn caller(edge: &Edge, incoming: &Incoming, asked: &Asked, loaded: &mut Loaded, now: i64) -> Result<Caller> {
-    let (agent, shop) = access::known_agent(edge, incoming, loaded.agent.take(), loaded.shop.take()).await?;
+fn caller(edge: &Edge, incoming: &Incoming, asked: &Asked, loaded: &mut Loaded, now: i64) -> Result<Caller> {
+    let (agent, shop) = access::known_agent(edge, incoming, loaded.agent.take(), loaded.shop.take())?;
     access::agent_allowed(&agent, &shop, asked.door)?;
     check_signature(edge, &agent, asked, now)?;
     Ok(Caller { agent, shop })
@@ -189,25 +189,23 @@ fn earlier(asked: &Asked, attempt: Option<&AttemptRow>, now: i64) -> Result<Opti
 }
 
 /// Loads what an answer needs.
-async fn load(edge: &Edge, asked: &Asked, id: &str, kind: &str, ask: Option<&Ask>, now: i64) -> Result<Loaded> {
+fn load(edge: &Edge, asked: &Asked, id: &str, kind: &str, ask: Option<&Ask>, now: i64) -> Result<Loaded> {
     let products: Vec<&str> = ask.and_then(|ask| ask.items.as_ref()).into_iter().flatten().map(|item| item.product.as_str()).collect();
     let codes: Vec<String> = match ask.map(|ask| &ask.codes) {
         Some(crate::acp::ask::Patch::Set(codes)) => codes.iter().map(|code| code_key(code)).collect(),
         _ => Vec::new(),
     };
     let (products, codes) = (products.json().to_string(), codes.json().to_string());
-    edge.db
-        .load_for_agent(&Wanted {
-            key_hash: &asked.key_hash,
-            now,
-            attempt: asked.key.as_deref().map(|key| (asked.path.as_str(), key)),
-            id,
-            kind,
-            products: &products,
-            codes: &codes,
-            shown: false,
-        })
-        .await
+    edge.db.load_for_agent(&Wanted {
+        key_hash: &asked.key_hash,
+        now,
+        attempt: asked.key.as_deref().map(|key| (asked.path.as_str(), key)),
+        id,
+        kind,
+        products: &products,
+        codes: &codes,
+        shown: false,
+    })
 }
 
 /// What the answers say of the shop.
@@ -255,30 +253,30 @@ fn shown(asked: &Asked, session: &Session, seller: &Seller) -> String {
 }
 
 /// What an agent asks of a checkout, whichever way it came.
-pub async fn answer_checkout(edge: &Edge, incoming: &Incoming, asked: &Asked, act: Act, id: &str) -> Result<Answered> {
+pub fn answer_checkout(edge: &Edge, incoming: &Incoming, asked: &Asked, act: Act, id: &str) -> Result<Answered> {
     match act {
-        Act::Create => document::create(edge, incoming, asked, false).await,
-        Act::Get => document::get(edge, incoming, asked, id, false).await,
-        Act::Update => document::update(edge, incoming, asked, id, false).await,
-        Act::Complete => complete::complete(edge, incoming, asked, id).await,
-        Act::Cancel => document::cancel(edge, incoming, asked, id, false).await,
+        Act::Create => document::create(edge, incoming, asked, false),
+        Act::Get => document::get(edge, incoming, asked, id, false),
+        Act::Update => document::update(edge, incoming, asked, id, false),
+        Act::Complete => complete::complete(edge, incoming, asked, id),
+        Act::Cancel => document::cancel(edge, incoming, asked, id, false),
     }
 }
 
 /// `/checkouts…`, `/checkout_sessions…`
-pub async fn checkout(edge: &Edge, incoming: &mut Incoming, act: Act, id: &str) -> Result<Reply> {
-    let asked = receive(incoming).await?;
-    Ok(answer_checkout(edge, incoming, &asked, act, id).await?.reply(&asked))
+pub fn checkout(edge: &Edge, incoming: &mut Incoming, act: Act, id: &str) -> Result<Reply> {
+    let asked = receive(incoming)?;
+    Ok(answer_checkout(edge, incoming, &asked, act, id)?.reply(&asked))
 }
 
 /// `/carts…`
-pub async fn cart(edge: &Edge, incoming: &mut Incoming, act: Act, id: &str) -> Result<Reply> {
-    let asked = receive(incoming).await?;
+pub fn cart(edge: &Edge, incoming: &mut Incoming, act: Act, id: &str) -> Result<Reply> {
+    let asked = receive(incoming)?;
     let answered = match act {
-        Act::Create => document::create(edge, incoming, &asked, true).await,
-        Act::Get => document::get(edge, incoming, &asked, id, true).await,
-        Act::Update | Act::Complete => document::update(edge, incoming, &asked, id, true).await,
-        Act::Cancel => document::cancel(edge, incoming, &asked, id, true).await,
+        Act::Create => document::create(edge, incoming, &asked, true),
+        Act::Get => document::get(edge, incoming, &asked, id, true),
+        Act::Update | Act::Complete => document::update(edge, incoming, &asked, id, true),
+        Act::Cancel => document::cancel(edge, incoming, &asked, id, true),
     };
     Ok(answered?.reply(&asked))
 }

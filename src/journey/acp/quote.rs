@@ -31,7 +31,7 @@ impl Quoted {
 }
 
 /// Asks for the session's items, address and codes as they are now.
-pub async fn ask(edge: &Edge, shop: &ShopRow, session: &Session) -> Result<Quoted> {
+pub fn ask(edge: &Edge, shop: &ShopRow, session: &Session) -> Result<Quoted> {
     let Some(url) = &shop.quote_url else { return Ok(Quoted::None) };
     let now = clock::now();
     let body = question(session).to_string();
@@ -43,7 +43,7 @@ pub async fn ask(edge: &Edge, shop: &ShopRow, session: &Session) -> Result<Quote
     let answer = match prepared {
         Ok((url, signature)) => {
             let headers = [("webhook-id", session.id.as_str()), ("webhook-timestamp", &now.to_string()), ("webhook-signature", &signature)];
-            outside::question(edge, &url, &headers, &body, DEADLINE, LIMIT).await
+            outside::question(edge, &url, &headers, &body, DEADLINE, LIMIT)
         }
         Err(problem) => Err(problem.message.clone()),
     };

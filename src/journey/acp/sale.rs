@@ -123,9 +123,9 @@ pub fn permalink(edge: &Edge, shop: &ShopRow, id: &str) -> String {
 
 /// What moves a row, for whoever hears from Stripe that it was paid (a webhook, the sweep): with what the checkout knows of the buyer,
 /// and the order.
-pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Box<Row>)> {
+pub fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Box<Row>)> {
     // Its document is gone with its shop; the books are kept all the same.
-    let Some((document, shop, agent)) = edge.db.document_of(row).await? else {
+    let Some((document, shop, agent)) = edge.db.document_of(row)? else {
         return settle::moving_alone(edge, row, news, by, now);
     };
     let session = document.document()?;
@@ -135,16 +135,16 @@ pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> 
     let (mut statements, after) = settle::moving_alone(edge, row, &known, by, now)?;
     if !statements.is_empty() && session.status != Status::Completed {
         let agent = agent.as_ref().map(|agent| agent.id.as_str());
-        let card = card_of(edge, &after).await;
+        let card = card_of(edge, &after);
         statements.extend(sale(edge, &document, &session, &shop, agent, &after, card, now)?.statements);
     }
     Ok((statements, after))
 }
 
 /// The card, asked for at Stripe: an event only names the charge that tells it. An order is made without it where Stripe does not answer.
-async fn card_of(edge: &Edge, row: &Row) -> Option<Card> {
+fn card_of(edge: &Edge, row: &Row) -> Option<Card> {
     let call = payment_intent::retrieve(row.payment_intent.as_deref()?, row.stripe_account());
-    match outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE).await {
+    match outside::stripe::<PaymentIntent>(edge, row.mode(), &call, outside::STRIPE_DEADLINE) {
         Ok(Outcome::Ok(intent)) => card(&intent),
         Ok(Outcome::Refused(_) | Outcome::Unavailable { .. }) | Err(_) => None,
     }

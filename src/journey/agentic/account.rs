@@ -35,16 +35,15 @@ pub struct Seat {
 
 /// Whose account it is. Agentic commerce need not be switched on: the merchant looks at agents and their terms before. But where another
 /// shop has the account's agentic side, it is that shop's to change. `embedded`: it is for Stripe's component, which needs a key of its own.
-pub async fn seat(edge: &Edge, shop: Box<ShopRow>, asked: Option<Mode>, embedded: bool) -> Result<Seat> {
-    let seat = edge.db.seat(&shop.id).await?;
+pub fn seat(edge: &Edge, shop: Box<ShopRow>, asked: Option<Mode>, embedded: bool) -> Result<Seat> {
+    let seat = edge.db.seat(&shop.id)?;
     let mode = access::mode(edge, asked, &seat.connections);
     edge.pair(mode)?;
     if embedded {
         publishable_key(edge, mode)?;
     }
     let connection = checkout::usable(in_mode(&seat.connections, mode.live()), mode)?.clone();
-    if seat.holder(&connection).is_some_and(|holder| holder != shop.id)
-        || held_elsewhere(edge, &shop.id, &connection.account, mode.live()).await?
+    if seat.holder(&connection).is_some_and(|holder| holder != shop.id) || held_elsewhere(edge, &shop.id, &connection.account, mode.live())?
     {
         return Err(shared());
     }
@@ -52,8 +51,8 @@ pub async fn seat(edge: &Edge, shop: Box<ShopRow>, asked: Option<Mode>, embedded
 }
 
 /// `mode` in the body of a POST, else in the query.
-pub async fn asked_mode(incoming: &mut Incoming) -> Result<Option<Mode>> {
-    let body = incoming.json().await?;
+pub fn asked_mode(incoming: &mut Incoming) -> Result<Option<Mode>> {
+    let body = incoming.json()?;
     let fields = Fields::open(&body, "", &["mode"])?;
     match fields.choice("mode", &[("live", Mode::Live), ("test", Mode::Test)])? {
         Some(mode) => Ok(Some(mode)),
@@ -69,8 +68,8 @@ fn publishable_key(edge: &Edge, mode: Mode) -> Result<&'static str> {
 }
 
 /// Asks Stripe for an account session.
-async fn fresh_session(edge: &Edge, mode: Mode, account: &str) -> Result<Outcome<AccountSession>> {
-    let outcome = outside::stripe::<AccountSession>(edge, mode, &account::session(account), outside::STRIPE_DEADLINE).await?;
+fn fresh_session(edge: &Edge, mode: Mode, account: &str) -> Result<Outcome<AccountSession>> {
+    let outcome = outside::stripe::<AccountSession>(edge, mode, &account::session(account), outside::STRIPE_DEADLINE)?;
     match &outcome {
         Outcome::Ok(made) if made.account != account || made.livemode != mode.live() => {
             Err(Problem::fault("Stripe's account session is for another account"))
@@ -84,36 +83,36 @@ fn no_session(why: String) -> Problem {
 }
 
 /// `POST /v1/agentic/account_sessions`
-pub async fn session(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    let asked = asked_mode(incoming).await?;
-    let seat = seat(edge, shop, asked, true).await?;
+pub fn session(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
+    let asked = asked_mode(incoming)?;
+    let seat = seat(edge, shop, asked, true)?;
     let key = publishable_key(edge, seat.mode)?;
-    match fresh_session(edge, seat.mode, &seat.connection.account).await? {
+    match fresh_session(edge, seat.mode, &seat.connection.account)? {
         Outcome::Ok(made) => Ok(Reply::json(
             200,
             &object! { "object": "agentic.account_session", "account": made.account, "client_secret": made.client_secret,
             "publishable_key": key, "livemode": seat.mode.live(), "expires_at": made.expires_at },
         )),
-        Outcome::Refused(error) if error.account_invalid() => Err(connect::account_refused(edge, seat.mode, &seat.connection).await?),
+        Outcome::Refused(error) if error.account_invalid() => Err(connect::account_refused(edge, seat.mode, &seat.connection)?),
         Outcome::Refused(error) => Err(error.problem()),
         Outcome::Unavailable { why, .. } => Err(no_session(why)),
     }
 }
 
 /// `POST /v1/agentic/settings_link`
-pub async fn link(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    let asked = asked_mode(incoming).await?;
-    let seat = seat(edge, shop, asked, true).await?;
+pub fn link(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
+    let asked = asked_mode(incoming)?;
+    let seat = seat(edge, shop, asked, true)?;
     if !seat.connection.active() {
         // Stripe refused the account; should it be ours after all, the next look at the connection says so.
-        return Err(connect::account_refused(edge, seat.mode, &seat.connection).await?);
+        return Err(connect::account_refused(edge, seat.mode, &seat.connection)?);
     }
     let now = clock::now();
     let expires_at = now.saturating_add(LINK_LIFE);
     let ticket = clock::fresh_secret_in(Slot::of_id(&seat.connection.shop_id), "")?;
-    edge.db.insert_settings_link(&sign::sha256_hex(ticket.as_bytes()), &seat.connection, now, expires_at).await?;
+    edge.db.insert_settings_link(&sign::sha256_hex(ticket.as_bytes()), &seat.connection, now, expires_at)?;
     let url = format!("{}/agentic/settings/{ticket}", edge.public_url);
     Ok(Reply::json(201, &object! { "object": "agentic.settings_link", "url": url, "livemode": seat.mode.live(), "expires_at": expires_at }))
 }
@@ -135,10 +134,10 @@ fn dead_link(edge: &Edge) -> Reply {
 }
 
 /// `GET /agentic/settings/{ticket}`: opened once. HEAD looks and uses nothing up: whoever previews a link must not spend it.
-pub async fn page(edge: &Edge, incoming: &Incoming, ticket: &str) -> Result<Reply> {
+pub fn page(edge: &Edge, incoming: &Incoming, ticket: &str) -> Result<Reply> {
     let (hash, now) = (sign::sha256_hex(ticket.as_bytes()), clock::now());
     let csp = page::settings_csp(&edge.config.connect_js);
-    let Some(waiting) = edge.db.settings_waiting(&hash, now).await? else { return Ok(dead_link(edge)) };
+    let Some(waiting) = edge.db.settings_waiting(&hash, now)? else { return Ok(dead_link(edge)) };
     *edge.counters.shop.borrow_mut() = Some(waiting.shop_id.clone());
     if incoming.method == "HEAD" {
         return Ok(Reply::page(200, String::new(), csp));
@@ -148,7 +147,7 @@ pub async fn page(edge: &Edge, incoming: &Incoming, ticket: &str) -> Result<Repl
     let key = publishable_key(edge, mode)?;
     let browser = clock::fresh_secret("")?;
     let until = now.saturating_add(PAGE_LIFE);
-    let Some(row) = edge.db.open_settings(&hash, &sign::sha256_hex(browser.as_bytes()), until, now).await? else {
+    let Some(row) = edge.db.open_settings(&hash, &sign::sha256_hex(browser.as_bytes()), until, now)? else {
         return Ok(dead_link(edge));
     };
     let html = page::settings(&page::Settings {
@@ -163,7 +162,7 @@ pub async fn page(edge: &Edge, incoming: &Incoming, ticket: &str) -> Result<Repl
 }
 
 /// `POST /agentic/settings/{ticket}`: the page asks for an account session. It needs the cookie of the browser that opened the link.
-pub async fn refresh(edge: &Edge, incoming: &Incoming, ticket: &str) -> Result<Reply> {
+pub fn refresh(edge: &Edge, incoming: &Incoming, ticket: &str) -> Result<Reply> {
     // One answer for all that is wrong: a stranger learns nothing about links.
     let over = || Problem::request(404, "resource_missing", "This page is over. Open the settings of agents again from the shop's admin.");
     // Browsers say where a request comes from; the page's own is `same-origin`.
@@ -173,10 +172,10 @@ pub async fn refresh(edge: &Edge, incoming: &Incoming, ticket: &str) -> Result<R
     let hash = sign::sha256_hex(ticket.as_bytes());
     let Some(cookie) = incoming.cookie(&cookie_name(&hash)).filter(|cookie| !cookie.is_empty()) else { return Err(over()) };
     let browser = sign::sha256_hex(cookie.as_bytes());
-    let Some(row) = edge.db.count_account_session(&hash, &browser, MOST_SESSIONS, clock::now()).await? else { return Err(over()) };
+    let Some(row) = edge.db.count_account_session(&hash, &browser, MOST_SESSIONS, clock::now())? else { return Err(over()) };
     *edge.counters.shop.borrow_mut() = Some(row.shop_id.clone());
     let mode = Mode::from_live(row.livemode != 0);
-    match fresh_session(edge, mode, &row.account).await? {
+    match fresh_session(edge, mode, &row.account)? {
         Outcome::Ok(made) => Ok(Reply::json(
             200,
             &object! { "object": "agentic.account_session", "client_secret": made.client_secret, "expires_at": made.expires_at },

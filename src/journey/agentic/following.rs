@@ -30,17 +30,17 @@ pub const UPLOAD_TAKES: i64 = 3600;
 const NAMED: usize = 100;
 
 /// For the sweep. Answers how many imports it got further.
-pub async fn run(edge: &Edge) -> Result<u32> {
+pub fn run(edge: &Edge) -> Result<u32> {
     let ends = clock::now_ms().saturating_add(TIME);
     let d1_ends = edge.counters.d1.get().saturating_add(ROUND_TRIPS);
     let mut done = 0_u32;
-    let (imports, stock) = edge.db.due_imports(clock::now(), IMPORTS).await?;
+    let (imports, stock) = edge.db.due_imports(clock::now(), IMPORTS)?;
     for row in imports {
         if clock::now_ms() >= ends || edge.counters.d1.get() >= d1_ends {
             break;
         }
         let (id, shop) = (row.id.clone(), row.shop_id.clone());
-        match look(edge, row).await {
+        match look(edge, row) {
             Ok(moved) => done = done.saturating_add(u32::from(moved)),
             // One import's trouble is its own.
             Err(problem) => {
@@ -50,23 +50,23 @@ pub async fn run(edge: &Edge) -> Result<u32> {
             }
         }
     }
-    Ok(done.saturating_add(stock::run(edge, stock, ends, d1_ends).await))
+    Ok(done.saturating_add(stock::run(edge, stock, ends, d1_ends)))
 }
 
 /// One import that is due.
-async fn look(edge: &Edge, mut row: ImportRow) -> Result<bool> {
+fn look(edge: &Edge, mut row: ImportRow) -> Result<bool> {
     let now = clock::now();
     let until = now.saturating_add(LEASE);
-    let Some((shop, connection)) = edge.db.lease_import(&row, now, until).await? else { return Ok(false) };
+    let Some((shop, connection)) = edge.db.lease_import(&row, now, until)? else { return Ok(false) };
     if row.status == "awaiting_upload" {
         row.locked_until = until;
     }
     let gone = shop.is_none_or(|shop| shop.ended());
     let Some(connection) = connection.filter(|_| !gone) else {
         if row.running() {
-            over(edge, &row, "connection_gone", "The Stripe account is not connected any more.").await?;
+            over(edge, &row, "connection_gone", "The Stripe account is not connected any more.")?;
         } else {
-            edge.db.errors_kept(&row.id, &row.columns).await?;
+            edge.db.errors_kept(&row.id, &row.columns)?;
         }
         return Ok(true);
     };
@@ -75,24 +75,24 @@ async fn look(edge: &Edge, mut row: ImportRow) -> Result<bool> {
         ("awaiting_upload", origin)
             if matches!(origin, "catalogue" | "stock") || (row.stripe_file.is_some() && row.stripe_id.is_none()) =>
         {
-            let sent = sending::deliver(edge, &mut row, &connection).await;
-            settle(edge, &row, sent).await?;
+            let sent = sending::deliver(edge, &mut row, &connection);
+            settle(edge, &row, sent)?;
             Ok(true)
         }
         ("awaiting_upload", _) if row.stripe_id.is_none() => {
-            over(edge, &row, "upload_broken_off", "The file broke off before Stripe had it. Send it again.").await?;
+            over(edge, &row, "upload_broken_off", "The file broke off before Stripe had it. Send it again.")?;
             Ok(true)
         }
-        ("awaiting_upload" | "processing", _) => ask(edge, &row, &connection, now).await,
-        _ => match keep_errors(edge, &row, &connection).await {
+        ("awaiting_upload" | "processing", _) => ask(edge, &row, &connection, now),
+        _ => match keep_errors(edge, &row, &connection) {
             Ok(()) => Ok(true),
             Err(problem) => {
                 let checks = row.checks.saturating_add(1);
                 if checks > MOST_CHECKS {
                     // Stripe shows them no more: what is known of them is what the import's object names.
-                    edge.db.errors_kept(&row.id, &row.columns).await?;
+                    edge.db.errors_kept(&row.id, &row.columns)?;
                 } else {
-                    edge.db.check_import_later(&row, Some(now.saturating_add(pause(checks))), checks).await?;
+                    edge.db.check_import_later(&row, Some(now.saturating_add(pause(checks))), checks)?;
                 }
                 Err(problem)
             }
@@ -101,19 +101,19 @@ async fn look(edge: &Edge, mut row: ImportRow) -> Result<bool> {
 }
 
 /// What came of sending, where no caller waits for it.
-pub async fn settle(edge: &Edge, row: &ImportRow, sent: std::result::Result<(), Trouble>) -> Result<()> {
+pub fn settle(edge: &Edge, row: &ImportRow, sent: std::result::Result<(), Trouble>) -> Result<()> {
     let now = clock::now();
     match sent {
-        Ok(()) => edge.db.import_sent(row, None, now).await,
-        Err(Trouble::Nothing) if row.stripe_id.is_none() => edge.db.stock_told(row, now).await,
-        Err(Trouble::Stale) if row.stripe_id.is_none() => edge.db.drop_import(row, now).await,
+        Ok(()) => edge.db.import_sent(row, None, now),
+        Err(Trouble::Nothing) if row.stripe_id.is_none() => edge.db.stock_told(row, now),
+        Err(Trouble::Stale) if row.stripe_id.is_none() => edge.db.drop_import(row, now),
         // Stripe waits for a file that will not come: the next run makes an import of its own.
         Err(Trouble::Nothing | Trouble::Stale) => {
-            over(edge, row, "catalogue_changed", "The catalogue was replaced before its stock was sent. Its own is sent next.").await
+            over(edge, row, "catalogue_changed", "The catalogue was replaced before its stock was sent. Its own is sent next.")
         }
         Err(Trouble::Over(problem) | Trouble::Refused(problem)) => {
             log::line(object! { "level": "warn", "event": "import_failed", "import": row.id, "shop": row.shop_id, "why": problem.code });
-            edge.db.fail_import(row, &told(&problem.code, &problem.message), None, now).await
+            edge.db.fail_import(row, &told(&problem.code, &problem.message), None, now)
         }
         Err(Trouble::Later(problem)) => {
             log::line(
@@ -121,10 +121,10 @@ pub async fn settle(edge: &Edge, row: &ImportRow, sent: std::result::Result<(), 
             );
             let checks = row.checks.saturating_add(1);
             if checks > MOST_CHECKS {
-                return over(edge, row, "import_lost", "Stripe did not take the catalogue for days.").await;
+                return over(edge, row, "import_lost", "Stripe did not take the catalogue for days.");
             }
-            edge.db.leave_import(row, None, now.saturating_add(pause(checks))).await?;
-            edge.db.check_import_later(row, Some(now.saturating_add(pause(checks))), checks).await
+            edge.db.leave_import(row, None, now.saturating_add(pause(checks)))?;
+            edge.db.check_import_later(row, Some(now.saturating_add(pause(checks))), checks)
         }
     }
 }
@@ -133,8 +133,8 @@ pub fn told(code: &str, message: &str) -> String {
     object! { "code": code, "message": message }.to_string()
 }
 
-async fn over(edge: &Edge, row: &ImportRow, code: &str, message: &str) -> Result<()> {
-    edge.db.fail_import(row, &told(code, message), None, clock::now()).await
+fn over(edge: &Edge, row: &ImportRow, code: &str, message: &str) -> Result<()> {
+    edge.db.fail_import(row, &told(code, message), None, clock::now())
 }
 
 /// Between one question and the next, seconds.
@@ -152,60 +152,60 @@ fn soon(checks: i64) -> i64 {
 }
 
 /// Asks Stripe how an import stands; whether it moved.
-async fn ask(edge: &Edge, row: &ImportRow, connection: &ConnectionRow, now: i64) -> Result<bool> {
+fn ask(edge: &Edge, row: &ImportRow, connection: &ConnectionRow, now: i64) -> Result<bool> {
     let checks = row.checks.saturating_add(1);
     let later = |row: &ImportRow| edge.db.check_import_later(row, Some(now.saturating_add(pause(checks))), checks);
-    let state = match state_of(edge, row).await {
+    let state = match state_of(edge, row) {
         Ok(Outcome::Ok(state)) => state,
         Ok(Outcome::Refused(error)) if error.account_invalid() && checks <= MOST_CHECKS => {
-            crate::journey::connect::account_refused(edge, mode_of(row), connection).await?;
-            later(row).await?;
+            crate::journey::connect::account_refused(edge, mode_of(row), connection)?;
+            later(row)?;
             return Ok(false);
         }
         Ok(Outcome::Refused(error)) if error.status == 404 => {
-            over(edge, row, "import_lost", "Stripe does not know the import any more.").await?;
+            over(edge, row, "import_lost", "Stripe does not know the import any more.")?;
             return Ok(true);
         }
         _ if checks > MOST_CHECKS => {
-            over(edge, row, "import_lost", "Stripe did not say for days what became of the import.").await?;
+            over(edge, row, "import_lost", "Stripe did not say for days what became of the import.")?;
             return Ok(true);
         }
         // Trouble at Stripe, or a key that the operator has taken away.
         Ok(_) | Err(_) => {
-            later(row).await?;
+            later(row)?;
             return Ok(false);
         }
     };
     if state.status == "awaiting_upload" {
         // A file that was sent whole is Stripe's to take up; one that was not, nobody sends again.
         if row.origin == "file" && row.uploaded_at.is_none() {
-            over(edge, row, "upload_broken_off", "The file broke off before Stripe had it. Send it again.").await?;
+            over(edge, row, "upload_broken_off", "The file broke off before Stripe had it. Send it again.")?;
             return Ok(true);
         }
         let end = row.uploaded_at.or(row.expires_at).unwrap_or(row.created).saturating_add(UPLOAD_TAKES);
         if end <= now {
-            over(edge, row, "upload_expired", "Nothing was sent to the upload_url in its time.").await?;
+            over(edge, row, "upload_expired", "Nothing was sent to the upload_url in its time.")?;
             return Ok(true);
         }
         let at = now.saturating_add(soon(checks)).min(end);
-        edge.db.leave_import(row, None, at).await?;
-        edge.db.check_import_later(row, Some(at), checks).await?;
+        edge.db.leave_import(row, None, at)?;
+        edge.db.check_import_later(row, Some(at), checks)?;
         return Ok(false);
     }
     if checks > MOST_CHECKS && !state.ended() {
-        over(edge, row, "import_lost", "Stripe has not come to an end with the import for days.").await?;
+        over(edge, row, "import_lost", "Stripe has not come to an end with the import for days.")?;
         return Ok(true);
     }
-    tell(edge, row, &state, checks, now).await
+    tell(edge, row, &state, checks, now)
 }
 
 /// How an import stands at Stripe.
-async fn state_of(edge: &Edge, row: &ImportRow) -> Result<Outcome<State>> {
+fn state_of(edge: &Edge, row: &ImportRow) -> Result<Outcome<State>> {
     let id = row.stripe_id.as_deref().unwrap_or_default();
     let lost = || Outcome::Unavailable { why: "another object than was asked for".to_owned(), replayed_5xx: false };
     if by_sets(row) {
         let call = import::retrieve_set(id, &row.account);
-        return Ok(match outside::stripe::<import::ImportSet>(edge, mode_of(row), &call, outside::STRIPE_DEADLINE).await? {
+        return Ok(match outside::stripe::<import::ImportSet>(edge, mode_of(row), &call, outside::STRIPE_DEADLINE)? {
             Outcome::Ok(set) if set.id == id => Outcome::Ok(set.state()),
             Outcome::Ok(_) => lost(),
             Outcome::Refused(error) => Outcome::Refused(error),
@@ -213,7 +213,7 @@ async fn state_of(edge: &Edge, row: &ImportRow) -> Result<Outcome<State>> {
         });
     }
     let call = import::retrieve(id, &row.account);
-    Ok(match outside::stripe::<import::Import>(edge, mode_of(row), &call, outside::STRIPE_DEADLINE).await? {
+    Ok(match outside::stripe::<import::Import>(edge, mode_of(row), &call, outside::STRIPE_DEADLINE)? {
         Outcome::Ok(found) if found.id == id && found.livemode == (row.livemode != 0) => found.state().map_or_else(lost, Outcome::Ok),
         Outcome::Ok(_) => lost(),
         Outcome::Refused(error) => Outcome::Refused(error),
@@ -222,7 +222,7 @@ async fn state_of(edge: &Edge, row: &ImportRow) -> Result<Outcome<State>> {
 }
 
 /// Writes down what Stripe says; whether anything moved.
-async fn tell(edge: &Edge, row: &ImportRow, state: &State, checks: i64, now: i64) -> Result<bool> {
+fn tell(edge: &Edge, row: &ImportRow, state: &State, checks: i64, now: i64) -> Result<bool> {
     let bad = state.errors.is_some() || state.status == "succeeded_with_errors";
     let mut after = row.clone();
     after.status = state.status.to_owned();
@@ -243,7 +243,7 @@ async fn tell(edge: &Edge, row: &ImportRow, state: &State, checks: i64, now: i64
         named.truncate(NAMED);
     }
     after.samples = named.json().to_string();
-    let moved = edge.db.import_told(row, &after, now).await?;
+    let moved = edge.db.import_told(row, &after, now)?;
     if moved && state.status == "failed" {
         log::line(object! { "level": "warn", "event": "import_failed", "import": row.id, "shop": row.shop_id, "why": after.problem });
     }
@@ -261,19 +261,19 @@ fn sample(given: &Value) -> Value {
 }
 
 /// A thin event about an import: it is fetched by its id from the configured host, never by the address in the event.
-pub async fn heard(edge: &Edge, stripe_id: &str, account: &str, live: bool) -> Result<&'static str> {
-    let Some(row) = edge.db.import_of_stripe(stripe_id, account, live).await? else { return Ok("not_ours") };
+pub fn heard(edge: &Edge, stripe_id: &str, account: &str, live: bool) -> Result<&'static str> {
+    let Some(row) = edge.db.import_of_stripe(stripe_id, account, live)? else { return Ok("not_ours") };
     *edge.counters.shop.borrow_mut() = Some(row.shop_id.clone());
     if !row.running() {
         return Ok("nothing_new");
     }
-    let state = match state_of(edge, &row).await? {
+    let state = match state_of(edge, &row)? {
         Outcome::Ok(state) => state,
         Outcome::Refused(error) if error.account_invalid() || error.status == 404 => return Ok("not_ours"),
         // Stripe sends it again.
         Outcome::Refused(_) | Outcome::Unavailable { .. } => return Err(Problem::stripe_unavailable("Stripe could not be asked.")),
     };
-    if state.status == "awaiting_upload" || !tell(edge, &row, &state, row.checks, clock::now()).await? {
+    if state.status == "awaiting_upload" || !tell(edge, &row, &state, row.checks, clock::now())? {
         return Ok("nothing_new");
     }
     if state.errors.is_some() {
@@ -285,14 +285,14 @@ pub async fn heard(edge: &Edge, stripe_id: &str, account: &str, live: bool) -> R
 /// Fetches refused rows behind the answer. The sweep finds what is left.
 fn keep_later(edge: &Edge, row: &ImportRow) {
     let (work, id, shop) = (edge.aside(), row.id.clone(), row.shop_id.clone());
-    edge.later(async move {
-        let kept = async {
-            let Some(row) = work.db.import(&shop, &id).await? else { return Ok(()) };
-            let connection = work.db.active_connection(&shop, row.livemode != 0).await?;
+    edge.later(move || {
+        let kept = (|| {
+            let Some(row) = work.db.import(&shop, &id)? else { return Ok(()) };
+            let connection = work.db.active_connection(&shop, row.livemode != 0)?;
             let Some(connection) = connection.filter(|connection| connection.account == row.account) else { return Ok(()) };
-            keep_errors(&work, &row, &connection).await
-        };
-        if let Err(problem) = kept.await {
+            keep_errors(&work, &row, &connection)
+        })();
+        if let Err(problem) = kept {
             let problem: Problem = problem;
             log::line(
                 object! { "level": "warn", "event": "import_errors_later", "import": id, "why": problem.code, "cause": problem.cause },
@@ -302,42 +302,42 @@ fn keep_later(edge: &Edge, row: &ImportRow) {
 }
 
 /// Keeps the rows that Stripe refused, before its link dies; a new one is asked for each time. May be repeated.
-pub async fn keep_errors(edge: &Edge, row: &ImportRow, connection: &ConnectionRow) -> Result<()> {
+pub fn keep_errors(edge: &Edge, row: &ImportRow, connection: &ConnectionRow) -> Result<()> {
     if row.errors_kept != 0 {
         return Ok(());
     }
     // One at a time: who begins anew takes away what another has kept by then.
     let now = clock::now();
-    if !edge.db.claim_errors(&row.id, now, now.saturating_add(LEASE)).await? {
+    if !edge.db.claim_errors(&row.id, now, now.saturating_add(LEASE))? {
         return Err(Problem::stripe_unavailable("The rows are being fetched. Ask again in a moment."));
     }
-    let kept = fetch_errors(edge, row, connection).await;
+    let kept = fetch_errors(edge, row, connection);
     if kept.is_err() {
-        edge.db.release_errors(&row.id).await?;
+        edge.db.release_errors(&row.id)?;
     }
     kept
 }
 
-async fn fetch_errors(edge: &Edge, row: &ImportRow, connection: &ConnectionRow) -> Result<()> {
+fn fetch_errors(edge: &Edge, row: &ImportRow, connection: &ConnectionRow) -> Result<()> {
     let unavailable = |why: String| Problem::stripe_unavailable("Stripe does not show the rows right now. Ask again.").because(why);
-    let state = match state_of(edge, row).await? {
+    let state = match state_of(edge, row)? {
         Outcome::Ok(state) => state,
         Outcome::Refused(error) if error.account_invalid() => {
-            return Err(crate::journey::connect::account_refused(edge, mode_of(row), connection).await?);
+            return Err(crate::journey::connect::account_refused(edge, mode_of(row), connection)?);
         }
         Outcome::Refused(error) => return Err(unavailable(error.message)),
         Outcome::Unavailable { why, .. } => return Err(unavailable(why)),
     };
     let opened = match &state.errors {
-        None => return edge.db.errors_kept(&row.id, &row.columns).await,
+        None => return edge.db.errors_kept(&row.id, &row.columns),
         Some(ErrorsAt::Address(url)) => {
             let url = import::address(url, &edge.config.api_base, edge.config.allow_local)
                 .map_err(|why| Problem::fault(format!("the address of refused rows is refused: {why}")))?;
-            outside::download(edge, &Target::Address { url: &url, media: "" }).await?
+            outside::download(edge, &Target::Address { url: &url, media: "" })?
         }
         Some(ErrorsAt::File(file)) => {
             let call = import::file_contents(file, &row.account);
-            outside::download(edge, &Target::Call { mode: mode_of(row), call: &call, media: "" }).await?
+            outside::download(edge, &Target::Call { mode: mode_of(row), call: &call, media: "" })?
         }
     };
     let mut pieces = match opened {
@@ -345,12 +345,12 @@ async fn fetch_errors(edge: &Edge, row: &ImportRow, connection: &ConnectionRow) 
         Ok((status, _)) => return Err(unavailable(format!("refused rows answer {status}"))),
         Err(why) => return Err(unavailable(why)),
     };
-    edge.db.forget_errors(&row.id, STRIPES, i64::MAX >> 12).await?;
+    edge.db.forget_errors(&row.id, STRIPES, i64::MAX >> 12)?;
     let columns: Vec<String> = match serde_json::from_str(&row.columns) {
         Ok(Value::Array(names)) => names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
         _ => Vec::new(),
     };
-    let mut piece = pieces.next().await.map_err(unavailable)?;
+    let mut piece = pieces.next().map_err(unavailable)?;
     // Of a file with tabs Stripe makes one with tabs.
     let first = piece.as_deref().unwrap_or_default().split(|byte| *byte == b'\n').next().unwrap_or_default();
     let mut file = ErrorFile::new(if first.contains(&b'\t') { Format::Tsv } else { Format::Csv }, columns);
@@ -363,13 +363,13 @@ async fn fetch_errors(edge: &Edge, row: &ImportRow, connection: &ConnectionRow) 
             break;
         }
         rows.drain(..).for_each(|row| errors.keep(row));
-        errors.flush(edge, false).await?;
+        errors.flush(edge, false)?;
         if piece.is_none() || errors.full() {
             break;
         }
-        piece = pieces.next().await.map_err(unavailable)?;
+        piece = pieces.next().map_err(unavailable)?;
     }
-    errors.flush(edge, true).await?;
-    pieces.drain().await;
-    edge.db.errors_kept(&row.id, &file.columns.json().to_string()).await
+    errors.flush(edge, true)?;
+    pieces.drain();
+    edge.db.errors_kept(&row.id, &file.columns.json().to_string())
 }

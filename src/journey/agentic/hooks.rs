@@ -27,13 +27,13 @@ use std::cell::RefCell;
 const WORD_LIMIT: usize = 16 * 1024;
 
 /// `POST /stripe/agentic-hooks`
-pub async fn answer(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn answer(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let begun = clock::now_ms();
     // No secret, no hook: whoever could ask without one would read prices and hold stock, and approve for a shop.
     if edge.config.hook_secrets.is_empty() {
         return Err(Problem::not_configured("STRIPE_HOOK_SECRETS is not set, so no hook can be trusted."));
     }
-    let body = incoming.bytes().await?;
+    let body = incoming.bytes()?;
     let header = incoming.header("Stripe-Signature").unwrap_or_default();
     let secrets: Vec<&str> = edge.config.hook_secrets.iter().map(|secret| secret.expose()).collect();
     if let Err(bad) = sign::verify_stripe(&header, &body, &secrets, clock::now()) {
@@ -42,24 +42,24 @@ pub async fn answer(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     }
     let hook = hook::read(&body)?;
     let mut deadline = begun.saturating_add(DEADLINE);
-    let place = sellers_place(edge, &hook, &mut deadline).await?;
+    // What waits for a database or for the shop when the time is over fails: the answer is given then, by what is known.
+    let place = sellers_place(edge, &hook, &mut deadline)?.until(deadline);
     let asked = Asked { edge: &place, hook: &hook, deadline };
     match hook.kind {
-        Kind::Finalize => finalize(&asked).await,
-        Kind::Customize => customize(&asked).await,
-        Kind::Price => price(&asked).await,
+        Kind::Finalize => finalize(&asked),
+        Kind::Customize => customize(&asked),
+        Kind::Price => price(&asked),
     }
 }
 
 /// The hands on the seller's database. Where the databases do not say in time which it is, no time is left for anything else: the answer is
 /// that of a database which hangs.
-async fn sellers_place(edge: &Edge, hook: &Hook, deadline: &mut u64) -> Result<Edge> {
+fn sellers_place(edge: &Edge, hook: &Hook, deadline: &mut u64) -> Result<Edge> {
     let Some(account) = hook.account.as_deref().filter(|_| edge.config.placement.matters()) else { return Ok(edge.clone()) };
-    let left = deadline.saturating_sub(clock::now_ms());
-    match clock::within(left, Box::pin(seller_of(edge, account, hook.live))).await {
-        Some(Ok(Some((_, _, shop)))) => edge.of(Slot::of_id(&shop.id)),
-        Some(Ok(None)) => Ok(edge.clone()),
-        Some(Err(_)) | None => {
+    match seller_of(&edge.until(*deadline), account, hook.live) {
+        Ok(Some((_, _, shop))) => edge.of(Slot::of_id(&shop.id)),
+        Ok(None) => Ok(edge.clone()),
+        Err(_) => {
             *deadline = 0;
             Ok(edge.clone())
         }
@@ -78,6 +78,11 @@ impl Asked<'_> {
     /// Milliseconds.
     fn left(&self) -> u64 {
         self.deadline.saturating_sub(clock::now_ms())
+    }
+
+    /// `None`: it failed for want of time.
+    fn in_time<T>(&self, outcome: Result<T>) -> Option<Result<T>> {
+        if outcome.is_err() && self.left() == 0 { None } else { Some(outcome) }
     }
 
     fn say(&self, outcome: &str, why: Option<&str>) {
@@ -118,7 +123,7 @@ struct Known {
 }
 
 /// May this order be paid?
-async fn finalize(asked: &Asked<'_>) -> Result<Reply> {
+fn finalize(asked: &Asked<'_>) -> Result<Reply> {
     // Whatever it asks: of no account nobody sells.
     if asked.hook.account.is_none() {
         asked.say("declined", None);
@@ -126,7 +131,7 @@ async fn finalize(asked: &Asked<'_>) -> Result<Reply> {
     }
     let question = Question::read(&asked.hook.data)?;
     let known = RefCell::new(Known::default());
-    let decided = clock::within(asked.left(), Box::pin(decide(asked, question.clone(), &known))).await;
+    let decided = asked.in_time(decide(asked, question.clone(), &known));
     let why = match decided {
         Some(Ok(answer)) => {
             asked.say(if hook::is_approval(&answer) { "approved" } else { "declined" }, None);
@@ -157,23 +162,23 @@ fn holder<'a>(hook: &'a Hook, question: &'a Question) -> &'a str {
     question.session.as_deref().unwrap_or(&hook.fingerprint)
 }
 
-async fn decide(asked: &Asked<'_>, mut question: Question, known: &RefCell<Known>) -> Result<Value> {
+fn decide(asked: &Asked<'_>, mut question: Question, known: &RefCell<Known>) -> Result<Value> {
     let (edge, hook) = (asked.edge, asked.hook);
     let now = clock::now();
     let Some(account) = hook.account.as_deref() else { return Ok(hook::declined("account_unknown")) };
     // A line that does not say which product it is: before anything is loaded, so that one round trip brings all.
     if question.nameless() {
-        name(asked, &mut question, account).await;
+        name(asked, &mut question, account);
     }
     // Load.
     let skus = question.skus().to_string();
     let wanted = Wanted { account, live: hook.live, id: &hook.id, holder: holder(hook, &question), skus: &skus, now };
-    let mut loaded = edge.db.load_for_hook(&wanted).await?;
+    let mut loaded = edge.db.load_for_hook(&wanted)?;
     let seller = match seller(edge, &mut loaded)? {
         Ok(seller) => seller,
         Err(why) => return Ok(hook::declined(why)),
     };
-    if let Some(earlier) = earlier(edge, hook, &loaded).await? {
+    if let Some(earlier) = earlier(edge, hook, &loaded)? {
         return Ok(earlier);
     }
     // Decide.
@@ -193,7 +198,7 @@ async fn decide(asked: &Asked<'_>, mut question: Question, known: &RefCell<Known
         items: holds_late,
     });
     if declined.is_none() && seller.rules.ask_shop {
-        declined = match ask_shop(asked, &seller.shop, &question).await {
+        declined = match ask_shop(asked, &seller.shop, &question) {
             Ok(word) => word.err(),
             Err(why) => {
                 asked.say("trouble", Some(&why));
@@ -208,7 +213,7 @@ async fn decide(asked: &Asked<'_>, mut question: Question, known: &RefCell<Known
     let short = hook::declined("out_of_stock").to_string();
     let hold = Hold { holder: holder(hook, &question), items: &items, until: now.saturating_add(HELD), short: &short };
     let holds = declined.is_none() && seller.rules.require_stock;
-    let row = edge.db.answer_hook(&answer, holds.then_some(&hold)).await?;
+    let row = edge.db.answer_hook(&answer, holds.then_some(&hold))?;
     serde_json::from_str(&row.answer).map_err(Problem::fault)
 }
 
@@ -227,18 +232,18 @@ fn blank<'a>(hook: &'a Hook, question: &'a Question, shop_id: &'a str, now: i64)
 }
 
 /// What the same question was answered.
-async fn earlier(edge: &Edge, hook: &Hook, loaded: &Loaded) -> Result<Option<Value>> {
+fn earlier(edge: &Edge, hook: &Hook, loaded: &Loaded) -> Result<Option<Value>> {
     let same = loaded.earlier.as_ref().is_some_and(|row| sign::equal(row.fingerprint.as_bytes(), hook.fingerprint.as_bytes()));
     let read = |row: &HookRow| serde_json::from_str(&row.answer).ok();
     let before: Option<Value> = loaded.earlier.as_deref().filter(|_| same).and_then(read);
     if !before.as_ref().is_some_and(hook::is_approval) {
         return Ok(before);
     }
-    Ok(edge.db.answer_again(&hook.id, &hook.fingerprint).await?.as_deref().and_then(read))
+    Ok(edge.db.answer_again(&hook.id, &hook.fingerprint)?.as_deref().and_then(read))
 }
 
 /// Asks Stripe which products the lines are; where it does not say, they stay without a name.
-async fn name(asked: &Asked<'_>, question: &mut Question, account: &str) {
+fn name(asked: &Asked<'_>, question: &mut Question, account: &str) {
     let Some(id) = question.session.clone() else { return };
     let (mode, account) = (Mode::from_live(asked.hook.live), Some(account).filter(|_| !asked.edge.destination()));
     let end = clock::now_ms().saturating_add(u64::from(SESSION_DEADLINE));
@@ -248,7 +253,7 @@ async fn name(asked: &Asked<'_>, question: &mut Question, account: &str) {
         if left == 0 {
             return asked.say("items_unknown", Some("deadline"));
         }
-        match outside::stripe::<Value>(asked.edge, mode, &call, left).await {
+        match outside::stripe::<Value>(asked.edge, mode, &call, left) {
             Ok(Outcome::Ok(found)) => {
                 let items = if more { found.get("line_items").cloned().unwrap_or_default() } else { found };
                 question.name(&items);
@@ -264,7 +269,7 @@ async fn name(asked: &Asked<'_>, question: &mut Question, account: &str) {
 }
 
 /// The shop's own word on an order: approved, or why not. `Err`: it gave none.
-async fn ask_shop(asked: &Asked<'_>, shop: &ShopRow, question: &Question) -> std::result::Result<std::result::Result<(), String>, String> {
+fn ask_shop(asked: &Asked<'_>, shop: &ShopRow, question: &Question) -> std::result::Result<std::result::Result<(), String>, String> {
     let (edge, hook) = (asked.edge, asked.hook);
     let (param, url) = match (&shop.quote_url, &shop.webhook_url) {
         (Some(url), _) => ("quote_url", url),
@@ -284,7 +289,7 @@ async fn ask_shop(asked: &Asked<'_>, shop: &ShopRow, question: &Question) -> std
     let t = now.to_string();
     let headers = [("webhook-id", hook.id.as_str()), ("webhook-timestamp", &t), ("webhook-signature", &signature)];
     let time = u32::try_from(asked.left().saturating_sub(RESERVE).min(SHOP_DEADLINE)).unwrap_or_default();
-    match outside::question(edge, &url, &headers, &body, time, WORD_LIMIT).await? {
+    match outside::question(edge, &url, &headers, &body, time, WORD_LIMIT)? {
         (200..=299, bytes) => hook::shops_word(&bytes).ok_or_else(|| "the shop's answer has no approved".to_owned()),
         (status, _) => Err(format!("status {status}")),
     }
@@ -294,10 +299,10 @@ async fn ask_shop(asked: &Asked<'_>, shop: &ShopRow, question: &Question) -> std
 fn remember(asked: &Asked<'_>, question: &Question, shop_id: String, answer: &Value, items: String) {
     let (edge, hook, question) = (asked.edge.aside(), asked.hook.clone(), question.clone());
     let (approved, text) = (hook::is_approval(answer), answer.to_string());
-    asked.edge.later(async move {
+    asked.edge.later(move || {
         let answer = Answer { approved, answer: &text, ..blank(&hook, &question, &shop_id, clock::now()) };
         let hold = Hold { holder: holder(&hook, &question), items: &items, until: clock::now().saturating_add(HELD), short: "" };
-        if let Err(problem) = edge.db.answered_late(&answer, &hold).await {
+        if let Err(problem) = edge.db.answered_late(&answer, &hold) {
             log::line(object! { "level": "error", "event": "hook_not_recorded", "request_id": &*edge.request_id, "id": hook.id,
             "why": problem.cause });
         }
@@ -315,10 +320,10 @@ fn late(what: &str) -> Problem {
 }
 
 /// What do delivery and taxes cost?
-async fn customize(asked: &Asked<'_>) -> Result<Reply> {
+fn customize(asked: &Asked<'_>) -> Result<Reply> {
     let question = Question::read(&asked.hook.data)?;
     let known: RefCell<Option<(String, Value)>> = RefCell::new(None);
-    let problem = match clock::within(asked.left(), Box::pin(offer(asked, question.clone(), &known))).await {
+    let problem = match asked.in_time(offer(asked, question.clone(), &known)) {
         Some(Ok(answer)) => {
             asked.say("customized", None);
             return Ok(Reply::json(200, &answer));
@@ -334,60 +339,60 @@ async fn customize(asked: &Asked<'_>) -> Result<Reply> {
     Ok(Reply::json(200, &answer))
 }
 
-async fn offer(asked: &Asked<'_>, mut question: Question, known: &RefCell<Option<(String, Value)>>) -> Result<Value> {
+fn offer(asked: &Asked<'_>, mut question: Question, known: &RefCell<Option<(String, Value)>>) -> Result<Value> {
     let (edge, hook) = (asked.edge, asked.hook);
     let now = clock::now();
     let Some(account) = hook.account.as_deref() else { return Err(nobody()) };
     if question.nameless() {
-        name(asked, &mut question, account).await;
+        name(asked, &mut question, account);
     }
     // Load.
     let skus = question.skus().to_string();
     let wanted = Wanted { account, live: hook.live, id: &hook.id, holder: holder(hook, &question), skus: &skus, now };
-    let mut loaded = edge.db.load_for_hook(&wanted).await?;
+    let mut loaded = edge.db.load_for_hook(&wanted)?;
     let Ok(seller) = seller(edge, &mut loaded)? else { return Err(nobody()) };
-    if let Some(earlier) = earlier(edge, hook, &loaded).await? {
+    if let Some(earlier) = earlier(edge, hook, &loaded)? {
         return Ok(earlier);
     }
     // Decide.
     let (rules, products) = (loaded.fulfillment.as_ref(), loaded.products.as_slice());
     known.replace(Some((seller.shop.id.clone(), hook::customize(&question, &Offer { rules, quote: None, products }))));
-    let quoted = live_quote(asked, &seller.shop, &question).await?;
+    let quoted = live_quote(asked, &seller.shop, &question)?;
     let answer = hook::customize(&question, &Offer { rules, quote: quoted.as_deref(), products });
     known.replace(Some((seller.shop.id.clone(), answer.clone())));
     // Record, then reply.
     let text = answer.to_string();
-    let kept = edge.db.answer_hook(&Answer { answer: &text, ..blank(hook, &question, &seller.shop.id, now) }, None).await?;
+    let kept = edge.db.answer_hook(&Answer { answer: &text, ..blank(hook, &question, &seller.shop.id, now) }, None)?;
     serde_json::from_str(&kept.answer).map_err(Problem::fault)
 }
 
 /// The shop's live quote, where it has one and all products are known: a quote for a part would price a part.
-async fn live_quote(asked: &Asked<'_>, shop: &ShopRow, question: &Question) -> Result<Option<Box<Quote>>> {
+fn live_quote(asked: &Asked<'_>, shop: &ShopRow, question: &Question) -> Result<Option<Box<Quote>>> {
     if shop.quote_url.is_none() || question.lines.is_empty() || question.nameless() || question.address.is_none() {
         return Ok(None);
     }
-    Ok(match quote::ask(asked.edge, shop, &question.checkout(&asked.hook.id)).await? {
+    Ok(match quote::ask(asked.edge, shop, &question.checkout(&asked.hook.id))? {
         Quoted::Price(quote) => Some(quote),
         Quoted::None | Quoted::Failed => None,
     })
 }
 
 /// What does a product cost, and is it there?
-async fn price(asked: &Asked<'_>) -> Result<Reply> {
+fn price(asked: &Asked<'_>) -> Result<Reply> {
     let sku = hook::asked_sku(&asked.hook.data)?;
-    match clock::within(asked.left(), Box::pin(priced(asked, &sku))).await {
+    match asked.in_time(priced(asked, &sku)) {
         Some(answer) => Ok(Reply::json(200, &answer?)),
         None => Err(late("the catalogue was not read in time")),
     }
 }
 
-async fn priced(asked: &Asked<'_>, sku: &str) -> Result<Value> {
+fn priced(asked: &Asked<'_>, sku: &str) -> Result<Value> {
     let (edge, hook) = (asked.edge, asked.hook);
     let now = clock::now();
     let Some(account) = hook.account.as_deref() else { return Err(nobody()) };
     let skus = Value::Array(vec![sku.into()]).to_string();
     let wanted = Wanted { account, live: hook.live, id: &hook.id, holder: "", skus: &skus, now };
-    let mut loaded = edge.db.load_for_hook(&wanted).await?;
+    let mut loaded = edge.db.load_for_hook(&wanted)?;
     let Ok(_) = seller(edge, &mut loaded)? else { return Err(nobody()) };
     Ok(hook::price(sku, account, loaded.products.first(), now))
 }

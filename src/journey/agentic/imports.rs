@@ -44,16 +44,16 @@ struct Ask {
 }
 
 /// `POST /v1/agentic/catalogue/imports`
-pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     let media = incoming.header("Content-Type").unwrap_or_default();
     match Format::of(&media).filter(|format| *format != Format::Ndjson) {
-        None => ask(edge, incoming).await,
+        None => ask(edge, incoming),
         Some(format) => {
             let mut pieces = incoming.pieces();
-            let reply = pass_on(edge, incoming, &mut pieces, format).await;
+            let reply = pass_on(edge, incoming, &mut pieces, format);
             // Of what is too large anyhow not even that much is waited for.
             if reply.is_err() && incoming.announced().is_none_or(|length| length <= MAX_FILE) {
-                pieces.drain().await;
+                pieces.drain();
             }
             reply
         }
@@ -62,16 +62,16 @@ pub async fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 
 // --- the Worker's catalogue, or an address for what is larger -------------------------------------------------------
 
-async fn ask(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+fn ask(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     // Receive, load.
     let now = clock::now();
     let key_hash = access::key_hash(incoming)?;
     let key = attempt::key(incoming);
-    let loaded = edge.db.load_for_import(&key_hash, now, PATH, key.as_deref().unwrap_or_default()).await?;
-    let shop = access::known(edge, incoming, loaded.shop.clone()).await?;
+    let loaded = edge.db.load_for_import(&key_hash, now, PATH, key.as_deref().unwrap_or_default())?;
+    let shop = access::known(edge, incoming, loaded.shop.clone())?;
     access::verified(&shop)?;
     let key = key?;
-    let body = incoming.json().await?;
+    let body = incoming.json()?;
     let asked = read(&body)?;
     let fingerprint = attempt::fingerprint(&body);
     if let Some(reply) = earlier(edge, loaded.attempt.as_deref(), &fingerprint, now)? {
@@ -79,31 +79,31 @@ async fn ask(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
     }
     // Decide.
     let connection = allowed(edge, &shop, &loaded, &asked, now)?.clone();
-    if held_elsewhere(edge, &shop.id, &connection.account, connection.livemode != 0).await? {
+    if held_elsewhere(edge, &shop.id, &connection.account, connection.livemode != 0)? {
         return Err(shared());
     }
     let lock = clock::fresh_secret("")?;
     let attempt = Attempt { shop_id: &shop.id, path: PATH, key: &key, lock: &lock };
     if let Some(row) = gone_on(&loaded) {
-        return answer_as_it_is(edge, &attempt, &fingerprint, None, row, now).await;
+        return answer_as_it_is(edge, &attempt, &fingerprint, None, row, now);
     }
     // Record the intent.
     let (mut row, fresh) = row_of(edge, &shop, &loaded, &connection, &asked, now)?;
-    begin(edge, &attempt, &fingerprint, &row, fresh, now).await?;
+    begin(edge, &attempt, &fingerprint, &row, fresh, now)?;
     // Call Stripe.
     if row.origin == "upload" {
-        let place = match sending::place(edge, &mut row, &connection).await {
+        let place = match sending::place(edge, &mut row, &connection) {
             Ok(place) => place,
-            Err(trouble) => return Err(not_done(edge, &row, &attempt, trouble, None).await),
+            Err(trouble) => return Err(not_done(edge, &row, &attempt, trouble, None)),
         };
         return match place {
-            Place::Address(url) => hand_out(edge, &row, &attempt, &url).await,
-            _ => Err(not_done(edge, &row, &attempt, Trouble::Later(Problem::fault("an upload without an address")), None).await),
+            Place::Address(url) => hand_out(edge, &row, &attempt, &url),
+            _ => Err(not_done(edge, &row, &attempt, Trouble::Later(Problem::fault("an upload without an address")), None)),
         };
     }
-    match sending::deliver(edge, &mut row, &connection).await {
-        Ok(()) => done(edge, &mut row, &attempt, None).await,
-        Err(trouble) => Err(not_done(edge, &row, &attempt, trouble, None).await),
+    match sending::deliver(edge, &mut row, &connection) {
+        Ok(()) => done(edge, &mut row, &attempt, None),
+        Err(trouble) => Err(not_done(edge, &row, &attempt, trouble, None)),
     }
 }
 
@@ -279,8 +279,8 @@ fn row_of(edge: &Edge, shop: &ShopRow, loaded: &ForImport, connection: &Connecti
     Ok((row, true))
 }
 
-async fn begin(edge: &Edge, attempt: &Attempt<'_>, fingerprint: &str, row: &ImportRow, fresh: bool, now: i64) -> Result<()> {
-    match edge.db.begin_import(attempt, fingerprint, row, fresh, now).await? {
+fn begin(edge: &Edge, attempt: &Attempt<'_>, fingerprint: &str, row: &ImportRow, fresh: bool, now: i64) -> Result<()> {
+    match edge.db.begin_import(attempt, fingerprint, row, fresh, now)? {
         Begun::Yes => Ok(()),
         Begun::KeyTaken => Err(attempt::in_flight()),
         Begun::Busy => {
@@ -291,28 +291,26 @@ async fn begin(edge: &Edge, attempt: &Attempt<'_>, fingerprint: &str, row: &Impo
 }
 
 /// Stripe has the file: the answer.
-async fn done(edge: &Edge, row: &mut ImportRow, attempt: &Attempt<'_>, whole: Option<&str>) -> Result<Reply> {
+fn done(edge: &Edge, row: &mut ImportRow, attempt: &Attempt<'_>, whole: Option<&str>) -> Result<Reply> {
     let now = clock::now();
     row.status = "processing".to_owned();
     row.uploaded_at = Some(now);
     row.expires_at = None;
     let body = object(row).to_string();
-    edge.db.import_sent(row, Some((attempt, &body, whole)), now).await?;
+    edge.db.import_sent(row, Some((attempt, &body, whole)), now)?;
     Ok(Reply::rendered(202, body))
 }
 
-async fn answer_as_it_is(
-    edge: &Edge, attempt: &Attempt<'_>, fingerprint: &str, whole: Option<&str>, row: &ImportRow, now: i64,
-) -> Result<Reply> {
+fn answer_as_it_is(edge: &Edge, attempt: &Attempt<'_>, fingerprint: &str, whole: Option<&str>, row: &ImportRow, now: i64) -> Result<Reply> {
     let body = object(row).to_string();
-    if !edge.db.answer_import(attempt, fingerprint, whole, &row.id, &body, now.saturating_add(attempt::LOCK_LIFE), now).await? {
+    if !edge.db.answer_import(attempt, fingerprint, whole, &row.id, &body, now.saturating_add(attempt::LOCK_LIFE), now)? {
         return Err(attempt::in_flight());
     }
     Ok(Reply::rendered(202, body))
 }
 
 /// The address of an upload goes to whoever asked for it, and to nobody else: D1 has it sealed, for the same key again.
-async fn hand_out(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, url: &str) -> Result<Reply> {
+fn hand_out(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, url: &str) -> Result<Reply> {
     let sealed = edge.config.seal_keys.seal(clock::random()?, &upload_context(&row.id), url.as_bytes())?;
     let mut answer = object(row);
     let mut with = |url: &str| {
@@ -323,12 +321,12 @@ async fn hand_out(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, url: &str
     };
     let (kept, body) = (with(&sealed), with(url));
     // Asked about from the next sweep on.
-    edge.db.import_waits(row, attempt, &kept, clock::now()).await?;
+    edge.db.import_waits(row, attempt, &kept, clock::now())?;
     Ok(Reply::rendered(202, body))
 }
 
 /// What came instead: the row and the key say so, and the caller is told. `whole`: what the key's file is recognised by from now on.
-async fn not_done(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, trouble: Trouble, whole: Option<&str>) -> Problem {
+fn not_done(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, trouble: Trouble, whole: Option<&str>) -> Problem {
     let now = clock::now();
     let (problem, stays) = match trouble {
         Trouble::Nothing | Trouble::Stale => (Problem::request(422, "catalogue_empty", "There is nothing to be sent."), false),
@@ -337,13 +335,13 @@ async fn not_done(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, trouble: 
         Trouble::Later(problem) => {
             // A file can only be sent again by whoever has it; a minute later the sweep takes it for broken off.
             let check_at = if row.origin == "file" { now.saturating_add(LOCK) } else { now };
-            left(row, edge.db.leave_import(row, Some(attempt), check_at).await);
+            left(row, edge.db.leave_import(row, Some(attempt), check_at));
             return problem;
         }
     };
     let body = problem.body(&edge.request_id).to_string();
     let key = KeyOf { attempt, answer: stays.then_some((problem.status, &body)), whole: whole.filter(|_| stays) };
-    left(row, edge.db.fail_import(row, &told_json(&problem.code, &problem.message), Some(&key), now).await);
+    left(row, edge.db.fail_import(row, &told_json(&problem.code, &problem.message), Some(&key), now));
     problem
 }
 
@@ -365,9 +363,9 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+    fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let broken = |why: String| Problem::request(400, "body_unreadable", "The file broke off. Nothing was changed.").because(why);
-        match self.pieces.next().await.map_err(broken)? {
+        match self.pieces.next().map_err(broken)? {
             Some(piece) => {
                 self.bytes = self.bytes.saturating_add(piece.len());
                 if self.bytes > self.length {
@@ -382,13 +380,13 @@ impl File<'_> {
     }
 }
 
-async fn pass_on(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, format: Format) -> Result<Reply> {
+fn pass_on(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, format: Format) -> Result<Reply> {
     // Receive, load.
     let now = clock::now();
     let key_hash = access::key_hash(incoming)?;
     let key = attempt::key(incoming);
-    let loaded = edge.db.load_for_import(&key_hash, now, PATH, key.as_deref().unwrap_or_default()).await?;
-    let shop = access::known(edge, incoming, loaded.shop.clone()).await?;
+    let loaded = edge.db.load_for_import(&key_hash, now, PATH, key.as_deref().unwrap_or_default())?;
+    let shop = access::known(edge, incoming, loaded.shop.clone())?;
     access::verified(&shop)?;
     let key = key?;
     if incoming.header("Content-Encoding").is_some_and(|how| !how.eq_ignore_ascii_case("identity")) {
@@ -413,7 +411,7 @@ async fn pass_on(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, format: 
     if let Some(earlier) = loaded.attempt.as_deref() {
         let same = earlier.fingerprint == begun || earlier.fingerprint.strip_prefix(&begun).is_some_and(|rest| rest.starts_with(' '));
         if same && earlier.status.is_some() {
-            while file.next().await?.is_some() {}
+            while file.next()?.is_some() {}
             // A file that broke off behind a refusal is known by its beginning only.
             let fingerprint = if earlier.fingerprint == begun { begun } else { format!("{begun} {}", file.digest.hex()) };
             if let Some(reply) = attempt::earlier_answer(Some(earlier), &fingerprint, now)? {
@@ -427,33 +425,33 @@ async fn pass_on(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, format: 
     }
     // Decide.
     let connection = allowed(edge, &shop, &loaded, &asked, now)?.clone();
-    if held_elsewhere(edge, &shop.id, &connection.account, connection.livemode != 0).await? {
+    if held_elsewhere(edge, &shop.id, &connection.account, connection.livemode != 0)? {
         return Err(shared());
     }
     let lock = clock::fresh_secret("")?;
     let attempt = Attempt { shop_id: &shop.id, path: PATH, key: &key, lock: &lock };
     if let Some(row) = gone_on(&loaded) {
-        while file.next().await?.is_some() {}
+        while file.next()?.is_some() {}
         let whole = format!("{begun} {}", file.digest.hex());
-        return answer_as_it_is(edge, &attempt, &begun, Some(&whole), row, now).await;
+        return answer_as_it_is(edge, &attempt, &begun, Some(&whole), row, now);
     }
     // Record the intent.
     let (mut row, fresh) = row_of(edge, &shop, &loaded, &connection, &asked, now)?;
-    begin(edge, &attempt, &begun, &row, fresh, now).await?;
+    begin(edge, &attempt, &begun, &row, fresh, now)?;
     // Call Stripe.
     let media = if format == Format::Csv { "text/csv" } else { "text/tab-separated-values" };
     let sieve = Sieve::new(format, asked.kind, asked.on_error, catalogue::rules(edge));
-    let sent = pour(edge, &mut file, sieve, &mut row, &connection, media).await;
+    let sent = pour(edge, &mut file, sieve, &mut row, &connection, media);
     match sent {
         Ok(()) => {
             let whole = format!("{begun} {}", file.digest.hex());
-            done(edge, &mut row, &attempt, Some(&whole)).await
+            done(edge, &mut row, &attempt, Some(&whole))
         }
         Err(trouble) => {
             // A refusal is the key's answer from now on, and the key belongs to all of the bytes.
-            while matches!(trouble, Trouble::Refused(_)) && file.next().await.is_ok_and(|piece| piece.is_some()) {}
+            while matches!(trouble, Trouble::Refused(_)) && file.next().is_ok_and(|piece| piece.is_some()) {}
             let whole = (file.bytes == file.length).then(|| format!("{begun} {}", file.digest.hex()));
-            Err(not_done(edge, &row, &attempt, trouble, whole.as_deref()).await)
+            Err(not_done(edge, &row, &attempt, trouble, whole.as_deref()))
         }
     }
 }
@@ -464,21 +462,21 @@ fn bad_file(problem: Problem) -> Trouble {
 }
 
 /// Passes a file on. Small ones are read to their end first, so that nothing is made at Stripe for what is not sent.
-async fn pour(
+fn pour(
     edge: &Edge, file: &mut File<'_>, mut sieve: Sieve, row: &mut ImportRow, connection: &ConnectionRow, media: &str,
 ) -> std::result::Result<(), Trouble> {
     let fails = OnError::stored(&row.on_error) == OnError::Fail;
     let passes = OnError::stored(&row.on_error) == OnError::Pass;
     let mut errors = Errors::new(&row.id, 0);
     let mut bad: Vec<Bad> = Vec::new();
-    edge.db.forget_errors(&row.id, 0, crate::store::imports::STRIPES).await?;
+    edge.db.forget_errors(&row.id, 0, crate::store::imports::STRIPES)?;
     let mut out: Vec<u8> = Vec::new();
     let mut outgoing: Option<Outgoing> = None;
     // Whether the other side still wants it.
     let mut wanted = true;
-    let outcome = async {
+    let outcome = (|| {
         loop {
-            let piece = file.next().await.map_err(bad_file)?;
+            let piece = file.next().map_err(bad_file)?;
             match &piece {
                 Some(piece) => sieve.push(piece, &mut out, &mut bad).map_err(bad_file)?,
                 None => sieve.finish(&mut out, &mut bad).map_err(bad_file)?,
@@ -486,12 +484,12 @@ async fn pour(
             for found in bad.drain(..) {
                 errors.add(&found);
             }
-            errors.flush(edge, piece.is_none()).await?;
-            hold(edge, row).await?;
+            errors.flush(edge, piece.is_none())?;
+            hold(edge, row)?;
             if fails && errors.count > 0 {
                 // Broken off, so that Stripe never has it whole; what else is wrong is still named.
                 if let Some(outgoing) = outgoing.take() {
-                    outgoing.abort().await;
+                    outgoing.abort();
                 }
                 wanted = false;
             }
@@ -505,20 +503,20 @@ async fn pour(
                 continue;
             }
             if outgoing.is_none() {
-                let place = sending::place(edge, row, connection).await?;
+                let place = sending::place(edge, row, connection)?;
                 if let Place::There = place {
                     wanted = false;
                     continue;
                 }
-                outgoing = Some(Outgoing::begin(edge, row, &place, media, file.length).await?);
+                outgoing = Some(Outgoing::begin(edge, row, &place, media, file.length)?);
             }
             if let Some(outgoing) = &mut outgoing {
-                wanted = outgoing.write(&out).await;
+                wanted = outgoing.write(&out);
             }
             out.clear();
         }
-    };
-    let outcome: std::result::Result<(), Trouble> = outcome.await;
+    })();
+    let outcome: std::result::Result<(), Trouble> = outcome;
     row.rejected = errors.count;
     row.samples = errors.named.json().to_string();
     row.columns = sieve.header().to_vec().json().to_string();
@@ -530,7 +528,7 @@ async fn pour(
     };
     if let Err(trouble) = outcome {
         if let Some(outgoing) = outgoing.take() {
-            outgoing.abort().await;
+            outgoing.abort();
         }
         return Err(trouble);
     }
@@ -540,13 +538,13 @@ async fn pour(
         None if file.length > HELD => return Ok(()),
         None => {
             row.bytes = i64::try_from(out.len()).ok();
-            match sending::place(edge, row, connection).await? {
+            match sending::place(edge, row, connection)? {
                 Place::There => return Ok(()),
-                place => Outgoing::begin(edge, row, &place, media, out.len()).await?,
+                place => Outgoing::begin(edge, row, &place, media, out.len())?,
             }
         }
     };
-    outgoing.write_all(edge, row, &out).await?.finish(edge, row, connection).await
+    outgoing.write_all(edge, row, &out)?.finish(edge, row, connection)
 }
 
 // --- looking ----------------------------------------------------------------------------------------------------------
@@ -566,44 +564,44 @@ fn object(row: &ImportRow) -> Value {
 }
 
 /// `GET /v1/agentic/catalogue/imports`
-pub async fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
+pub fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
     let page = Page::read(incoming)?;
-    let rows = edge.db.imports(&shop.id, &page.cursor(), page.limit).await?;
+    let rows = edge.db.imports(&shop.id, &page.cursor(), page.limit)?;
     page.reply(PATH, "import", rows.map(|rows| rows.iter().map(object).collect()))
 }
 
-async fn own(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Box<ImportRow>> {
-    let shop = access::verified_shop(edge, incoming).await?;
+fn own(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Box<ImportRow>> {
+    let shop = access::verified_shop(edge, incoming)?;
     shops::plausible("import", id, PREFIX)?;
-    edge.db.import(&shop.id, id).await?.ok_or_else(|| Problem::missing("import", id))
+    edge.db.import(&shop.id, id)?.ok_or_else(|| Problem::missing("import", id))
 }
 
 /// `GET /v1/agentic/catalogue/imports/{ccim_…}`
-pub async fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
-    Ok(Reply::json(200, &object(&*own(edge, incoming, id).await?)))
+pub fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
+    Ok(Reply::json(200, &object(&*own(edge, incoming, id)?)))
 }
 
 /// `GET /v1/agentic/catalogue/imports/{ccim_…}/errors`: the rows that were not taken, by us or by Stripe, as CSV with the reason.
-pub async fn errors(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
-    let mut row = own(edge, incoming, id).await?;
+pub fn errors(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
+    let mut row = own(edge, incoming, id)?;
     if row.running() {
         return Err(Problem::request(409, "import_running", "The import has not come to its end. Ask for its rows then.").after(30));
     }
     if row.errors_kept == 0 {
         // Stripe still has them, and its links live for five minutes.
-        let connection = edge.db.active_connection(&row.shop_id, row.livemode != 0).await?.filter(|c| c.account == row.account);
+        let connection = edge.db.active_connection(&row.shop_id, row.livemode != 0)?.filter(|c| c.account == row.account);
         let connection =
             connection.ok_or_else(|| Problem::request(409, "not_connected", "The account that has the rows is not connected any more."))?;
-        following::keep_errors(edge, &row, &connection).await?;
-        row = edge.db.import(&row.shop_id, id).await?.ok_or_else(|| Problem::missing("import", id))?;
+        following::keep_errors(edge, &row, &connection)?;
+        row = edge.db.import(&row.shop_id, id)?.ok_or_else(|| Problem::missing("import", id))?;
     }
     let shop = row.shop_id.clone();
-    let write = async move |edge: &Edge, download: &Download| write_errors(edge, &row, download).await;
+    let write = move |edge: &Edge, download: &Download| write_errors(edge, &row, download);
     download::serve(edge, "text/csv; charset=utf-8", "import-errors.csv", &shop, write)
 }
 
-async fn write_errors(edge: &Edge, row: &ImportRow, download: &Download) -> Result<()> {
+fn write_errors(edge: &Edge, row: &ImportRow, download: &Download) -> Result<()> {
     let names = json_or(&row.columns, Value::Null);
     let mut names: Vec<&str> = names.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if names.is_empty() {
@@ -617,7 +615,7 @@ async fn write_errors(edge: &Edge, row: &ImportRow, download: &Download) -> Resu
     }
     text.push_str("\r\n");
     let mut after = -1;
-    while let Some((seq, rows)) = edge.db.errors_piece(&row.id, after).await? {
+    while let Some((seq, rows)) = edge.db.errors_piece(&row.id, after)? {
         after = seq;
         for kept in json_or(&rows, Value::Null).as_array().into_iter().flatten() {
             for at in 0..=names.len() {
@@ -628,16 +626,16 @@ async fn write_errors(edge: &Edge, row: &ImportRow, download: &Download) -> Resu
             }
             text.push_str("\r\n");
         }
-        download::send(download, &mut text).await?;
+        download::send(download, &mut text)?;
     }
-    download::send(download, &mut text).await
+    download::send(download, &mut text)
 }
 
 /// A thin event about one: `webhook`'s word for what came of it.
-pub async fn told(edge: &Edge, event: &Event) -> Result<&'static str> {
+pub fn told(edge: &Edge, event: &Event) -> Result<&'static str> {
     let id = event.related_object.as_ref().map(|related| related.id.as_str()).unwrap_or_default();
     match &event.account {
-        Some(account) if route::is_plain(id) => following::heard(edge, id, account, event.livemode).await,
+        Some(account) if route::is_plain(id) => following::heard(edge, id, account, event.livemode),
         _ => Ok("not_ours"),
     }
 }

@@ -18,20 +18,20 @@ use crate::store::shops::ShopRow;
 
 /// Who has the agentic side of an account, in whichever database: in several as in one (`AGENTIC_OF_ACCOUNT`) the first that had it, of
 /// those that were not registered anew.
-pub async fn seller_of(edge: &Edge, account: &str, live: bool) -> Result<Option<(Edge, Box<AgenticRow>, Box<ShopRow>)>> {
+pub fn seller_of(edge: &Edge, account: &str, live: bool) -> Result<Option<(Edge, Box<AgenticRow>, Box<ShopRow>)>> {
     let mut holders = Vec::new();
     for place in edge.everywhere() {
-        holders.extend(place.db.agentic_of_account(account, live).await?.map(|(side, shop)| (place, side, shop)));
+        holders.extend(place.db.agentic_of_account(account, live)?.map(|(side, shop)| (place, side, shop)));
     }
     Ok(holders.into_iter().min_by_key(|(_, side, shop)| (shop.ended(), side.created, shop.id.clone())))
 }
 
 /// Whether a shop in another database has it, and may act. Within one database its own statements see to that.
-pub async fn held_elsewhere(edge: &Edge, shop_id: &str, account: &str, live: bool) -> Result<bool> {
+pub fn held_elsewhere(edge: &Edge, shop_id: &str, account: &str, live: bool) -> Result<bool> {
     if edge.alone() {
         return Ok(false);
     }
-    Ok(seller_of(edge, account, live).await?.is_some_and(|(_, _, shop)| shop.id != shop_id && !shop.ended()))
+    Ok(seller_of(edge, account, live)?.is_some_and(|(_, _, shop)| shop.id != shop_id && !shop.ended()))
 }
 
 /// One account has one catalogue and one seller: what a second shop of it is told.

@@ -56,14 +56,14 @@ struct Place<'a> {
 }
 
 /// An event about a Session that names none of ours.
-pub async fn of_session(edge: &Edge, event: &Event, session: &Session) -> Result<Found> {
+pub fn of_session(edge: &Edge, event: &Event, session: &Session) -> Result<Found> {
     // What expires was never sold; what names a transaction is another Worker's.
     if event.kind == "checkout.session.expired" || ledger::reference(&session.metadata).is_some() || !id::is_session_id(&session.id) {
         return Ok(Found::Done("not_ours"));
     }
     let intent = session.payment_intent.as_ref().map(Expandable::id);
     let heard = Heard { event: &event.id, account: event.account.as_deref(), live: event.livemode, session: Some(&session.id), intent };
-    let mut known = edge.db.agentic_heard(&heard).await?;
+    let mut known = edge.db.agentic_heard(&heard)?;
     if let Some(found) = known_already(edge, &mut known) {
         return Ok(found);
     }
@@ -71,34 +71,34 @@ pub async fn of_session(edge: &Edge, event: &Event, session: &Session) -> Result
         return Ok(Found::Done("not_ours"));
     }
     let place = Place { account: event.account.as_deref(), live: event.livemode, session: &session.id };
-    take_in(edge, &place, known, Some(event), "webhook").await
+    take_in(edge, &place, known, Some(event), "webhook")
 }
 
 /// An event about a PaymentIntent that names none of ours.
-pub async fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result<Found> {
+pub fn of_intent(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result<Found> {
     if ledger::reference(&intent.metadata).is_some() {
         return Ok(Found::Done("not_ours"));
     }
     let account = event.account.as_deref().or_else(|| intent.transfer_data.as_ref().and_then(TransferData::destination));
     let heard = Heard { event: &event.id, account, live: event.livemode, session: None, intent: Some(&intent.id) };
-    let mut known = edge.db.agentic_heard(&heard).await?;
+    let mut known = edge.db.agentic_heard(&heard)?;
     if let Some(found) = known_already(edge, &mut known) {
         return Ok(found);
     }
     if event.livemode != intent.livemode || !matches!(intent.status.as_str(), "succeeded" | "requires_capture") {
         return Ok(Found::Done("not_ours"));
     }
-    by_payment(edge, event, &intent.id, known, Some(event)).await
+    by_payment(edge, event, &intent.id, known, Some(event))
 }
 
 /// A payment that no row has, of which something is heard that came after it (a dispute): the row, if an agent's order it is.
-pub async fn of_payment(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result<Option<Box<Row>>> {
+pub fn of_payment(edge: &Edge, event: &Event, intent: &PaymentIntent) -> Result<Option<Box<Row>>> {
     let account = event.account.as_deref().or_else(|| intent.transfer_data.as_ref().and_then(TransferData::destination));
     let heard = Heard { event: "", account, live: event.livemode, session: None, intent: Some(&intent.id) };
-    let known = edge.db.agentic_heard(&heard).await?;
-    match by_payment(edge, event, &intent.id, known, None).await? {
+    let known = edge.db.agentic_heard(&heard)?;
+    match by_payment(edge, event, &intent.id, known, None)? {
         Found::Row(row) => Ok(Some(row)),
-        Found::Done(_) => Ok(edge.db.agentic_heard(&heard).await?.row),
+        Found::Done(_) => Ok(edge.db.agentic_heard(&heard)?.row),
     }
 }
 
@@ -112,14 +112,14 @@ fn known_already(edge: &Edge, known: &mut Known) -> Option<Found> {
 }
 
 /// Finds the session that made a payment, and takes it in.
-async fn by_payment(edge: &Edge, event: &Event, intent: &str, known: Known, remember: Option<&Event>) -> Result<Found> {
+fn by_payment(edge: &Edge, event: &Event, intent: &str, known: Known, remember: Option<&Event>) -> Result<Found> {
     // Without a shop that sells to agents on the account it is the account's own business, and Stripe is not asked.
     if known.side.is_none() {
         return Ok(Found::Done("not_ours"));
     }
     let account = event.account.as_deref();
     let call = session::of_payment_intent(intent, account);
-    let sessions = match outside::stripe::<Sessions>(edge, Mode::from_live(event.livemode), &call, outside::STRIPE_DEADLINE).await? {
+    let sessions = match outside::stripe::<Sessions>(edge, Mode::from_live(event.livemode), &call, outside::STRIPE_DEADLINE)? {
         Outcome::Refused(error) if error.account_invalid() => return Ok(Found::Done("not_ours")),
         other => aftermath::needed(other)?,
     };
@@ -132,16 +132,16 @@ async fn by_payment(edge: &Edge, event: &Event, intent: &str, known: Known, reme
     }
     let place = Place { account, live: event.livemode, session: &session.id };
     let heard = Heard { event: "", account: None, live: event.livemode, session: Some(&session.id), intent: None };
-    let approved_for = edge.db.agentic_heard(&heard).await?.approved_for;
-    take_in(edge, &place, Known { approved_for, ..known }, remember, "webhook").await
+    let approved_for = edge.db.agentic_heard(&heard)?.approved_for;
+    take_in(edge, &place, Known { approved_for, ..known }, remember, "webhook")
 }
 
 /// A Session with everything expanded, all of its lines, and the version that said so; `None` where there is none to be seen.
-async fn fetch(edge: &Edge, place: &Place<'_>) -> Result<Option<(Value, Vec<Value>, Version)>> {
+fn fetch(edge: &Edge, place: &Place<'_>) -> Result<Option<(Value, Vec<Value>, Version)>> {
     let mode = Mode::from_live(place.live);
     let mut call = session::expanded(place.session, place.account);
     let whole = loop {
-        match outside::stripe::<Value>(edge, mode, &call, outside::STRIPE_DEADLINE).await? {
+        match outside::stripe::<Value>(edge, mode, &call, outside::STRIPE_DEADLINE)? {
             Outcome::Refused(error) if error.account_invalid() || error.status == 404 => return Ok(None),
             // The preview is closed to this platform, or is over. An order without SKUs is better than none; and an endpoint that never
             // takes an event is switched off by Stripe, for all shops.
@@ -159,7 +159,7 @@ async fn fetch(edge: &Edge, place: &Place<'_>) -> Result<Option<(Value, Vec<Valu
     for _ in 0..PAGES {
         let Some(last) = items.last().and_then(|item| item.get("id")?.as_str()).filter(|_| more) else { break };
         let call = Call { version, ..session::line_items(place.session, last, place.account) };
-        let page = aftermath::needed(outside::stripe::<Value>(edge, mode, &call, outside::STRIPE_DEADLINE).await?)?;
+        let page = aftermath::needed(outside::stripe::<Value>(edge, mode, &call, outside::STRIPE_DEADLINE)?)?;
         more = has_more(Some(&page));
         items.extend(page.get("data").and_then(Value::as_array).cloned().unwrap_or_default());
     }
@@ -179,14 +179,14 @@ fn seller(session: &Session) -> Option<&str> {
 
 /// Decides whether a session is an agent's order of a shop's here, and writes it: the transaction as it is by now, what the shop is owed
 /// for it, and, where it is paid, the order and the stock, all at once and with the event.
-async fn take_in(edge: &Edge, place: &Place<'_>, known: Known, event: Option<&Event>, by: &str) -> Result<Found> {
+fn take_in(edge: &Edge, place: &Place<'_>, known: Known, event: Option<&Event>, by: &str) -> Result<Found> {
     const NOT_OURS: Found = Found::Done("not_ours");
     // Load. Stripe is asked only about what may be an agent's: on an account whose shop sells to agents, or on the platform.
     let possible = if place.account.is_some() { known.side.is_some() } else { known.approved_for.is_some() || known.anybody };
     if !possible {
         return Ok(NOT_OURS);
     }
-    let Some((whole, items, version)) = fetch(edge, place).await? else { return Ok(NOT_OURS) };
+    let Some((whole, items, version)) = fetch(edge, place)? else { return Ok(NOT_OURS) };
     let told = Session::from_value(whole.clone()).ok();
     let Some(session) = told.filter(|session| session.id == place.session && session.livemode == place.live) else {
         return Ok(unfit(edge, place, "unreadable"));
@@ -199,7 +199,7 @@ async fn take_in(edge: &Edge, place: &Place<'_>, known: Known, event: Option<&Ev
         },
     };
     let intent = session.payment_intent.as_ref().map(Expandable::id);
-    let side = if place.account.is_some() { known.side } else { edge.db.agentic_of_account(account, place.live).await? };
+    let side = if place.account.is_some() { known.side } else { edge.db.agentic_of_account(account, place.live)? };
     // Decide.
     let Some((side, shop)) = &side else { return Ok(NOT_OURS) };
     let approved = known.approved_for.as_ref() == Some(&side.shop_id);
@@ -251,12 +251,12 @@ async fn take_in(edge: &Edge, place: &Place<'_>, known: Known, event: Option<&Ev
         batch.push(edge.db.remember_event_of(id, kind, event.account.as_deref(), event.livemode, event.created.0, now, &after));
     }
     // Sent again it finds the row, and writes nothing a second time.
-    if edge.db.repeatable(batch).await?.at(0)?.changed()? || edge.db.transaction(&after.id).await?.is_some() {
+    if edge.db.repeatable(batch)?.at(0)?.changed()? || edge.db.transaction(&after.id)?.is_some() {
         return Ok(Found::Done(after.status.name()));
     }
     // Another event was faster. What this one says counts as of any row that is known.
     let heard = Heard { event: "", account: None, live: place.live, session: Some(&session.id), intent };
-    match edge.db.agentic_heard(&heard).await?.row {
+    match edge.db.agentic_heard(&heard)?.row {
         Some(row) => Ok(Found::Row(row)),
         None => Ok(unfit(edge, place, "taken")),
     }
@@ -290,15 +290,15 @@ fn sale(edge: &Edge, row: &Row, doc: &crate::acp::order::OrderDoc, whole: &Value
 
 /// What moves a row of an agent's that is known already (a delayed payment came, an authorised one was captured), for whoever hears of
 /// it: paid, it becomes an order, from the session as it is now.
-pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Box<Row>)> {
+pub fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> Result<(Vec<Statement>, Box<Row>)> {
     if !news.to.is_some_and(|to| to.follows().contains(&row.status)) {
         return settle::moving_alone(edge, row, news, by, now);
     }
     let Some(session) = row.checkout_session.as_deref() else { return Err(Problem::fault("an agent's order without its session")) };
     let place = Place { account: row.stripe_account(), live: row.livemode != 0, session };
-    let shop: Option<Box<ShopRow>> = edge.db.shop(&row.shop_id).await?;
+    let shop: Option<Box<ShopRow>> = edge.db.shop(&row.shop_id)?;
     // Of a shop that has left the books are kept, and of a session that nobody can see any more.
-    let (Some(shop), Some((whole, items, _))) = (shop.filter(|shop| shop.status != "deleted"), fetch(edge, &place).await?) else {
+    let (Some(shop), Some((whole, items, _))) = (shop.filter(|shop| shop.status != "deleted"), fetch(edge, &place)?) else {
         return settle::moving_alone(edge, row, news, by, now);
     };
     // An event shows the half of it: now that the payment is seen too, it is compared.
@@ -306,7 +306,7 @@ pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> 
     let seen = match ledger::news_of_session(row, row.stripe_account(), &told) {
         Ok(seen) => seen,
         Err(mismatch) => {
-            settle::stray(edge, "session", session, &row.id, row.stripe_account(), told.livemode, mismatch, now).await?;
+            settle::stray(edge, "session", session, &row.id, row.stripe_account(), told.livemode, mismatch, now)?;
             return Ok((Vec::new(), Box::new(row.clone())));
         }
     };
@@ -321,24 +321,24 @@ pub async fn moving(edge: &Edge, row: &Row, news: &News, by: &str, now: i64) -> 
 
 /// The sweep: sessions that were approved here and of which no event told. Stripe is asked what became of them, on the account and on the
 /// platform: which way charges are made there is Stripe's setting.
-pub async fn sweep(edge: &Edge) -> Result<u32> {
+pub fn sweep(edge: &Edge) -> Result<u32> {
     let now = clock::now();
     let mut found = 0_u32;
-    for due in edge.db.approvals_due(now, now.saturating_sub(WAIT), ASKED).await? {
+    for due in edge.db.approvals_due(now, now.saturating_sub(WAIT), ASKED)? {
         let age = now.saturating_sub(due.created);
         // Sooner at first: most that are paid at all are paid at once.
         let next = (age <= LIFE).then(|| now.saturating_add(age.clamp(600, 4 * 3600)));
-        if !edge.db.lease_approval(&due, next).await? {
+        if !edge.db.lease_approval(&due, next)? {
             continue;
         }
-        match ask(edge, &due).await {
+        match ask(edge, &due) {
             Ok(true) => found = found.saturating_add(1),
             Ok(false) => {}
             Err(problem) => {
                 let session = &due.checkout_session;
                 // The last question is asked again until it is answered, for some days.
                 if next.is_none() && age <= LIFE.saturating_add(GRACE) {
-                    edge.db.ask_approval_again(&due.id, now.saturating_add(4 * 3600)).await?;
+                    edge.db.ask_approval_again(&due.id, now.saturating_add(4 * 3600))?;
                 }
                 log::line(
                     object! { "level": "warn", "event": "approval_not_asked", "session": session, "why": problem.code, "cause": problem.cause },
@@ -350,11 +350,11 @@ pub async fn sweep(edge: &Edge) -> Result<u32> {
 }
 
 /// `true` when an order was found.
-async fn ask(edge: &Edge, due: &Approved) -> Result<bool> {
+fn ask(edge: &Edge, due: &Approved) -> Result<bool> {
     let (live, session) = (due.livemode != 0, due.checkout_session.as_str());
     for account in [Some(due.account.as_str()), None] {
         let call = session::retrieve(session, account);
-        let told = match outside::stripe::<Session>(edge, Mode::from_live(live), &call, outside::STRIPE_DEADLINE).await? {
+        let told = match outside::stripe::<Session>(edge, Mode::from_live(live), &call, outside::STRIPE_DEADLINE)? {
             Outcome::Ok(session) => session,
             Outcome::Refused(error) if error.account_invalid() || error.status == 404 => continue,
             other => aftermath::needed(other)?,
@@ -362,19 +362,19 @@ async fn ask(edge: &Edge, due: &Approved) -> Result<bool> {
         match told.status.as_deref() {
             Some("complete") => {}
             Some("expired") => {
-                edge.db.approval_over(session).await?;
+                edge.db.approval_over(session)?;
                 return Ok(false);
             }
             _ => return Ok(false),
         }
         let heard = Heard { event: "", account: Some(&due.account), live, session: Some(session), intent: None };
-        let known = edge.db.agentic_heard(&heard).await?;
+        let known = edge.db.agentic_heard(&heard)?;
         if known.row.is_some() {
-            edge.db.run(vec![edge.db.approval_answered(session)]).await?;
+            edge.db.run(vec![edge.db.approval_answered(session)])?;
             return Ok(false);
         }
         let place = Place { account, live, session };
-        let found = take_in(edge, &place, known, None, "sweep").await?;
+        let found = take_in(edge, &place, known, None, "sweep")?;
         return Ok(matches!(found, Found::Done("paid" | "authorized" | "processing")));
     }
     Ok(false)

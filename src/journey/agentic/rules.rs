@@ -26,26 +26,26 @@ fn object(rules: &Rules, mode: Mode, row: Option<&AgenticRow>) -> Value {
 }
 
 /// `PUT /v1/agentic/rules`: takes the place of all rules; the first one switches the agentic side on.
-pub async fn set(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
-    let body = incoming.json().await?;
+pub fn set(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
+    let body = incoming.json()?;
     let mut rules = Rules::read(&body)?;
     let asked = Fields::lenient(&body, "")?.choice("mode", &[("live", Mode::Live), ("test", Mode::Test)])?;
-    let connections = edge.db.connections(&shop.id).await?;
+    let connections = edge.db.connections(&shop.id)?;
     let mode = access::mode(edge, asked, &connections);
     edge.pair(mode)?;
     // Stripe knows the account alone: of two shops it could not be told whose an order is.
     if let Some(connection) = in_mode(&connections, mode.live()).filter(|connection| connection.active())
-        && held_elsewhere(edge, &shop.id, &connection.account, mode.live()).await?
+        && held_elsewhere(edge, &shop.id, &connection.account, mode.live())?
     {
         return Err(shared());
     }
     // Rules alone switch on what never was, and change nothing about what was switched off.
     if Fields::lenient(&body, "")?.get("enabled").is_none() {
-        rules.enabled = edge.db.agentic(&shop.id, mode.live()).await?.is_none_or(|row| row.enabled != 0);
+        rules.enabled = edge.db.agentic(&shop.id, mode.live())?.is_none_or(|row| row.enabled != 0);
     }
     let stored = rules.json().to_string();
-    match edge.db.set_agentic(&shop.id, mode.live(), rules.enabled, &stored, clock::now()).await? {
+    match edge.db.set_agentic(&shop.id, mode.live(), rules.enabled, &stored, clock::now())? {
         Switched::Kept(row) => Ok(Reply::json(200, &object(&rules, mode, Some(&row)))),
         Switched::NotConnected => Err(Problem::request(
             409,
@@ -57,13 +57,13 @@ pub async fn set(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 }
 
 /// `GET /v1/agentic/rules`: `enabled` is false before the first PUT.
-pub async fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
-    let shop = access::verified_shop(edge, incoming).await?;
+pub fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
+    let shop = access::verified_shop(edge, incoming)?;
     let mode = match access::mode_param(incoming)? {
         Some(mode) => mode,
-        None => access::mode(edge, None, &edge.db.connections(&shop.id).await?),
+        None => access::mode(edge, None, &edge.db.connections(&shop.id)?),
     };
-    let row = edge.db.agentic(&shop.id, mode.live()).await?;
+    let row = edge.db.agentic(&shop.id, mode.live())?;
     let rules = row.as_ref().map_or(Ok(Rules::default()), |row| Rules::stored(&row.rules))?;
     Ok(Reply::json(200, &object(&rules, mode, row.as_deref())))
 }

@@ -18,7 +18,6 @@ use crate::store::connect::ConnectionRow;
 use crate::store::imports::{ImportRow, Source};
 use crate::stripe::call::{Call, Outcome, StripeError};
 use crate::stripe::import;
-use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
 /// How long an import counts as worked on after it was last heard of, seconds; and how often that is said.
@@ -141,24 +140,24 @@ impl Errors {
     }
 
     /// Sends a piece that is full, or the last one.
-    pub async fn flush(&mut self, edge: &Edge, last: bool) -> Result<()> {
+    pub fn flush(&mut self, edge: &Edge, last: bool) -> Result<()> {
         if self.rows.is_empty() || (!last && self.size < PIECE) {
             return Ok(());
         }
         let piece = format!("[{}]", std::mem::take(&mut self.rows).join(","));
         self.size = 0;
         self.seq = self.seq.saturating_add(1);
-        edge.db.keep_errors(&self.import_id, self.seq, &piece).await
+        edge.db.keep_errors(&self.import_id, self.seq, &piece)
     }
 }
 
 /// Says, when it is time, that the import is worked on.
-pub async fn hold(edge: &Edge, row: &mut ImportRow) -> Sent<()> {
+pub fn hold(edge: &Edge, row: &mut ImportRow) -> Sent<()> {
     let until = clock::now().saturating_add(LOCK);
     if until.saturating_sub(row.locked_until) < SAID {
         return Ok(());
     }
-    if !edge.db.hold_import(row, until).await? {
+    if !edge.db.hold_import(row, until)? {
         return Err(taken_over());
     }
     row.locked_until = until;
@@ -166,9 +165,9 @@ pub async fn hold(edge: &Edge, row: &mut ImportRow) -> Sent<()> {
 }
 
 /// What Stripe refuses: final where it is about this import, and else to be mended by somebody.
-async fn refused(edge: &Edge, row: &ImportRow, connection: &ConnectionRow, error: StripeError) -> Trouble {
+fn refused(edge: &Edge, row: &ImportRow, connection: &ConnectionRow, error: StripeError) -> Trouble {
     if error.account_invalid() {
-        return match connect::account_refused(edge, mode_of(row), connection).await {
+        return match connect::account_refused(edge, mode_of(row), connection) {
             Ok(problem) => Trouble::Over(problem),
             Err(problem) => Trouble::Later(problem),
         };
@@ -188,24 +187,24 @@ pub enum Place {
 }
 
 /// Has the import made at Stripe, or asks how it stands where that was done before.
-pub async fn place(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow) -> Sent<Place> {
+pub fn place(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow) -> Sent<Place> {
     if by_sets(row) {
         if row.stripe_file.is_some() {
-            make_set(edge, row, connection).await?;
+            make_set(edge, row, connection)?;
             return Ok(Place::There);
         }
         // A stored answer of the try before must not be this one's, and a file that nobody names does no harm.
         row.attempt = row.attempt.saturating_add(1);
-        made(edge, row).await?;
+        made(edge, row)?;
         return Ok(Place::Files);
     }
     let call = match &row.stripe_id {
         Some(id) => import::retrieve(id, &row.account),
         None => import::create(&row.feed_type, &row.mode, &row.id, &row.account, &format!("{}-{}", row.id, row.attempt)),
     };
-    let found = match outside::stripe::<import::Import>(edge, mode_of(row), &call, outside::STRIPE_DEADLINE).await? {
+    let found = match outside::stripe::<import::Import>(edge, mode_of(row), &call, outside::STRIPE_DEADLINE)? {
         Outcome::Ok(found) => found,
-        Outcome::Refused(error) => return Err(refused(edge, row, connection, error).await),
+        Outcome::Refused(error) => return Err(refused(edge, row, connection, error)),
         Outcome::Unavailable { why, .. } => return Err(Trouble::Later(not_answered(why))),
     };
     // What is put there must be for this shop's feed and mode.
@@ -221,13 +220,13 @@ pub async fn place(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow)
     let url = import::address(&url, &edge.config.api_base, edge.config.allow_local)
         .map_err(|why| Trouble::Over(Problem::fault(format!("the address of an upload is refused: {why}"))))?;
     row.expires_at = Some(until).filter(|until| *until > 0);
-    made(edge, row).await?;
+    made(edge, row)?;
     Ok(Place::Address(url))
 }
 
 /// Writes down what was made.
-async fn made(edge: &Edge, row: &ImportRow) -> Sent<()> {
-    if edge.db.import_made(row).await? { Ok(()) } else { Err(taken_over()) }
+fn made(edge: &Edge, row: &ImportRow) -> Sent<()> {
+    if edge.db.import_made(row)? { Ok(()) } else { Err(taken_over()) }
 }
 
 /// A file that is being sent.
@@ -240,7 +239,7 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// Begins to send a file of `length` bytes.
-    pub async fn begin(edge: &Edge, row: &ImportRow, place: &Place, media: &str, length: usize) -> Sent<Outgoing> {
+    pub fn begin(edge: &Edge, row: &ImportRow, place: &Place, media: &str, length: usize) -> Sent<Outgoing> {
         let (upload, before, behind) = match place {
             Place::Address(url) => (Upload::begin(edge, &Target::Address { url, media }, length)?, String::new(), String::new()),
             _ => {
@@ -253,24 +252,24 @@ impl Outgoing {
             }
         };
         let mut outgoing = Outgoing { upload: upload.map_err(|why| Trouble::Later(not_answered(why)))?, left: length, behind };
-        outgoing.upload.write(before.as_bytes()).await;
+        outgoing.upload.write(before.as_bytes());
         Ok(outgoing)
     }
 
     /// `false`: no more is wanted.
-    pub async fn write(&mut self, bytes: &[u8]) -> bool {
+    pub fn write(&mut self, bytes: &[u8]) -> bool {
         self.left = self.left.saturating_sub(bytes.len());
-        self.upload.write(bytes).await
+        self.upload.write(bytes)
     }
 
     /// Writes what is held, and says meanwhile that the import is worked on.
-    pub async fn write_all(mut self, edge: &Edge, row: &mut ImportRow, bytes: &[u8]) -> Sent<Outgoing> {
+    pub fn write_all(mut self, edge: &Edge, row: &mut ImportRow, bytes: &[u8]) -> Sent<Outgoing> {
         for block in bytes.chunks(BLOCK) {
-            if !self.write(block).await {
+            if !self.write(block) {
                 break;
             }
-            if let Err(trouble) = hold(edge, row).await {
-                self.abort().await;
+            if let Err(trouble) = hold(edge, row) {
+                self.abort();
                 return Err(trouble);
             }
         }
@@ -278,11 +277,11 @@ impl Outgoing {
     }
 
     /// Line ends in place of bytes that did not come.
-    async fn fill(&mut self) -> bool {
+    fn fill(&mut self) -> bool {
         let block = vec![b'\n'; BLOCK];
         while self.left > 0 {
             let length = self.left.min(block.len());
-            if !self.write(block.get(..length).unwrap_or_default()).await {
+            if !self.write(block.get(..length).unwrap_or_default()) {
                 return false;
             }
         }
@@ -290,15 +289,15 @@ impl Outgoing {
     }
 
     /// Breaks it off: Stripe never has it whole.
-    pub async fn abort(self) {
-        self.upload.abort().await;
+    pub fn abort(self) {
+        self.upload.abort();
     }
 
     /// All is written. Stripe has it then, and the row says so.
-    pub async fn finish(mut self, edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow) -> Sent<()> {
-        self.fill().await;
-        self.upload.write(self.behind.as_bytes()).await;
-        let received = answered(edge, row, self.upload).await.map_err(|why| {
+    pub fn finish(mut self, edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow) -> Sent<()> {
+        self.fill();
+        self.upload.write(self.behind.as_bytes());
+        let received = answered(edge, row, self.upload).map_err(|why| {
             log::line(object! { "level": "warn", "event": "import_not_sent", "import": row.id, "why": why });
             Trouble::Later(not_answered(why))
         })?;
@@ -306,10 +305,10 @@ impl Outgoing {
             return match Call::read::<import::File>(outside::answer_of(edge, received)) {
                 Outcome::Ok(file) => {
                     row.stripe_file = Some(file.id);
-                    made(edge, row).await?;
-                    make_set(edge, row, connection).await
+                    made(edge, row)?;
+                    make_set(edge, row, connection)
                 }
-                Outcome::Refused(error) => Err(refused(edge, row, connection, error).await),
+                Outcome::Refused(error) => Err(refused(edge, row, connection, error)),
                 Outcome::Unavailable { why, .. } => Err(Trouble::Later(not_answered(why))),
             };
         }
@@ -320,7 +319,7 @@ impl Outgoing {
         if (400..500).contains(&received.status) {
             // Too old, or used up: another one, by another import.
             (row.stripe_id, row.attempt) = (None, row.attempt.saturating_add(1));
-            made(edge, row).await?;
+            made(edge, row)?;
             if row.attempt > ATTEMPTS {
                 return Err(Trouble::Over(Problem::request(
                     422,
@@ -334,36 +333,36 @@ impl Outgoing {
 }
 
 /// Waits for what Stripe says to a file, and says meanwhile that the import is worked on: nobody is to take it for left.
-async fn answered(edge: &Edge, row: &mut ImportRow, upload: Upload) -> std::result::Result<Received, String> {
-    let mut answer: LocalBoxFuture<'_, _> = Box::pin(upload.end(ANSWER));
+fn answered(edge: &Edge, row: &mut ImportRow, mut upload: Upload) -> std::result::Result<Received, String> {
+    let patience = u32::try_from(SAID.saturating_mul(1000)).unwrap_or(u32::MAX);
+    upload.close();
     let mut ours = true;
     loop {
-        match clock::wait(SAID.unsigned_abs().saturating_mul(1000), answer).await {
-            Ok(received) => return received,
-            Err(later) => answer = later,
+        if let Some(received) = upload.answer(ANSWER, patience) {
+            return received;
         }
         // Stripe's own news of it may have been faster: its answer is waited for all the same.
-        ours = ours && hold(edge, row).await.is_ok();
+        ours = ours && hold(edge, row).is_ok();
     }
 }
 
 /// The seed's way, second half: an import set of the file.
-pub async fn make_set(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow) -> Sent<()> {
+pub fn make_set(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow) -> Sent<()> {
     let format = if kind_of(row) == FeedType::Inventory { "inventory_feed" } else { "product_catalog_feed" };
     let file = row.stripe_file.clone().unwrap_or_default();
     let call = import::create_set(&file, format, &row.account, &format!("{}-{}", row.id, row.attempt));
-    match outside::stripe::<import::ImportSet>(edge, mode_of(row), &call, outside::STRIPE_DEADLINE).await? {
+    match outside::stripe::<import::ImportSet>(edge, mode_of(row), &call, outside::STRIPE_DEADLINE)? {
         Outcome::Ok(set) => {
             row.stripe_id = Some(set.id);
             Ok(())
         }
-        Outcome::Refused(error) => Err(refused(edge, row, connection, error).await),
+        Outcome::Refused(error) => Err(refused(edge, row, connection, error)),
         Outcome::Unavailable { why, replayed_5xx } => {
             if replayed_5xx {
                 // Stripe keeps giving its stored trouble under this key, and may have imported the file. Products that are told twice are
                 // the same.
                 (row.stripe_file, row.attempt) = (None, row.attempt.saturating_add(1));
-                made(edge, row).await?;
+                made(edge, row)?;
             }
             Err(Trouble::Later(not_answered(why)))
         }
@@ -424,9 +423,9 @@ impl Pages {
     }
 
     /// The next page; `None` at the end.
-    async fn next(&mut self, edge: &Edge, row: &mut ImportRow) -> Sent<Option<Vec<Item>>> {
+    fn next(&mut self, edge: &Edge, row: &mut ImportRow) -> Sent<Option<Vec<Item>>> {
         let Some(source) = self.source else { return Ok(None) };
-        let page = edge.db.source_page(&row.shop_id, source, &self.after, self.limit).await?;
+        let page = edge.db.source_page(&row.shop_id, source, &self.after, self.limit)?;
         if !page.rows.is_empty() {
             if page.generation != row.generation {
                 if row.origin == "stock" {
@@ -460,14 +459,14 @@ fn changed() -> Trouble {
 }
 
 /// Goes through all rows: checks them, keeps the bad ones, counts the others.
-async fn plan(edge: &Edge, row: &mut ImportRow, sources: Sources) -> Sent<Plan> {
+fn plan(edge: &Edge, row: &mut ImportRow, sources: Sources) -> Sent<Plan> {
     let kind = kind_of(row);
-    edge.db.forget_errors(&row.id, 0, crate::store::imports::STRIPES).await?;
+    edge.db.forget_errors(&row.id, 0, crate::store::imports::STRIPES)?;
     let mut errors = Errors::new(&row.id, 0);
     let mut plan = Plan { sources, header: Header::default(), length: 0, rows: 0, held: Some(Vec::new()) };
     let mut pages = Pages::new(sources, row);
     let mut number = 0_i64;
-    while let Some(items) = pages.next(edge, row).await? {
+    while let Some(items) = pages.next(edge, row)? {
         let (before, count) = (plan.length, items.len());
         for item in items {
             number = number.saturating_add(1);
@@ -493,10 +492,10 @@ async fn plan(edge: &Edge, row: &mut ImportRow, sources: Sources) -> Sent<Plan> 
             }
         }
         pages.adapt(plan.length.saturating_sub(before), count);
-        errors.flush(edge, false).await?;
-        hold(edge, row).await?;
+        errors.flush(edge, false)?;
+        hold(edge, row)?;
     }
-    errors.flush(edge, true).await?;
+    errors.flush(edge, true)?;
     // Each row has as many commas and line ends as there are columns.
     let marks = usize::try_from(plan.rows).unwrap_or_default().saturating_mul(plan.header.0.len());
     plan.length = plan.length.saturating_add(marks).saturating_add(plan.header.line().len());
@@ -525,16 +524,16 @@ pub fn sendable(row: &ImportRow) -> Sent<()> {
 }
 
 /// Makes a file of the shop's catalogue, or of what changed of its stock, and sends it. May be repeated: what is there is found.
-pub async fn deliver(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow) -> Sent<()> {
+pub fn deliver(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow) -> Sent<()> {
     if row.stripe_id.is_some() || row.stripe_file.is_some() {
         // A try before may have come to its end without being heard.
-        if let Place::There = place(edge, row, connection).await? {
+        if let Place::There = place(edge, row, connection)? {
             return Ok(());
         }
     }
     let mut sources = [Some(Source::Catalogue), None];
     if row.origin == "stock"
-        && let Some(stock) = edge.db.stock(&row.shop_id, row.livemode).await?
+        && let Some(stock) = edge.db.stock(&row.shop_id, row.livemode)?
     {
         let (from, to) = (stock.seen, row.seen);
         sources = if stock.generation == row.generation {
@@ -543,7 +542,7 @@ pub async fn deliver(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRo
             [Some(Source::Catalogue), Some(Source::Gone(from, to))]
         };
     }
-    let plan = plan(edge, row, sources).await?;
+    let plan = plan(edge, row, sources)?;
     if row.origin == "stock" && plan.rows == 0 {
         return Err(Trouble::Nothing);
     }
@@ -552,32 +551,32 @@ pub async fn deliver(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRo
         let message = format!("The file would have {} bytes; Stripe takes {MOST_BY_FILES}. Nothing was sent.", plan.length);
         return Err(Trouble::Over(Problem::request(422, "file_too_large", message)));
     }
-    let place = place(edge, row, connection).await?;
+    let place = place(edge, row, connection)?;
     if let Place::There = place {
         return Ok(());
     }
-    write(edge, row, connection, &plan, &place).await
+    write(edge, row, connection, &plan, &place)
 }
 
-async fn write(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow, plan: &Plan, place: &Place) -> Sent<()> {
+fn write(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow, plan: &Plan, place: &Place) -> Sent<()> {
     let kind = kind_of(row);
     let mut text = plan.header.line();
     if let Some(held) = &plan.held {
         for item in held {
             columns::write_line(&mut text, &plan.header.0, &cells(item, kind));
         }
-        let outgoing = Outgoing::begin(edge, row, place, "text/csv", text.len()).await?;
-        let mut outgoing = outgoing.write_all(edge, row, text.as_bytes()).await?;
+        let outgoing = Outgoing::begin(edge, row, place, "text/csv", text.len())?;
+        let mut outgoing = outgoing.write_all(edge, row, text.as_bytes())?;
         outgoing.left = 0;
-        return outgoing.finish(edge, row, connection).await;
+        return outgoing.finish(edge, row, connection);
     }
-    let mut outgoing = Outgoing::begin(edge, row, place, "text/csv", plan.length.saturating_add(SLACK)).await?;
+    let mut outgoing = Outgoing::begin(edge, row, place, "text/csv", plan.length.saturating_add(SLACK))?;
     let mut pages = Pages::again(plan.sources, row);
     loop {
-        let page = match pages.next(edge, row).await {
+        let page = match pages.next(edge, row) {
             Ok(page) => page,
             Err(trouble) => {
-                outgoing.abort().await;
+                outgoing.abort();
                 return Err(trouble);
             }
         };
@@ -593,18 +592,18 @@ async fn write(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow, pla
             bytes = bytes.saturating_add(text.len().saturating_sub(before));
             if text.len() >= BLOCK {
                 if text.len() > outgoing.left {
-                    outgoing.abort().await;
+                    outgoing.abort();
                     return Err(changed());
                 }
-                if !outgoing.write(text.as_bytes()).await {
-                    return outgoing.finish(edge, row, connection).await;
+                if !outgoing.write(text.as_bytes()) {
+                    return outgoing.finish(edge, row, connection);
                 }
                 text.clear();
             }
         }
         pages.adapt(bytes, count);
-        if let Err(trouble) = hold(edge, row).await {
-            outgoing.abort().await;
+        if let Err(trouble) = hold(edge, row) {
+            outgoing.abort();
             return Err(trouble);
         }
         if last {
@@ -613,9 +612,9 @@ async fn write(edge: &Edge, row: &mut ImportRow, connection: &ConnectionRow, pla
     }
     // A file that lacks many rows is not what was counted, and as a replacement it would take them out.
     if text.len() > outgoing.left || outgoing.left.saturating_sub(text.len()) > SLACK.saturating_mul(2) {
-        outgoing.abort().await;
+        outgoing.abort();
         return Err(changed());
     }
-    outgoing.write(text.as_bytes()).await;
-    outgoing.finish(edge, row, connection).await
+    outgoing.write(text.as_bytes());
+    outgoing.finish(edge, row, connection)
 }

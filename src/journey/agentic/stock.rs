@@ -15,13 +15,13 @@ const OFF: i64 = 3600;
 const BUSY: i64 = 300;
 
 /// Goes on with shops whose stock is due, until a time or a number of round trips. Answers how many were told.
-pub async fn run(edge: &Edge, due: Vec<StockRow>, ends: u64, d1_ends: u32) -> u32 {
+pub fn run(edge: &Edge, due: Vec<StockRow>, ends: u64, d1_ends: u32) -> u32 {
     let mut told = 0_u32;
     for stock in due {
         if clock::now_ms() >= ends || edge.counters.d1.get() >= d1_ends {
             break;
         }
-        match look(edge, &stock).await {
+        match look(edge, &stock) {
             Ok(sent) => told = told.saturating_add(u32::from(sent)),
             // One shop's trouble is its own.
             Err(problem) => {
@@ -34,11 +34,11 @@ pub async fn run(edge: &Edge, due: Vec<StockRow>, ends: u64, d1_ends: u32) -> u3
     told
 }
 
-async fn look(edge: &Edge, stock: &StockRow) -> Result<bool> {
+fn look(edge: &Edge, stock: &StockRow) -> Result<bool> {
     // Load.
     let now = clock::now();
     let until = now.saturating_add(LEASE);
-    let Some(leased) = edge.db.lease_stock(stock, now, until).await? else { return Ok(false) };
+    let Some(leased) = edge.db.lease_stock(stock, now, until)? else { return Ok(false) };
     // Decide.
     let StockLeased { shop, side, connection, catalogue, busy } = leased;
     let later = |due_at: Option<i64>| edge.db.stock_later(stock, until, due_at);
@@ -49,20 +49,20 @@ async fn look(edge: &Edge, stock: &StockRow) -> Result<bool> {
     let configured = edge.config.pair(Mode::from_live(stock.livemode != 0)).is_some();
     let Some(connection) = connection.filter(|_| configured && shop.is_some_and(|shop| shop.status == "active")) else {
         // It may come back.
-        later(Some(now.saturating_add(OFF))).await?;
+        later(Some(now.saturating_add(OFF)))?;
         return Ok(false);
     };
-    if held_elsewhere(edge, &stock.shop_id, &connection.account, stock.livemode != 0).await? {
-        later(Some(now.saturating_add(OFF))).await?;
+    if held_elsewhere(edge, &stock.shop_id, &connection.account, stock.livemode != 0)? {
+        later(Some(now.saturating_add(OFF)))?;
         return Ok(false);
     }
     if catalogue.generation.is_none() || (catalogue.generation == stock.generation && catalogue.latest <= stock.seen) {
-        later(None).await?;
+        later(None)?;
         return Ok(false);
     }
     if busy {
         // Its end wakes the stock.
-        later(Some(now.saturating_add(BUSY))).await?;
+        later(Some(now.saturating_add(BUSY)))?;
         return Ok(false);
     }
     // Record the intent.
@@ -86,13 +86,13 @@ async fn look(edge: &Edge, stock: &StockRow) -> Result<bool> {
         samples: "[]".to_owned(),
         ..ImportRow::default()
     };
-    if !edge.db.begin_stock(&row).await? {
-        later(Some(now.saturating_add(BUSY))).await?;
+    if !edge.db.begin_stock(&row)? {
+        later(Some(now.saturating_add(BUSY)))?;
         return Ok(false);
     }
     // Call Stripe, record.
-    let sent = sending::deliver(edge, &mut row, &connection).await;
+    let sent = sending::deliver(edge, &mut row, &connection);
     let told = sent.is_ok();
-    following::settle(edge, &row, sent).await?;
+    following::settle(edge, &row, sent)?;
     Ok(told)
 }
