@@ -6,16 +6,16 @@ const utf8 = new TextEncoder();
 /** js.rs, FOREVER */
 const FOREVER = 0xffffffff;
 
-/** A promise for so many milliseconds; then it fails with `late`. */
+/** A promise for so many milliseconds; then it fails, with `late()`. */
 function within(patience, promise, late) {
   if (patience === FOREVER) return promise;
   let timer;
-  const end = new Promise((_, fail) => (timer = setTimeout(() => fail(late), patience)));
+  const end = new Promise((_, fail) => (timer = setTimeout(() => fail(late()), patience)));
   return Promise.race([promise, end]).finally(() => clearTimeout(timer));
 }
 
 /** js.rs */
-export const settle = (promise, patience) => within(patience, promise, null);
+export const settle = (promise, patience) => within(patience, promise, () => null);
 
 /** Which of two promises is over first, whatever comes of it: 0 or 1. */
 export const first = (one, other) => Promise.race([one, other].map((promise, number) => Promise.resolve(promise).then(() => number, () => number)));
@@ -40,7 +40,7 @@ export async function batch(database, statements, patience) {
   const parts = statements.split('\0');
   const bound = [];
   for (let at = 0; at < parts.length; at += 2) bound.push(database.prepare(parts[at]).bind(...JSON.parse(parts[at + 1])));
-  const answered = await within(patience, database.batch(bound), new Error('D1 did not answer in time'));
+  const answered = await within(patience, database.batch(bound), () => new Error('D1 did not answer in time'));
   const answers = answered.map(({ results, meta }) => [Object.keys(results[0] ?? {}), results.map(Object.values), meta.changes]);
   return utf8.encode(JSON.stringify(answers));
 }
@@ -55,7 +55,7 @@ export function respond(status, headers, body) {
  * cancels. -> [bytes, whether that is all]
  */
 export function read(source, keep, drain, patience) {
-  return within(patience, readAll(source, keep, drain), new Error('the body took too long'));
+  return within(patience, readAll(source, keep, drain), () => new Error('the body took too long'));
 }
 
 async function readAll(source, keep, drain) {
