@@ -74,7 +74,7 @@ use edge::http::{Incoming, Reply};
 use edge::{Counters, Edge, clock, log};
 use error::{Problem, Result};
 use place::Slot;
-use route::{Found, Leads, Route};
+use route::{Act, Found, Leads, Route};
 use std::rc::Rc;
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
@@ -84,13 +84,13 @@ use worker::worker_sys::Context;
 /// One request: told apart, answered, logged. Never an `Err` and never a panic: either would reach others.
 fn fetch(request: Request, env: Env, context: Context) -> std::result::Result<Response, JsValue> {
     let begun = clock::now_ms();
-    let mut incoming = Incoming::new(request);
+    let incoming = Incoming::new(request);
     let request_id = request_id(&incoming);
     let counters = Rc::new(Counters::default());
     let found = route::find(&incoming.method, &incoming.path);
     let name = if let Found::Route(route) = &found { route.name() } else { "none" };
     let for_a_person = matches!(&found, Found::Route(route) if route.is_page());
-    let reply = match answer(&mut incoming, found, env, context, &request_id, &counters) {
+    let reply = match answer(&incoming, found, env, context, &request_id, &counters) {
         Ok(reply) => reply,
         Err(problem) => {
             log::problem(&problem, &request_id);
@@ -127,7 +127,7 @@ fn request_id(incoming: &Incoming) -> String {
         .unwrap_or_else(|| "req_unknown".to_owned())
 }
 
-fn answer(incoming: &mut Incoming, found: Found, env: Env, context: Context, request_id: &str, counters: &Rc<Counters>) -> Result<Reply> {
+fn answer(incoming: &Incoming, found: Found, env: Env, context: Context, request_id: &str, counters: &Rc<Counters>) -> Result<Reply> {
     let route = match found {
         Found::Route(route) => route,
         Found::NotFound => {
@@ -181,97 +181,111 @@ fn answer(incoming: &mut Incoming, found: Found, env: Env, context: Context, req
     dispatch(&edge, incoming, route)
 }
 
-fn dispatch(edge: &Edge, incoming: &mut Incoming, route: Route) -> Result<Reply> {
+/// What a route asks for. Called by pointer, once: else the compiler makes one function of all of them, whose frame on the stack is that of
+/// the largest.
+enum Journey<'a> {
+    Plain(fn(&Edge, &Incoming) -> Result<Reply>),
+    With(fn(&Edge, &Incoming, &str) -> Result<Reply>, &'a str),
+    Acp(fn(&Edge, &Incoming, Act, &str) -> Result<Reply>, Act, &'a str),
+}
+
+fn dispatch(edge: &Edge, incoming: &Incoming, route: Route) -> Result<Reply> {
+    use Journey::{Acp, Plain, With};
     use journey::{
         admin, agents, catalogue, checkout, complete, connect, erase, event, export, fulfillment, ledger, notify, order_page, orders,
         shops, upload, welcome,
     };
-    let reply = match &route {
+    let journey = match &route {
         Route::FrontPage | Route::OpenApi => return Err(Problem::fault("answered before")),
         Route::Health => return Ok(welcome::health(edge)),
-        Route::CreateShop => shops::create(edge, incoming),
-        Route::VerifyShop => shops::verify(edge, incoming),
-        Route::GetShop => shops::get(edge, incoming),
-        Route::UpdateShop => shops::update(edge, incoming),
-        Route::DeleteShop => erase::delete_shop(edge, incoming),
-        Route::ExportShop => export::shop(edge, incoming),
-        Route::RollApiKey => shops::roll_api_key(edge, incoming),
-        Route::RollSigningSecret => shops::roll_signing_secret(edge, incoming),
-        Route::CreateAgent => agents::create(edge, incoming),
-        Route::ListAgents => agents::list(edge, incoming),
-        Route::GetAgent(id) => agents::get(edge, incoming, id),
-        Route::UpdateAgent(id) => agents::update(edge, incoming, id),
-        Route::DeleteAgent(id) => agents::delete(edge, incoming, id),
-        Route::RollAgentKey(id) => agents::roll_api_key(edge, incoming, id),
-        Route::RollAgentSecret(id) => agents::roll_signing_secret(edge, incoming, id),
-        Route::StartConnect => connect::start(edge, incoming),
-        Route::ConsentPage(ticket) => connect::consent_page(edge, incoming, ticket),
-        Route::Consent(ticket) => connect::consent(edge, incoming, ticket),
-        Route::ConnectCallback => connect::callback(edge, incoming),
-        Route::ConnectReturn => journey::onboarding::came_back(edge, incoming),
-        Route::ConnectRefresh => journey::onboarding::refresh(edge, incoming),
-        Route::ConfirmConnect => connect::confirm(edge, incoming),
-        Route::GetConnection => connect::get(edge, incoming),
-        Route::DeleteConnection => connect::delete(edge, incoming),
-        Route::CreateCheckoutSession => checkout::create(edge, incoming),
-        Route::GetCheckoutSession(id) => checkout::get(edge, incoming, id),
-        Route::ExpireCheckoutSession(id) => checkout::expire(edge, incoming, id),
-        Route::Complete(id) => complete::complete(edge, incoming, Some(id)),
-        Route::CompleteBySession => complete::complete(edge, incoming, None),
-        Route::Cancel(id) => complete::cancel(edge, id),
-        Route::Manifest => complete::manifest(edge, incoming),
-        Route::ListTransactions => ledger::list(edge, incoming),
-        Route::GetTransaction(id) => ledger::get(edge, incoming, id),
-        Route::CreateRefund(id) => journey::refund::create(edge, incoming, id),
-        Route::Capture(id) => journey::capture::capture(edge, incoming, id),
-        Route::SummarizeTransactions => ledger::summary(edge, incoming),
-        Route::ExportTransactions => ledger::export(edge, incoming),
-        Route::ListOrders => orders::list(edge, incoming),
-        Route::GetOrder(id) => orders::get(edge, incoming, id),
-        Route::UpdateOrder(id) => orders::update(edge, incoming, id),
-        Route::OrderPage(id) => order_page::form(edge, id),
-        Route::ShowOrder(id) => order_page::show(edge, incoming, id),
-        Route::ListEvents => notify::list(edge, incoming),
-        Route::GetEvent(id) => notify::get(edge, incoming, id),
-        Route::ResendEvent(id) => notify::resend(edge, incoming, id),
-        Route::Checkout(act, _, id) => journey::acp::checkout(edge, incoming, *act, id),
-        Route::Cart(act, id) => journey::acp::cart(edge, incoming, *act, id),
-        Route::Mcp => journey::mcp::serve(edge, incoming),
+        Route::CreateShop => Plain(shops::create),
+        Route::VerifyShop => Plain(shops::verify),
+        Route::GetShop => Plain(shops::get),
+        Route::UpdateShop => Plain(shops::update),
+        Route::DeleteShop => Plain(erase::delete_shop),
+        Route::ExportShop => Plain(export::shop),
+        Route::RollApiKey => Plain(shops::roll_api_key),
+        Route::RollSigningSecret => Plain(shops::roll_signing_secret),
+        Route::CreateAgent => Plain(agents::create),
+        Route::ListAgents => Plain(agents::list),
+        Route::GetAgent(id) => With(agents::get, id),
+        Route::UpdateAgent(id) => With(agents::update, id),
+        Route::DeleteAgent(id) => With(agents::delete, id),
+        Route::RollAgentKey(id) => With(agents::roll_api_key, id),
+        Route::RollAgentSecret(id) => With(agents::roll_signing_secret, id),
+        Route::StartConnect => Plain(connect::start),
+        Route::ConsentPage(ticket) => With(connect::consent_page, ticket),
+        Route::Consent(ticket) => With(connect::consent, ticket),
+        Route::ConnectCallback => Plain(connect::callback),
+        Route::ConnectReturn => Plain(journey::onboarding::came_back),
+        Route::ConnectRefresh => Plain(journey::onboarding::refresh),
+        Route::ConfirmConnect => Plain(connect::confirm),
+        Route::GetConnection => Plain(connect::get),
+        Route::DeleteConnection => Plain(connect::delete),
+        Route::CreateCheckoutSession => Plain(checkout::create),
+        Route::GetCheckoutSession(id) => With(checkout::get, id),
+        Route::ExpireCheckoutSession(id) => With(checkout::expire, id),
+        Route::Complete(id) => With(|edge, incoming, id| complete::complete(edge, incoming, Some(id)), id),
+        Route::CompleteBySession => Plain(|edge, incoming| complete::complete(edge, incoming, None)),
+        Route::Cancel(id) => With(|edge, _, id| complete::cancel(edge, id), id),
+        Route::Manifest => Plain(complete::manifest),
+        Route::ListTransactions => Plain(ledger::list),
+        Route::GetTransaction(id) => With(ledger::get, id),
+        Route::CreateRefund(id) => With(journey::refund::create, id),
+        Route::Capture(id) => With(journey::capture::capture, id),
+        Route::SummarizeTransactions => Plain(ledger::summary),
+        Route::ExportTransactions => Plain(ledger::export),
+        Route::ListOrders => Plain(orders::list),
+        Route::GetOrder(id) => With(orders::get, id),
+        Route::UpdateOrder(id) => With(orders::update, id),
+        Route::OrderPage(_) => Plain(|_, _| order_page::form()),
+        Route::ShowOrder(id) => With(order_page::show, id),
+        Route::ListEvents => Plain(notify::list),
+        Route::GetEvent(id) => With(notify::get, id),
+        Route::ResendEvent(id) => With(notify::resend, id),
+        Route::Checkout(act, _, id) => Acp(journey::acp::checkout, *act, id),
+        Route::Cart(act, id) => Acp(journey::acp::cart, *act, id),
+        Route::Mcp => Plain(journey::mcp::serve),
         Route::AcpDiscovery => return Ok(journey::acp::discovery(edge)),
-        Route::ReplaceProducts => upload::receive(edge, incoming, "replace"),
-        Route::UpsertProducts => upload::receive(edge, incoming, "upsert"),
-        Route::ListProducts => catalogue::list(edge, incoming),
-        Route::GetProduct(id) => catalogue::get(edge, incoming, id),
-        Route::PutProduct(id) => catalogue::put(edge, incoming, id),
-        Route::DeleteProduct(id) => catalogue::delete(edge, incoming, id),
-        Route::UpdateInventory => catalogue::inventory(edge, incoming),
-        Route::ListUploads => upload::list(edge, incoming),
-        Route::GetUpload(id) => upload::get(edge, incoming, id),
-        Route::ListUploadErrors(id) => upload::errors(edge, incoming, id),
-        Route::GetFulfillment => fulfillment::get(edge, incoming),
-        Route::SetFulfillment => fulfillment::set(edge, incoming),
-        Route::StripeWebhook => event::receive(edge, incoming),
-        Route::CreateImport => journey::agentic::imports::create(edge, incoming),
-        Route::ListImports => journey::agentic::imports::list(edge, incoming),
-        Route::GetImport(id) => journey::agentic::imports::get(edge, incoming, id),
-        Route::ListImportErrors(id) => journey::agentic::imports::errors(edge, incoming, id),
-        Route::SetAgenticRules => journey::agentic::rules::set(edge, incoming),
-        Route::GetAgenticRules => journey::agentic::rules::get(edge, incoming),
-        Route::CreateAccountSession => journey::agentic::account::session(edge, incoming),
-        Route::CreateSettingsLink => journey::agentic::account::link(edge, incoming),
-        Route::ListAgreements => journey::agentic::agreements::list(edge, incoming),
-        Route::GetAgreement(id) => journey::agentic::agreements::get(edge, incoming, id),
-        Route::ConfirmAgreement(id) => journey::agentic::agreements::confirm(edge, incoming, id),
-        Route::TerminateAgreement(id) => journey::agentic::agreements::terminate(edge, incoming, id),
-        Route::AgenticHook => journey::agentic::hooks::answer(edge, incoming),
-        Route::AgenticSettings(id) => journey::agentic::account::page(edge, incoming, id),
-        Route::RefreshAgenticSettings(id) => journey::agentic::account::refresh(edge, incoming, id),
-        Route::AdminListShops => admin::shops(edge, incoming),
-        Route::AdminUpdateShop(id) => admin::update(edge, incoming, id),
-        Route::AdminSuspendShop(id) => admin::switch(edge, incoming, id, true),
-        Route::AdminResumeShop(id) => admin::switch(edge, incoming, id, false),
-        Route::AdminListStrays => admin::strays(edge, incoming),
-        Route::AdminMetrics => admin::metrics(edge, incoming),
+        Route::ReplaceProducts => Plain(|edge, incoming| upload::receive(edge, incoming, "replace")),
+        Route::UpsertProducts => Plain(|edge, incoming| upload::receive(edge, incoming, "upsert")),
+        Route::ListProducts => Plain(catalogue::list),
+        Route::GetProduct(id) => With(catalogue::get, id),
+        Route::PutProduct(id) => With(catalogue::put, id),
+        Route::DeleteProduct(id) => With(catalogue::delete, id),
+        Route::UpdateInventory => Plain(catalogue::inventory),
+        Route::ListUploads => Plain(upload::list),
+        Route::GetUpload(id) => With(upload::get, id),
+        Route::ListUploadErrors(id) => With(upload::errors, id),
+        Route::GetFulfillment => Plain(fulfillment::get),
+        Route::SetFulfillment => Plain(fulfillment::set),
+        Route::StripeWebhook => Plain(event::receive),
+        Route::CreateImport => Plain(journey::agentic::imports::create),
+        Route::ListImports => Plain(journey::agentic::imports::list),
+        Route::GetImport(id) => With(journey::agentic::imports::get, id),
+        Route::ListImportErrors(id) => With(journey::agentic::imports::errors, id),
+        Route::SetAgenticRules => Plain(journey::agentic::rules::set),
+        Route::GetAgenticRules => Plain(journey::agentic::rules::get),
+        Route::CreateAccountSession => Plain(journey::agentic::account::session),
+        Route::CreateSettingsLink => Plain(journey::agentic::account::link),
+        Route::ListAgreements => Plain(journey::agentic::agreements::list),
+        Route::GetAgreement(id) => With(journey::agentic::agreements::get, id),
+        Route::ConfirmAgreement(id) => With(journey::agentic::agreements::confirm, id),
+        Route::TerminateAgreement(id) => With(journey::agentic::agreements::terminate, id),
+        Route::AgenticHook => Plain(journey::agentic::hooks::answer),
+        Route::AgenticSettings(id) => With(journey::agentic::account::page, id),
+        Route::RefreshAgenticSettings(id) => With(journey::agentic::account::refresh, id),
+        Route::AdminListShops => Plain(admin::shops),
+        Route::AdminUpdateShop(id) => With(admin::update, id),
+        Route::AdminSuspendShop(id) => With(|edge, incoming, id| admin::switch(edge, incoming, id, true), id),
+        Route::AdminResumeShop(id) => With(|edge, incoming, id| admin::switch(edge, incoming, id, false), id),
+        Route::AdminListStrays => Plain(admin::strays),
+        Route::AdminMetrics => Plain(admin::metrics),
+    };
+    let reply = match journey {
+        Plain(journey) => journey(edge, incoming),
+        With(journey, id) => journey(edge, incoming, id),
+        Acp(journey, act, id) => journey(edge, incoming, act, id),
     };
     notify::after(edge);
     reply

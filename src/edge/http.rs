@@ -57,7 +57,7 @@ impl Incoming {
     }
 
     /// The bytes of the body, at most [`MAX_BODY`]: by its announced length first, then by its real one.
-    pub fn bytes(&mut self) -> Result<Vec<u8>> {
+    pub fn bytes(&self) -> Result<Vec<u8>> {
         if self.announced().is_some_and(|length| length > MAX_DRAINED) {
             return Err(too_large());
         }
@@ -88,12 +88,12 @@ impl Incoming {
     }
 
     /// The body as JSON; an empty one counts as `{}`.
-    pub fn json(&mut self) -> Result<Value> {
+    pub fn json(&self) -> Result<Value> {
         Ok(self.json_and_bytes()?.0)
     }
 
     /// The same, with the bytes that a signature is over.
-    pub fn json_and_bytes(&mut self) -> Result<(Value, Vec<u8>)> {
+    pub fn json_and_bytes(&self) -> Result<(Value, Vec<u8>)> {
         let kind = self.header("Content-Type").unwrap_or_default();
         let body = self.bytes()?;
         if body.is_empty() {

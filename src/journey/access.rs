@@ -49,7 +49,7 @@ pub fn agent_key_hash(incoming: &Incoming) -> Result<String> {
 }
 
 /// Of a request that says all by its address. Members of a body would be ignored, and a `mode` among them is meant.
-pub fn no_body(incoming: &mut Incoming) -> Result<()> {
+pub fn no_body(incoming: &Incoming) -> Result<()> {
     Fields::open(&incoming.json()?, "", &[]).map(|_| ())
 }
 

@@ -84,7 +84,7 @@ fn through(edge: &Edge, page: &Page, read: impl Fn(&Db, &Cursor<'_>, i64) -> Res
 }
 
 /// `POST /v1/admin/shops/{id}/suspend` and `…/resume`; once more changes nothing.
-pub fn switch(edge: &Edge, incoming: &mut Incoming, id: &str, suspend: bool) -> Result<Reply> {
+pub fn switch(edge: &Edge, incoming: &Incoming, id: &str, suspend: bool) -> Result<Reply> {
     operator(edge, incoming)?;
     Fields::open(&incoming.json()?, "", &[])?;
     let to = if suspend { "suspended" } else { "active" };
@@ -100,7 +100,7 @@ pub fn switch(edge: &Edge, incoming: &mut Incoming, id: &str, suspend: bool) -> 
 }
 
 /// `PATCH /v1/admin/shops/{id}`: what is named is set, `null` takes it back (the variables hold again), the rest stays.
-pub fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+pub fn update(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
     operator(edge, incoming)?;
     let body = incoming.json()?;
     let fields = Fields::open(&body, "", &["fee_bps", "fee_fixed", "category_fees"])?;

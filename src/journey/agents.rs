@@ -17,7 +17,7 @@ use crate::store::shops::ROLLED_LIFE;
 use serde_json::Value;
 
 /// `POST /v1/agents`
-pub fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn create(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     let body = incoming.json()?;
     let fields = Fields::open(&body, "", &["name", "mode", "webhook_url", "allow"])?;
@@ -81,7 +81,7 @@ pub fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
 const SETTINGS: [&str; 5] = ["name", "webhook_url", "allow", "feed_url", "feed_key"];
 
 /// `PATCH /v1/agents/{agt_…}`: what is named is set, `null` clears, the rest stays.
-pub fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+pub fn update(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
     let mut agent = find(edge, incoming, id)?;
     let body = incoming.json()?;
     let fields = Fields::open(&body, "", &SETTINGS)?;
@@ -107,7 +107,7 @@ pub fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
 }
 
 /// `DELETE /v1/agents/{agt_…}`: its key dies at once; orders and transactions stay.
-pub fn delete(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+pub fn delete(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     access::no_body(incoming)?;
     plausible("agent", id, "agt_")?;
@@ -118,7 +118,7 @@ pub fn delete(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
 }
 
 /// `POST /v1/agents/{agt_…}/api_keys`: as the shop's own.
-pub fn roll_api_key(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+pub fn roll_api_key(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
     let agent = find(edge, incoming, id)?;
     let body = incoming.json()?;
     let good_for = Fields::open(&body, "", &["previous_valid_for"])?.integer("previous_valid_for", 0, ROLLED_LIFE)?;
@@ -135,7 +135,7 @@ pub fn roll_api_key(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Re
 }
 
 /// `POST /v1/agents/{agt_…}/signing_secrets`: as the shop's own.
-pub fn roll_signing_secret(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+pub fn roll_signing_secret(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
     let agent = find(edge, incoming, id)?;
     Fields::open(&incoming.json()?, "", &[])?;
     let now = clock::now();

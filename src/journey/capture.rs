@@ -41,7 +41,7 @@ fn form_of(row: &Row, body: &Value) -> Result<String> {
 }
 
 /// `POST /v1/transactions/{id}/capture`
-pub fn capture(edge: &Edge, incoming: &mut Incoming, transaction: &str) -> Result<Reply> {
+pub fn capture(edge: &Edge, incoming: &Incoming, transaction: &str) -> Result<Reply> {
     // Receive, load.
     let asked = match asked(edge, incoming, transaction, "/capture")? {
         Ok(asked) => asked,

@@ -73,7 +73,7 @@ pub fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
 }
 
 /// `PUT /v1/catalogue/products/{product}`: what the body does not say is not kept.
-pub fn put(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+pub fn put(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     let product = product::read_one(&incoming.json()?, id, rules(edge))?;
     let now = clock::now();
@@ -82,7 +82,7 @@ pub fn put(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
 }
 
 /// `DELETE /v1/catalogue/products/{product}`
-pub fn delete(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+pub fn delete(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     access::no_body(incoming)?;
     if !edge.db.delete_product(&shop.id, id, clock::now())? {
@@ -92,7 +92,7 @@ pub fn delete(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
 }
 
 /// `PATCH /v1/catalogue/inventory`: all of the list at once. `inventory_quantity: null` ends the counting.
-pub fn inventory(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn inventory(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     let body = incoming.json()?;
     let Value::Array(elements) = &body else {

@@ -31,7 +31,7 @@ const PATH: &str = "/v1/checkout/sessions";
 const DEFAULT_LIFE: i64 = 24 * 3600;
 
 /// `POST /v1/checkout/sessions`
-pub fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn create(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     // Receive. Who asks is decided before what is asked, so errors in the body wait.
     let now = clock::now();
     let key_hash = access::key_hash(incoming)?;
@@ -485,7 +485,7 @@ pub fn get(edge: &Edge, incoming: &Incoming, session_id: &str) -> Result<Reply> 
 }
 
 /// `POST /v1/checkout/sessions/{id}/expire`
-pub fn expire(edge: &Edge, incoming: &mut Incoming, session_id: &str) -> Result<Reply> {
+pub fn expire(edge: &Edge, incoming: &Incoming, session_id: &str) -> Result<Reply> {
     let (_, row) = own_row(edge, incoming, session_id)?;
     Fields::open(&incoming.json()?, "", &[])?;
     let row = if row.status == Status::Open { end(edge, &row)? } else { row };

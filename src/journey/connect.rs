@@ -29,7 +29,7 @@ const CLAIM_LIFE: i64 = 10 * 60;
 const ACCOUNT_FRESH: i64 = 10;
 
 /// `POST /v1/connect/start`
-pub fn start(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn start(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     let body = incoming.json()?;
     let fields = Fields::open(&body, "", &["return_url", "mode", "replace", "verifier_challenge", "prefill", "method"])?;
@@ -150,7 +150,7 @@ pub(super) fn cookie_name(state_hash: &str) -> String {
 }
 
 /// `POST /connect/{ticket}`: the button. Guarded by the ticket, not by Origin: with `no-referrer` forms say `Origin: null`.
-pub fn consent(edge: &Edge, incoming: &mut Incoming, ticket: &str) -> Result<Reply> {
+pub fn consent(edge: &Edge, incoming: &Incoming, ticket: &str) -> Result<Reply> {
     // Attack: a stranger's page sends the form with the ticket of his own shop, and the merchant, who never saw whose shop it is, lands
     // at Stripe with the right cookie. Browsers say where a request comes from; our own button is `same-origin`.
     if incoming.header("Sec-Fetch-Site").is_some_and(|site| site != "same-origin") {
@@ -328,7 +328,7 @@ pub fn token_context(shop_id: &str, account: &str, mode: Mode) -> String {
 }
 
 /// `POST /v1/connect/confirm`. The same claim and verifier again get the same answer: an answer may be lost.
-pub fn confirm(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn confirm(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     let body = incoming.json()?;
     let fields = Fields::open(&body, "", &["claim", "verifier"])?;
@@ -533,7 +533,7 @@ pub fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
 }
 
 /// `DELETE /v1/connection`: Stripe first, then the row, so that a retry after a crash finishes it.
-pub fn delete(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn delete(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     access::no_body(incoming)?;
     let asked = access::mode_param(incoming)?;

@@ -16,7 +16,7 @@ const SESSIONS: i64 = 20;
 const SLICES: u32 = 10;
 
 /// `DELETE /v1/shop`
-pub fn delete_shop(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn delete_shop(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::shop(edge, incoming)?;
     access::no_body(incoming)?;
     let now = clock::now();

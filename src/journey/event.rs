@@ -18,7 +18,7 @@ use crate::stripe::session::{self, Session};
 use serde_json::Value;
 
 /// `POST /stripe/webhooks`
-pub fn receive(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn receive(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     // No secret, no webhook: never «accept» (CVE-2026-1461).
     if edge.config.webhook_secrets.is_empty() {
         return Err(Problem::not_configured("STRIPE_WEBHOOK_SECRETS is not set, so no event can be trusted."));

@@ -30,7 +30,7 @@ pub fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
 }
 
 /// `PUT /v1/shop/fulfillment`: takes the place of all rules.
-pub fn set(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn set(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     let rules = Fulfillment::read(&incoming.json()?)?;
     let now = clock::now();

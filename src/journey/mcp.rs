@@ -66,7 +66,7 @@ pub fn refused(problem: &Problem) -> Reply {
 }
 
 /// `POST /mcp`
-pub fn serve(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn serve(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     // Receive.
     if !mcp::may_come_from(incoming.header("Origin").as_deref(), &edge.public_url) {
         return Err(Problem::forbidden(

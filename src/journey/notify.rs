@@ -255,7 +255,7 @@ pub fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
 }
 
 /// `POST /v1/events/{ccevt_…}/resend`: as on its first day, also what was delivered or given up.
-pub fn resend(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+pub fn resend(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     Fields::open(&incoming.json()?, "", &[])?;
     super::shops::plausible("event", id, "ccevt_")?;

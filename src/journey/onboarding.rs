@@ -42,7 +42,7 @@ pub fn asked(incoming: &Incoming, row: &TicketRow, page: Reply) -> Result<Reply>
 }
 
 /// The button of the consent page.
-pub fn begin(edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &TicketRow) -> Result<Reply> {
+pub fn begin(edge: &Edge, incoming: &Incoming, ticket: &str, row: &TicketRow) -> Result<Reply> {
     let mode = Mode::from_live(row.livemode != 0);
     edge.pair(mode)?;
     // Attack: somebody has seen the link and presses first, with an e-mail address of his. The admin would go on with an account that is
@@ -59,7 +59,7 @@ pub fn begin(edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &TicketRow
     Ok(reply.with("Set-Cookie", connect::cookie(&row.hash, &browser, FORM_LIFE)))
 }
 
-fn pressed(edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &TicketRow, mode: Mode) -> Result<Reply> {
+fn pressed(edge: &Edge, incoming: &Incoming, ticket: &str, row: &TicketRow, mode: Mode) -> Result<Reply> {
     let account = match &row.account {
         Some(account) => account.clone(),
         None => match make(edge, incoming, ticket, row, mode)? {
@@ -102,7 +102,7 @@ impl Given {
 
 /// Makes the account of a ticket, once. The row first: what is sent, and under which key, is written down before Stripe hears of it, so
 /// that a lost answer is asked for again and not made again. `Err` is the page that says why there is none.
-fn make(edge: &Edge, incoming: &mut Incoming, ticket: &str, row: &TicketRow, mode: Mode) -> Result<std::result::Result<String, Reply>> {
+fn make(edge: &Edge, incoming: &Incoming, ticket: &str, row: &TicketRow, mode: Mode) -> Result<std::result::Result<String, Reply>> {
     let form = incoming.bytes()?;
     let form = String::from_utf8_lossy(&form);
     let mut known = connect::prefill_of(row);

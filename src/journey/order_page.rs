@@ -26,12 +26,12 @@ fn reply(status: u16, html: String) -> Reply {
 }
 
 /// `GET /orders/{ord_…}`
-pub fn form(_edge: &Edge, _id: &str) -> Result<Reply> {
+pub fn form() -> Result<Reply> {
     Ok(reply(200, page::ask_email(&AskEmail::default())))
 }
 
 /// `POST /orders/{ord_…}`, `email=…`
-pub fn show(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+pub fn show(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
     let body = incoming.bytes()?;
     let entered = text::param(&String::from_utf8_lossy(&body), "email").unwrap_or_default();
     let entered: String = entered.trim().chars().take(LONGEST).collect();

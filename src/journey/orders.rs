@@ -55,7 +55,7 @@ pub fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
 }
 
 /// `PATCH /v1/orders/{ord_…}`: what is named is set, `null` takes it back, deliveries are added or changed. No money moves by it.
-pub fn update(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+pub fn update(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     plausible("order", id, "ord_")?;
     let row = edge.db.order(id, &shop.id)?.ok_or_else(|| Problem::missing("order", id))?;

@@ -36,7 +36,7 @@ pub struct Asked {
 }
 
 /// Receives and loads such a change; or the answer that its key got before.
-pub fn asked(edge: &Edge, incoming: &mut Incoming, transaction: &str, what: &str) -> Result<std::result::Result<Asked, Reply>> {
+pub fn asked(edge: &Edge, incoming: &Incoming, transaction: &str, what: &str) -> Result<std::result::Result<Asked, Reply>> {
     let now = clock::now();
     let key_hash = access::key_hash(incoming)?;
     let key = attempt::key(incoming);
@@ -56,7 +56,7 @@ pub fn asked(edge: &Edge, incoming: &mut Incoming, transaction: &str, what: &str
 }
 
 /// `POST /v1/transactions/{id}/refunds`
-pub fn create(edge: &Edge, incoming: &mut Incoming, transaction: &str) -> Result<Reply> {
+pub fn create(edge: &Edge, incoming: &Incoming, transaction: &str) -> Result<Reply> {
     // Receive, load.
     let asked = match asked(edge, incoming, transaction, "/refunds")? {
         Ok(asked) => asked,

@@ -58,7 +58,7 @@ fn read_origins(edge: &Edge, fields: &Fields<'_>) -> Result<Vec<String>> {
 }
 
 /// `POST /v1/shops`
-pub fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn create(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     if edge.config.registration == Registration::Operator {
         access::operator(edge, incoming)?;
     }
@@ -161,7 +161,7 @@ fn takes_over(shop: &ShopRow) -> bool {
 }
 
 /// `POST /v1/shop/verify`
-pub fn verify(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn verify(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let mut shop = access::shop(edge, incoming)?;
     Fields::open(&incoming.json()?, "", &[])?;
     if shop.status == "active" {
@@ -286,7 +286,7 @@ fn check_order_template(edge: &Edge, shop: &ShopRow, template: &str) -> Result<(
 }
 
 /// `PATCH /v1/shop`: what is named is set, `null` or an empty text clears (as at Stripe), the rest stays.
-pub fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn update(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let mut shop = access::shop(edge, incoming)?;
     let body = incoming.json()?;
     let fields = Fields::open(&body, "", &SETTINGS)?;
@@ -353,7 +353,7 @@ pub fn update(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 }
 
 /// `POST /v1/shop/api_keys`
-pub fn roll_api_key(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn roll_api_key(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::shop(edge, incoming)?;
     let body = incoming.json()?;
     let good_for = Fields::open(&body, "", &["previous_valid_for"])?.integer("previous_valid_for", 0, ROLLED_LIFE)?;
@@ -365,7 +365,7 @@ pub fn roll_api_key(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 }
 
 /// `POST /v1/shop/signing_secrets`
-pub fn roll_signing_secret(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn roll_signing_secret(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::shop(edge, incoming)?;
     Fields::open(&incoming.json()?, "", &[])?;
     let now = clock::now();

@@ -40,7 +40,7 @@ const MAX_ERRORS: i64 = 50_000;
 const SLICES: u32 = 20;
 
 /// `PUT` and `PATCH /v1/catalogue/products`; `mode` is `replace` or `upsert`.
-pub fn receive(edge: &Edge, incoming: &mut Incoming, mode: &'static str) -> Result<Reply> {
+pub fn receive(edge: &Edge, incoming: &Incoming, mode: &'static str) -> Result<Reply> {
     let mut pieces = incoming.pieces();
     let reply = answer(edge, incoming, &mut pieces, mode);
     // Of what is too large anyhow not even that much is waited for.

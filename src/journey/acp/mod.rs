@@ -112,7 +112,7 @@ fn version(incoming: &Incoming) -> Result<Dialect> {
 }
 
 /// Takes a request apart. Who asks is decided before what is asked, so errors in the body wait.
-fn receive(incoming: &mut Incoming) -> Result<Asked> {
+fn receive(incoming: &Incoming) -> Result<Asked> {
     let key_hash = access::agent_key_hash(incoming)?;
     let dialect = version(incoming)?;
     let writes = incoming.method != "GET" && incoming.method != "HEAD";
@@ -264,13 +264,13 @@ pub fn answer_checkout(edge: &Edge, incoming: &Incoming, asked: &Asked, act: Act
 }
 
 /// `/checkouts…`, `/checkout_sessions…`
-pub fn checkout(edge: &Edge, incoming: &mut Incoming, act: Act, id: &str) -> Result<Reply> {
+pub fn checkout(edge: &Edge, incoming: &Incoming, act: Act, id: &str) -> Result<Reply> {
     let asked = receive(incoming)?;
     Ok(answer_checkout(edge, incoming, &asked, act, id)?.reply(&asked))
 }
 
 /// `/carts…`
-pub fn cart(edge: &Edge, incoming: &mut Incoming, act: Act, id: &str) -> Result<Reply> {
+pub fn cart(edge: &Edge, incoming: &Incoming, act: Act, id: &str) -> Result<Reply> {
     let asked = receive(incoming)?;
     let answered = match act {
         Act::Create => document::create(edge, incoming, &asked, true),

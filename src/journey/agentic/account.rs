@@ -51,7 +51,7 @@ pub fn seat(edge: &Edge, shop: Box<ShopRow>, asked: Option<Mode>, embedded: bool
 }
 
 /// `mode` in the body of a POST, else in the query.
-pub fn asked_mode(incoming: &mut Incoming) -> Result<Option<Mode>> {
+pub fn asked_mode(incoming: &Incoming) -> Result<Option<Mode>> {
     let body = incoming.json()?;
     let fields = Fields::open(&body, "", &["mode"])?;
     match fields.choice("mode", &[("live", Mode::Live), ("test", Mode::Test)])? {
@@ -83,7 +83,7 @@ fn no_session(why: String) -> Problem {
 }
 
 /// `POST /v1/agentic/account_sessions`
-pub fn session(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn session(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     let asked = asked_mode(incoming)?;
     let seat = seat(edge, shop, asked, true)?;
@@ -101,7 +101,7 @@ pub fn session(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 }
 
 /// `POST /v1/agentic/settings_link`
-pub fn link(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn link(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     let asked = asked_mode(incoming)?;
     let seat = seat(edge, shop, asked, true)?;

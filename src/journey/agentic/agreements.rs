@@ -45,7 +45,7 @@ fn seat_of(edge: &Edge, incoming: &Incoming) -> Result<Seat> {
 }
 
 /// `GET /v1/agentic/agreements`: as Stripe has them now; while Stripe is away, as they were.
-pub fn list(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn list(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let page = Page::read(incoming)?;
     let seat = seat_of(edge, incoming)?;
     // Further pages are of the list that the first one was of.
@@ -88,7 +88,7 @@ fn answered(edge: &Edge, seat: &Seat, id: &str, object: Value) -> Result<Reply> 
 }
 
 /// `GET /v1/agentic/agreements/{id}`
-pub fn get(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+pub fn get(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
     let seat = seat_of(edge, incoming)?;
     let call = calls::retrieve(&seat.connection.account, id);
     match outside::stripe::<Value>(edge, seat.mode, &call, READ_DEADLINE)? {
@@ -102,18 +102,18 @@ pub fn get(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
 }
 
 /// `POST /v1/agentic/agreements/{id}/confirm`
-pub fn confirm(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+pub fn confirm(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
     act(edge, incoming, id, Act::Confirm)
 }
 
 /// `POST /v1/agentic/agreements/{id}/terminate`
-pub fn terminate(edge: &Edge, incoming: &mut Incoming, id: &str) -> Result<Reply> {
+pub fn terminate(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
     act(edge, incoming, id, Act::Terminate)
 }
 
 /// Both are what they are once they are done, so a request whose answer was lost may be sent again: Stripe then refuses, and a look says
 /// that it is as it was asked for.
-fn act(edge: &Edge, incoming: &mut Incoming, id: &str, act: Act) -> Result<Reply> {
+fn act(edge: &Edge, incoming: &Incoming, id: &str, act: Act) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     let asked = asked_mode(incoming)?;
     let seat = seat(edge, shop, asked, false)?;

@@ -27,7 +27,7 @@ use std::cell::RefCell;
 const WORD_LIMIT: usize = 16 * 1024;
 
 /// `POST /stripe/agentic-hooks`
-pub fn answer(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn answer(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let begun = clock::now_ms();
     // No secret, no hook: whoever could ask without one would read prices and hold stock, and approve for a shop.
     if edge.config.hook_secrets.is_empty() {

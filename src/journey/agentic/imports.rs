@@ -44,7 +44,7 @@ struct Ask {
 }
 
 /// `POST /v1/agentic/catalogue/imports`
-pub fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn create(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let media = incoming.header("Content-Type").unwrap_or_default();
     match Format::of(&media).filter(|format| *format != Format::Ndjson) {
         None => ask(edge, incoming),
@@ -62,7 +62,7 @@ pub fn create(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
 
 // --- the Worker's catalogue, or an address for what is larger -------------------------------------------------------
 
-fn ask(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+fn ask(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     // Receive, load.
     let now = clock::now();
     let key_hash = access::key_hash(incoming)?;

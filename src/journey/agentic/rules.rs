@@ -26,7 +26,7 @@ fn object(rules: &Rules, mode: Mode, row: Option<&AgenticRow>) -> Value {
 }
 
 /// `PUT /v1/agentic/rules`: takes the place of all rules; the first one switches the agentic side on.
-pub fn set(edge: &Edge, incoming: &mut Incoming) -> Result<Reply> {
+pub fn set(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     let body = incoming.json()?;
     let mut rules = Rules::read(&body)?;
