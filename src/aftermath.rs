@@ -58,8 +58,8 @@ impl Aftermath {
         let mut after = Box::new(row.clone());
         let mut refunds = self.refunds.clone();
         refund::share_fee(row, &mut refunds);
-        after.refunds = refunds.json().to_string();
-        after.dispute = if self.disputes.is_empty() { None } else { Some(self.disputes.json().to_string()) };
+        after.refunds = refunds.text();
+        after.dispute = if self.disputes.is_empty() { None } else { Some(self.disputes.text()) };
         after.amount_refunded = refunded;
         after.application_fee_refunded = refund::fee_refunded(&refunds).min(row.application_fee_amount);
         after.status = if self.disputes.iter().any(Case::stands) {

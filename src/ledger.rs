@@ -179,7 +179,7 @@ pub fn with_event(events: &str, event: Value) -> String {
     match stored(events) {
         Value::Array(mut list) => {
             list.push(event);
-            Value::Array(list).to_string()
+            Value::Array(list).text()
         }
         _ => events.to_owned(),
     }

@@ -320,7 +320,7 @@ pub fn refused(id: &Value, refusal: &Refusal) -> String {
     if let Some(data) = &refusal.data {
         error.insert("data".to_owned(), data.clone());
     }
-    object! { "jsonrpc": "2.0", "id": id, "error": error }.to_string()
+    object! { "jsonrpc": "2.0", "id": id, "error": error }.text()
 }
 
 /// Whether a browser's page that sends this `Origin` may speak here. Attack: a page makes its visitor's browser, which may reach what

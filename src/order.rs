@@ -352,7 +352,7 @@ pub fn change(row: &OrderRow, wish: &Wish, now: i64) -> Result<Option<Box<OrderR
             let place = deliver(&doc, &mut known, delivery, (&named, alike), now)?;
             named.push(place);
         }
-        after.fulfillments = known.json().to_string();
+        after.fulfillments = known.text();
     }
     Ok(changed(row, after, now))
 }
@@ -562,7 +562,7 @@ fn add(one: &mut Fulfillment, mut happened: FulfillmentEvent) {
 /// The order after something happened to its payment; `None` where that shows nothing new.
 pub fn adjust(order: &OrderRow, transaction: &Row, now: i64) -> Result<Option<Box<OrderRow>>> {
     let mut after = Box::new(order.clone());
-    after.adjustments = adjustments(transaction)?.json().to_string();
+    after.adjustments = adjustments(transaction)?.text();
     Ok(changed(order, after, now))
 }
 

@@ -367,7 +367,7 @@ pub fn plan(seller: &Value, of: OfKey<'_>, force: bool, now: i64) -> Plan {
     for (product, rows) in wanted {
         let known = known.iter().find(|known| known.product == product);
         let live = shown(seller, product, rows, now);
-        let digest = sha256_hex(live.to_string().as_bytes());
+        let digest = sha256_hex(live.text().as_bytes());
         let gone = known.map(|known| gone(known, rows)).unwrap_or_default();
         let same = known.is_some_and(|known| known.digest == digest);
         if same && gone.is_empty() && !force {
@@ -377,9 +377,9 @@ pub fn plan(seller: &Value, of: OfKey<'_>, force: bool, now: i64) -> Plan {
         plan.pieces.push(Piece {
             key: key.to_owned(),
             product: product.to_owned(),
-            text: with(live, gone).to_string(),
+            text: with(live, gone).text(),
             digest,
-            variants: variants.json().to_string(),
+            variants: variants.text(),
             variants_before: known.filter(|known| known.refused != 1).map_or_else(|| "[]".to_owned(), |known| known.variants.clone()),
             end: false,
             was: known.map_or(Was::New, |known| known.was()),

@@ -2,6 +2,7 @@
 
 use super::dialect::Dialect;
 use crate::error::Problem;
+use crate::record::Json;
 use crate::sign::sha256_hex;
 use serde_json::Value;
 
@@ -25,7 +26,7 @@ fn write(value: &Value, out: &mut String) {
             // serde_json keeps members sorted by name.
             out.push('{');
             for (name, value) in members {
-                out.push_str(&Value::from(name.as_str()).to_string());
+                out.push_str(&Value::from(name.as_str()).text());
                 out.push(':');
                 write(value, out);
                 out.push(',');
@@ -48,7 +49,7 @@ fn write(value: &Value, out: &mut String) {
             Some(float) if (-9_223_372_036_854_775_808.0..0.0).contains(&float) => out.push_str(&(float as i64).to_string()),
             _ => out.push_str(&number.to_string()),
         },
-        other => out.push_str(&other.to_string()),
+        other => out.push_str(&other.text()),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::error::{Problem, Result};
 use crate::fulfillment::{Coupon, Fulfillment, TaxRule, code_key};
 use crate::money::{self, Amount, Currency, MAX_CHARGE};
 use crate::product::ProductRow;
+use crate::record::Json;
 use serde_json::Value;
 
 /// What a price is made of, besides what is wanted.
@@ -626,5 +627,5 @@ fn told(session: &mut Session, terms: &Terms, currency: Currency) {
 /// What is to be held of the stock for a payment: `[{id, quantity}]`.
 pub fn stock_of(session: &Session) -> String {
     let items: Vec<Value> = session.lines.iter().map(|line| object! { "id": line.product, "quantity": line.quantity }).collect();
-    Value::Array(items).to_string()
+    Value::Array(items).text()
 }

@@ -282,7 +282,7 @@ impl Bad {
 fn kept(message: &str, cells: &[String]) -> String {
     let mut row = vec![message.json()];
     row.extend(cells.iter().map(Json::json));
-    Value::Array(row).to_string()
+    Value::Array(row).text()
 }
 
 /// A shop's own file on its way: its header is looked at, its rows where that is asked for.

@@ -283,7 +283,7 @@ pub fn order(session: &Value, items: &[Value], born: &Born<'_>) -> OrderDoc {
 pub fn stock(order: &OrderDoc) -> String {
     let known = order.lines.iter().filter(|line| !line.product.is_empty());
     let items: Vec<Value> = known.map(|line| object! { "id": line.product, "quantity": line.quantity }).collect();
-    items.json().to_string()
+    items.text()
 }
 
 /// Whose an order is.
@@ -342,9 +342,9 @@ pub fn row(session: &Session, whole: &Value, order: &OrderDoc, owner: &Owner<'_>
         capture: if manual { "manual" } else { "automatic" }.to_owned(),
         checkout_session: Some(session.id.clone()),
         payment_intent: session.payment_intent.as_ref().map(|intent| intent.id().to_owned()),
-        line_items: lines.json().to_string(),
-        extras: object! { "shipping": shipping, "fees": Vec::<Value>::new(), "taxes": extra("Tax", order.totals.tax) }.to_string(),
-        discounts: extra("Discount", order.totals.discount).json().to_string(),
+        line_items: lines.text(),
+        extras: object! { "shipping": shipping, "fees": Vec::<Value>::new(), "taxes": extra("Tax", order.totals.tax) }.text(),
+        discounts: extra("Discount", order.totals.discount).text(),
         metadata: "{}".to_owned(),
         refunds: "[]".to_owned(),
         events: "[]".to_owned(),

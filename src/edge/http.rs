@@ -270,7 +270,7 @@ pub enum Body {
 
 impl Reply {
     pub fn json(status: u16, body: &Value) -> Self {
-        Reply::text(status, "application/json; charset=utf-8", body.to_string())
+        Reply::text(status, "application/json; charset=utf-8", body.text())
     }
 
     /// JSON that was rendered before: a replayed answer is the first one, byte for byte.
@@ -346,6 +346,6 @@ impl Reply {
             Body::Stream(stream) if !head => stream.into(),
             _ => JsValue::NULL,
         };
-        js::respond(self.status, &Value::Array(headers).to_string(), &body)
+        js::respond(self.status, &Value::Array(headers).text(), &body)
     }
 }

@@ -1,10 +1,11 @@
 //! The operator's log: one JSON object a line. No personal data and no secret is ever given to it.
 
 use crate::error::{Kind, Problem};
+use crate::record::Json;
 use serde_json::Value;
 
 pub fn line(entry: Value) {
-    worker::web_sys::console::log_1(&entry.to_string().into());
+    worker::web_sys::console::log_1(&entry.text().into());
 }
 
 /// Faults are reported with their cause; refusals are in the request's own line already.

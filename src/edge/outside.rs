@@ -5,7 +5,7 @@ use super::http::{Pieces, fixed_length, read};
 use super::{Counters, Edge, js};
 use crate::error::Result;
 use crate::id::Mode;
-use crate::record::Record;
+use crate::record::{Json, Record};
 use crate::stripe::call::{Answer, Base, Call, Outcome};
 use serde_json::{Map, Value};
 use worker::js_sys::{self, Array, Uint8Array};
@@ -38,7 +38,7 @@ fn exchange(
     if let (Value::Object(members), Some(body)) = (&mut request, body) {
         members.insert("body".to_owned(), Value::String(body.to_owned()));
     }
-    let answer = js::exchange(&request.to_string(), deadline.min(left), u32::try_from(limit).unwrap_or(u32::MAX));
+    let answer = js::exchange(&request.text(), deadline.min(left), u32::try_from(limit).unwrap_or(u32::MAX));
     let answer = answer.map_err(|error| js::told(&error))?;
     if let Some(why) = js::get(&answer, "failed").as_string() {
         return Err(why);

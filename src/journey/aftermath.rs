@@ -6,6 +6,7 @@ use crate::aftermath::{self, Aftermath, Origin, Told};
 use crate::edge::{Edge, clock, outside};
 use crate::error::{Problem, Result};
 use crate::ledger::{self, IntentNews, Mismatch, News, Row};
+use crate::record::Json;
 use crate::refund::Entry;
 use crate::store::Statement;
 use crate::store::aftermath::OfOrder;
@@ -93,7 +94,7 @@ fn tail(edge: &Edge, with: &With<'_>, row: &Row, now: i64) -> Result<Option<Stat
         }
         With::Answer(attempt, key) => {
             let entry = settled(row, key)?;
-            Some(edge.db.keep_answer_of(attempt, 201, &entry.object(row).to_string(), row))
+            Some(edge.db.keep_answer_of(attempt, 201, &entry.object(row).text(), row))
         }
     })
 }

@@ -24,7 +24,7 @@ pub fn create(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let name = agent::read_name(&fields)?;
     let asked = fields.choice("mode", &[("live", Mode::Live), ("test", Mode::Test)])?;
     let webhook_url = agent::address(&fields, "webhook_url", &edge.public_url, edge.config.allow_local)?;
-    let allow = agent::read_allow(&fields)?.unwrap_or_else(|| agent::DOORS.json().to_string());
+    let allow = agent::read_allow(&fields)?.unwrap_or_else(|| agent::DOORS.text());
     let mode = access::mode(edge, asked, &edge.db.connections(&shop.id)?);
     edge.pair(mode)?;
     let id = clock::fresh_id("agt_")?;
@@ -90,7 +90,7 @@ pub fn update(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
         agent.name = agent::read_name(&fields)?;
     }
     if named.contains(&"allow") {
-        agent.allow = agent::read_allow(&fields)?.unwrap_or_else(|| agent::DOORS.json().to_string());
+        agent.allow = agent::read_allow(&fields)?.unwrap_or_else(|| agent::DOORS.text());
     }
     if named.contains(&"webhook_url") {
         agent.webhook_url = agent::address(&fields, "webhook_url", &edge.public_url, edge.config.allow_local)?;

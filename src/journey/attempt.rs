@@ -2,6 +2,7 @@
 
 use crate::edge::http::{Incoming, Reply};
 use crate::error::{Problem, Result};
+use crate::record::Json;
 use crate::sign;
 use crate::store::idempotency::AttemptRow;
 use serde_json::Value;
@@ -24,7 +25,7 @@ pub fn key(incoming: &Incoming) -> Result<String> {
 
 /// What a body is recognised by. Parsed JSON has its members sorted: their order in the body does not matter.
 pub fn fingerprint(body: &Value) -> String {
-    sign::sha256_hex(body.to_string().as_bytes())
+    sign::sha256_hex(body.text().as_bytes())
 }
 
 pub fn in_flight() -> Problem {

@@ -91,7 +91,7 @@ fn record(edge: &Edge, row: &Row, captured: &PaymentIntent, attempt: &Attempt<'_
     };
     let (mut batch, after) = settle::moving(edge, row, &news, "api", clock::now())?;
     let moves = !batch.is_empty();
-    let body = after.transaction().to_string();
+    let body = after.transaction().text();
     if moves {
         batch.push(edge.db.keep_answer(attempt, 200, &body));
         // An answer that is lost here is told again by the same key, by the webhook and by the sweep.
@@ -100,7 +100,7 @@ fn record(edge: &Edge, row: &Row, captured: &PaymentIntent, attempt: &Attempt<'_
         }
     }
     // The webhook was faster.
-    let body = aftermath::reload(edge, row)?.transaction().to_string();
+    let body = aftermath::reload(edge, row)?.transaction().text();
     edge.db.run_repeatable(vec![edge.db.keep_answer(attempt, 200, &body)])?;
     Ok(Reply::rendered(200, body))
 }

@@ -121,7 +121,7 @@ pub fn inventory(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     if let Some([id, _]) = sorted.windows(2).find(|pair| pair.first() == pair.last()) {
         return Err(Problem::request(422, "duplicate_value", format!("The product {id} is in the list twice.")));
     }
-    let updated = edge.db.set_inventory(&shop.id, &rows.json().to_string(), clock::now())?;
+    let updated = edge.db.set_inventory(&shop.id, &rows.text(), clock::now())?;
     let known: std::collections::BTreeSet<&String> = updated.iter().collect();
     let unknown: Vec<&String> = ids.iter().filter(|id| !known.contains(id)).collect();
     let count = i64::try_from(updated.len()).unwrap_or_default();

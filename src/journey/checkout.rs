@@ -44,7 +44,7 @@ pub fn create(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     };
     // Load.
     let key_or_none = key.as_deref().unwrap_or_default();
-    let loaded = edge.db.load_for_session(&key_hash, now, PATH, key_or_none, order_id.as_deref(), &products.json().to_string())?;
+    let loaded = edge.db.load_for_session(&key_hash, now, PATH, key_or_none, order_id.as_deref(), &products.text())?;
     let shop = access::known(edge, incoming, loaded.shop.clone())?;
     access::verified(&shop)?;
     let (key, body) = (key?, body?);
@@ -125,7 +125,7 @@ pub fn create(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
                     "The first try never reached Stripe and is too old now. Send the same request with the same Idempotency-Key again.",
                 ));
             }
-            let body = problem.body(&edge.request_id).to_string();
+            let body = problem.body(&edge.request_id).text();
             edge.db.record_refusal(&row, &attempt, problem.status, &body)?;
             return Err(problem);
         }
@@ -158,7 +158,7 @@ pub fn create(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     row.checkout_session = Some(session.id.clone());
     row.session_url = session.url.clone();
     row.expires_at = session.expires_at.or(row.expires_at);
-    let body = row.checkout_session().to_string();
+    let body = row.checkout_session().text();
     if !edge.db.record_session(&row, &attempt, &body, clock::now())? {
         return Err(not_handed_out(edge, &row, &attempt)?);
     }
@@ -364,7 +364,7 @@ fn new_row(
         currency: order.currency.code().to_owned(),
         amount_expected: order.total.get(),
         total_rule: if automatic_tax || !choices.is_empty() { "open" } else { "exact" }.to_owned(),
-        shipping_choices: choices.json().to_string(),
+        shipping_choices: choices.text(),
         automatic_tax: i64::from(automatic_tax),
         amount: order.total.get(),
         amount_subtotal: Amount::sum(order.items.iter().map(|item| item.amount_total)).unwrap_or(Amount::ZERO).get(),
@@ -386,14 +386,11 @@ fn new_row(
         session_url: None,
         expires_at: Some(expires_at.unwrap_or(created.saturating_add(DEFAULT_LIFE))),
         payment_intent: None,
-        line_items: order.items.json().to_string(),
-        extras: object! { "shipping": order.shipping, "fees": order.fees, "taxes": order.taxes }.to_string(),
-        discounts: order.discounts.json().to_string(),
-        metadata: order.metadata.json().to_string(),
-        customer: order
-            .customer_email
-            .as_ref()
-            .map(|email| object! { "email": email, "name": Value::Null, "phone": Value::Null }.to_string()),
+        line_items: order.items.text(),
+        extras: object! { "shipping": order.shipping, "fees": order.fees, "taxes": order.taxes }.text(),
+        discounts: order.discounts.text(),
+        metadata: order.metadata.text(),
+        customer: order.customer_email.as_ref().map(|email| object! { "email": email, "name": Value::Null, "phone": Value::Null }.text()),
         shipping_details: None,
         billing_details: None,
         refunds: "[]".to_owned(),

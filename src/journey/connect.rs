@@ -75,7 +75,7 @@ pub fn start(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
         return_url: &return_url.to_string(),
         replace,
         verifier_challenge: challenge,
-        prefill: &prefill.json().to_string(),
+        prefill: &prefill.text(),
         method,
         account: begun.map(|c| c.account.as_str()),
         expires_at,

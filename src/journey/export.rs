@@ -7,6 +7,7 @@ use crate::edge::http::{Download, Incoming, Reply};
 use crate::edge::{Edge, clock};
 use crate::error::{Problem, Result};
 use crate::ledger::Row;
+use crate::record::Json;
 use crate::store::catalogue::FulfillmentRow;
 use crate::store::export::LISTS;
 use crate::store::lists::Cursor;
@@ -31,7 +32,7 @@ fn write(edge: &Edge, shop: &ShopRow, download: &Download) -> Result<()> {
     let now = clock::now();
     let rules = edge.db.find::<FulfillmentRow>(edge.db.fulfillment_for(&shop.id))?;
     let rules = rules.map(|row| serde_json::from_str::<Value>(&row.body).map_err(Problem::fault)).transpose()?;
-    let mut text = object! { "object": "shop.export", "created": now, "shop": shop_object(shop), "fulfillment": rules }.to_string();
+    let mut text = object! { "object": "shop.export", "created": now, "shop": shop_object(shop), "fulfillment": rules }.text();
     text.pop();
     for list in &LISTS {
         begin(&mut text, list.name);
@@ -60,7 +61,7 @@ fn write(edge: &Edge, shop: &ShopRow, download: &Download) -> Result<()> {
     }
     text.push(']');
     begin(&mut text, "transactions");
-    let mut one = |text: &mut String, row: &Row| add(text, &row.transaction().to_string());
+    let mut one = |text: &mut String, row: &Row| add(text, &row.transaction().text());
     download::transactions(edge, &shop.id, &Filter::default(), download, &mut text, &mut one)?;
     text.push(']');
     begin(&mut text, "orders");

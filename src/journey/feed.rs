@@ -186,7 +186,7 @@ fn turn(edge: &Edge, due: &Due, d1_ends: u32, told: &Cell<u32>) -> Result<bool> 
     if was > 0 && turn.state.tries == 0 {
         log::line(object! { "level": "info", "event": "feed_recovered", "agent": turn.agent.id, "shop": turn.agent.shop_id });
     }
-    let state = turn.state.json().to_string();
+    let state = turn.state.text();
     let ended = Ended { agent: &turn.agent, token, state: Some(&state), wait_until: wait, due_at: Some(due_at), told, now };
     edge.db.end_feed_turn(&ended)?;
     Ok(matches!(next, Next::On | Next::Later))
@@ -234,7 +234,7 @@ impl Turn<'_> {
         if !self.state.sending.is_null() {
             // It may have arrived or not: a product that is again as it was before must not be taken for told.
             let sending = std::mem::take(&mut self.state.sending).to_string();
-            if !self.edge.db.unsure_of(&self.agent, self.token, &self.state.json().to_string(), &sending)? {
+            if !self.edge.db.unsure_of(&self.agent, self.token, &self.state.text(), &sending)? {
                 return Ok(Next::Lost);
             }
         }
@@ -356,7 +356,7 @@ impl Turn<'_> {
         let next = if whole { page.next } else { fit.last().map(|pair| (pair.at.clone(), pair.at_product.clone())) };
         self.go_on(next, fit.last().map(|pair| pair.at.as_str()), now);
         let forgotten: Vec<[&str; 2]> = forgotten.iter().map(|piece| [piece.key.as_str(), piece.product.as_str()]).collect();
-        Ok(if self.keep("[]", &forgotten.json().to_string())? { Next::On } else { Next::Lost })
+        Ok(if self.keep("[]", &forgotten.text())? { Next::On } else { Next::Lost })
     }
 
     /// Behind a page: the next one, or what comes after the last.
@@ -431,7 +431,7 @@ impl Turn<'_> {
         if taken {
             self.told.set(self.told.get().saturating_add(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
         }
-        if !self.keep(&told.json().to_string(), &forgotten.json().to_string())? {
+        if !self.keep(&told.text(), &forgotten.text())? {
             return Ok(Sent::Stop(Next::Lost));
         }
         if self.state.refused_in_row >= REFUSED_IN_A_ROW {
@@ -460,7 +460,7 @@ impl Turn<'_> {
 
     /// Writes down where the push stands. `false`: the feed is not in hand any more.
     fn keep(&self, told: &str, forgotten: &str) -> Result<bool> {
-        self.edge.db.told(&self.agent, self.token, &self.state.json().to_string(), told, forgotten)
+        self.edge.db.told(&self.agent, self.token, &self.state.text(), told, forgotten)
     }
 }
 

@@ -34,7 +34,7 @@ pub fn set(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let shop = access::verified_shop(edge, incoming)?;
     let rules = Fulfillment::read(&incoming.json()?)?;
     let now = clock::now();
-    if !edge.db.set_fulfillment(&shop.id, &rules.json().to_string(), now)? {
+    if !edge.db.set_fulfillment(&shop.id, &rules.text(), now)? {
         return Err(access::unknown_key());
     }
     Ok(Reply::json(200, &object(&rules, Some(now))))

@@ -7,6 +7,7 @@ use crate::edge::{Edge, clock};
 use crate::error::{Problem, Result};
 use crate::id::{self, Mode};
 use crate::ledger::{Row, Status};
+use crate::record::Json;
 use crate::store::shops::Whose;
 use crate::store::transactions::Filter;
 use crate::text::csv_cell;
@@ -163,7 +164,7 @@ fn csv_row(row: &Row) -> String {
         match value {
             None | Some(Value::Null) => {}
             Some(Value::String(text)) => line.push_str(&csv_cell(text)),
-            Some(other) => line.push_str(&other.to_string()),
+            Some(other) => line.push_str(&other.text()),
         }
     }
     line.push_str("\r\n");

@@ -16,6 +16,7 @@ use crate::edge::{Edge, clock, log, outside};
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::notice::{self, NoticeRow};
+use crate::record::Json;
 use crate::sign;
 use crate::store::notices::{Attempted, Due, LEASE, Resent};
 use crate::store::shops::ShopRow;
@@ -173,7 +174,7 @@ fn send(edge: &Edge, id: &str) -> Result<(Outcome, Option<String>)> {
     };
     log::line(object! { "level": level, "event": event, "request_id": &*edge.request_id, "id": id, "type": notice.kind, "shop": shop.id,
     "agent": notice.agent_id, "attempt": notice.attempts, "status": status, "ms": duration, "why": error });
-    (attempted.status, attempted.now, attempted.entry) = (state, ended, Some(entry.to_string()));
+    (attempted.status, attempted.now, attempted.entry) = (state, ended, Some(entry.text()));
     let then = edge.db.notice_attempted(&attempted)?;
     let outcome = match (status, error) {
         (_, None) => Outcome::Delivered,

@@ -284,7 +284,7 @@ pub fn not_done(edge: &Edge, row: &Row, begun: &Begun<'_>, trouble: Trouble) -> 
     if key.is_some() && too_large {
         problem = Problem::value("refund_too_large", "amount", problem.message.clone()).with("stripe_code", error.code.json());
     }
-    let body = problem.body(&edge.request_id).to_string();
+    let body = problem.body(&edge.request_id).text();
     edge.db.run_repeatable(vec![edge.db.keep_answer(attempt, problem.status, &body)])?;
     Ok(problem)
 }

@@ -91,7 +91,7 @@ pub fn create(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
         challenge: clock::fresh_secret("ccch_")?,
         challenge_url: raw_challenge.to_owned(),
         webhook_url: None,
-        allowed_origins: (read_origins(edge, &fields)?).json().to_string(),
+        allowed_origins: (read_origins(edge, &fields)?).text(),
         create_session_endpoint: None,
         default_success_url: None,
         default_cancel_url: None,
@@ -294,7 +294,7 @@ pub fn update(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
         shop.name = fields.need_string("name", 200)?.trim().to_owned();
     }
     if fields.raw("allowed_origins").is_some() {
-        shop.allowed_origins = (read_origins(edge, &fields)?).json().to_string();
+        shop.allowed_origins = (read_origins(edge, &fields)?).text();
     }
     if let Some(enabled) = fields.boolean("checkout_enabled")? {
         shop.checkout_enabled = i64::from(enabled);

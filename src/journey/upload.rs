@@ -119,7 +119,7 @@ fn answer(edge: &Edge, incoming: &Incoming, pieces: &mut Pieces, mode: &'static 
             Ok(Reply::rendered(200, body))
         }
         Err(problem) => {
-            let told = object! { "code": problem.code, "message": problem.message }.to_string();
+            let told = object! { "code": problem.code, "message": problem.message }.text();
             // What cannot be written down now is found by the next upload, or by the sweep.
             if let Err(trouble) = edge.db.fail_upload(&upload, staging.progress, &told, clock::now()) {
                 log::line(object! { "level": "warn", "event": "upload_left_to_sweep", "upload": id, "why": trouble.cause });
@@ -198,8 +198,7 @@ impl Staging {
         self.progress.rejected = self.progress.rejected.saturating_add(1);
         for fault in faults {
             if self.errors_left > 0 {
-                let error =
-                    vec![number.json(), fault.field.json(), id.json(), fault.code.json(), fault.message().json()].json().to_string();
+                let error = vec![number.json(), fault.field.json(), id.json(), fault.code.json(), fault.message().json()].text();
                 self.size = self.size.saturating_add(error.len());
                 self.errors.push(error);
                 self.errors_left = self.errors_left.saturating_sub(1);

@@ -207,7 +207,7 @@ impl Db {
     /// was faster, with the same key or on the same document; nothing was written.
     pub fn keep_document(&self, kept: Kept<'_>, fresh: bool) -> Result<bool> {
         let row = kept.row;
-        let state = kept.document.json().to_string();
+        let state = kept.document.text();
         let (path, key) = kept.answer.as_ref().map(|answer| (answer.path, answer.key)).unwrap_or_default();
         let unanswered = "NOT EXISTS (SELECT 1 FROM idempotency WHERE shop_id = ?2 AND path = ?3 AND key = ?4 AND created > ?5)";
         let since = kept.now.saturating_sub(KEPT);
@@ -267,7 +267,7 @@ impl Db {
     /// called, and all or nothing.
     pub fn begin_payment(&self, begin: &Begin<'_>) -> Result<Began> {
         let (attempt, document, row) = (begin.attempt, begin.document, begin.row);
-        let state = begin.session.json().to_string();
+        let state = begin.session.text();
         let suffices = stock_suffices("?5", "?12", "?13", "?11");
         let mark = format!(
             "UPDATE acp_sessions SET status = 'complete_in_progress', state = ?6, private = ?7, transaction_id = ?8, version = version + 1,
@@ -372,13 +372,13 @@ impl Db {
     pub fn give_back(&self, back: &Back<'_>, now: i64) -> Vec<Statement> {
         let row = back.row;
         let this = "EXISTS (SELECT 1 FROM transactions WHERE id = ?1 AND status = 'open' AND stripe_key = ?2 AND stripe_form IS NOT NULL)";
-        let coupons = back.coupons.json().to_string();
+        let coupons = back.coupons.text();
         let unredeem = format!(
             "UPDATE coupon_redemptions SET count = count - 1 WHERE shop_id = ?3 AND count > 0
                AND code IN (SELECT value FROM json_each(?4)) AND {this}"
         );
         let release = format!("DELETE FROM stock_holds WHERE holder = ?3 AND {this}");
-        let state = back.state.map(|session| session.json().to_string());
+        let state = back.state.map(|session| session.text());
         let status = back.state.map_or("ready_for_payment", |session| session.status.name());
         let document = format!(
             "UPDATE acp_sessions SET status = ?4, state = coalesce(?5, json_set(state, '$.status', ?4)), version = version + 1, updated = ?6
@@ -492,7 +492,7 @@ impl Db {
              WHERE id = ?1 AND transaction_id = ?2 AND status <> 'completed'",
             &session.id,
             &row.id,
-            &session.json().to_string(),
+            &session.text(),
             now
         ));
         batch

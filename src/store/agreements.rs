@@ -5,7 +5,7 @@ use super::lists::Cursor;
 use super::{Bind, Db, Statement, done};
 use crate::agentic::agreement::Agreement;
 use crate::error::Result;
-use crate::record::each;
+use crate::record::{Json, each};
 use crate::sql;
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ impl Db {
     /// Keeps agreements for each of the shops (both are JSON lists). A later status is never replaced by an earlier one.
     fn keep(&self, shops: &str, account: &str, live: bool, agreements: &[Agreement], now: i64) -> Statement {
         let rows = each(agreements, &|one| {
-            object! { "id": one.id, "rank": one.rank, "created": one.created, "object": one.object.to_string() }
+            object! { "id": one.id, "rank": one.rank, "created": one.created, "object": one.object.text() }
         });
         sql!(
             self,
@@ -48,13 +48,13 @@ impl Db {
             shops,
             account,
             live,
-            &rows.to_string(),
+            &rows.text(),
             now
         )
     }
 
     fn keep_for(&self, whose: &Whose<'_>, agreements: &[Agreement], now: i64) -> Statement {
-        self.keep(&Value::from(vec![whose.shop_id]).to_string(), whose.account, whose.live, agreements, now)
+        self.keep(&Value::from(vec![whose.shop_id]).text(), whose.account, whose.live, agreements, now)
     }
 
     fn kept(&self, whose: &Whose<'_>, id: &str) -> Statement {
@@ -121,10 +121,10 @@ impl Db {
     /// The effect of such an event, in one batch with its id: `remember` is the statement that writes that. `notice` is what its shops are
     /// told, each of a kind once for each agreement.
     pub fn tell_agreement(&self, remember: Statement, whom: &Whom<'_>, agreement: Agreement, notice: Option<&str>, now: i64) -> Result<()> {
-        let shops = Value::from(whom.shops.to_vec()).to_string();
+        let shops = Value::from(whom.shops.to_vec()).text();
         let mut batch = vec![remember];
         if let Some(kind) = notice {
-            batch.push(self.owe_agreement(&shops, kind, &agreement.id, &agreement.object.to_string(), now));
+            batch.push(self.owe_agreement(&shops, kind, &agreement.id, &agreement.object.text(), now));
         }
         batch.push(self.keep(&shops, whom.account, whom.live, &[agreement], now));
         done(self.batch_owing(batch))

@@ -86,7 +86,7 @@ pub fn staged(product: &Product, number: i64) -> String {
         &row.digital,
         &row.disable_checkout,
         &row.extra,
-        &words.json().to_string(),
+        &words.text(),
         &number,
         &i64::from(product.stock_given),
         &i64::from(product.deleted),
@@ -269,7 +269,7 @@ impl Db {
 
     /// One product of the shop's.
     pub fn product(&self, shop_id: &str, id: &str, now: i64) -> Result<Option<Box<ProductRow>>> {
-        self.find(self.products_for(shop_id, &Value::Array(vec![id.json()]).to_string(), now))
+        self.find(self.products_for(shop_id, &Value::Array(vec![id.json()]).text(), now))
     }
 
     /// Writes one product over what was there of the same id; answers it as it is then, or nothing where the shop was deleted.
@@ -286,7 +286,7 @@ impl Db {
             sql!(self, &write_words(&live, "?2", &there), shop_id, &rows),
             self.wake_feeds(shop_id, now),
             self.wake_stock(shop_id, now),
-            self.products_for(shop_id, &Value::Array(vec![product.row.id.json()]).to_string(), now),
+            self.products_for(shop_id, &Value::Array(vec![product.row.id.json()]).text(), now),
         ];
         self.batch(batch)?.into_last().map_or(Ok(None), |rows| rows.first())
     }

@@ -266,7 +266,7 @@ impl Db {
         let mut small: Vec<&str> = pairs.iter().filter(|pair| !pair.large).map(|pair| pair.key.as_str()).collect();
         small.dedup();
         let large: Vec<[&str; 2]> = pairs.iter().filter(|pair| pair.large).map(|pair| [pair.key.as_str(), pair.id.as_str()]).collect();
-        let (small, large) = (small.json().to_string(), large.json().to_string());
+        let (small, large) = (small.text(), large.text());
         let rows_of_small = format!(
             "SELECT p.*, 0 AS held, k.value AS feed_key FROM (SELECT DISTINCT value FROM json_each(?2)) k
                CROSS JOIN products p ON p.generation = {live} AND p.item_group_id = k.value

@@ -65,7 +65,7 @@ pub mod uploads;
 use crate::edge::clock::{self, Until};
 use crate::edge::{Counters, js};
 use crate::error::{Problem, Result};
-use crate::record::{Columns, Reader, Record};
+use crate::record::{Columns, Json, Reader, Record};
 use serde_json::Value;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -265,7 +265,7 @@ impl Db {
                 Bind::Null => Value::Null,
             });
         }
-        format!("{text}\0{}", Value::Array(list))
+        [text, "\0", &Value::Array(list).text()].concat()
     }
 
     /// One round trip, atomic.

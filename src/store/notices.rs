@@ -6,6 +6,7 @@ use crate::agent::AgentRow;
 use crate::error::Result;
 use crate::ledger::{News, Row};
 use crate::notice::NoticeRow;
+use crate::record::Json;
 use crate::sql;
 use crate::store::lists::{Cursor, List};
 use serde_json::Value;
@@ -99,7 +100,7 @@ impl Db {
     }
 
     fn owe_at(&self, id: &str, row: &Row, kind: &str, once: &str, now: i64, due_at: i64) -> Statement {
-        let object = row.transaction().to_string();
+        let object = row.transaction().text();
         let text = owing(OWED_COLUMNS, "shops s WHERE s.id = ?2", now, due_at);
         sql!(self, &text, id, &row.shop_id, kind, once, &object, &row.id)
     }

@@ -97,14 +97,14 @@ impl Db {
             &doc.order_id,
             &doc.order_number,
             if doc.status.is_empty() { "created" } else { doc.status.as_str() },
-            &doc.json().to_string(),
-            &doc.fulfillments.json().to_string(),
-            &doc.adjustments.json().to_string(),
+            &doc.text(),
+            &doc.fulfillments.text(),
+            &doc.adjustments.text(),
             &email,
             doc.created,
             now
         );
-        let object = crate::acp::order::object(doc).to_string();
+        let object = crate::acp::order::object(doc).text();
         let once = format!("{}/order.created", doc.transaction);
         let mut statements =
             vec![insert, self.owe_object(shop_notice, new.shop_id, &doc.transaction, ("order.created", &once), &object, now)];

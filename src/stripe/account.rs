@@ -163,7 +163,7 @@ record! {
 pub fn link(account: &str, return_url: &str, refresh_url: &str, key: &str) -> Call {
     let form = object! { "return_url": return_url, "refresh_url": refresh_url };
     let body = object! { "account": account, "use_case": object! { "type": "account_onboarding", "account_onboarding": form } };
-    second("POST", "/v2/core/account_links".to_owned(), Some(body.to_string()), Some(key))
+    second("POST", "/v2/core/account_links".to_owned(), Some(body.text()), Some(key))
 }
 
 // -- embedded components -----------------------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ pub fn create(feed_type: &str, mode: &str, import_id: &str, account: &str, key: 
     let mut metadata = Map::new();
     metadata.insert("cc_import".to_owned(), import_id.json());
     let body = object! { "feed_type": feed_type, "mode": mode, "metadata": metadata };
-    Call { json: Some(body.to_string()), idempotency_key: Some(key.to_owned()), ..Call::of("POST", IMPORTS.to_owned(), Some(account)) }
+    Call { json: Some(body.text()), idempotency_key: Some(key.to_owned()), ..Call::of("POST", IMPORTS.to_owned(), Some(account)) }
 }
 
 pub fn retrieve(id: &str, account: &str) -> Call {

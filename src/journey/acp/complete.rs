@@ -279,7 +279,7 @@ fn private(document: &SessionRow, asked: &Asked, payment: &Payment) -> String {
 
 fn rendered(edge: &Edge, asked: &Asked, caller: &Caller, loaded: &Loaded, session: &Session) -> String {
     let seller = seller(edge, &caller.shop, &loaded.connections, caller.agent.livemode != 0);
-    write::completed(asked.dialect, session, &seller).to_string()
+    write::completed(asked.dialect, session, &seller).text()
 }
 
 /// Keeps a checkout that could not be paid, with the answer that says why.
@@ -454,7 +454,7 @@ fn new_row(
         checkout_session: Some(session.id.clone()),
         expires_at: Some(session.expires_at),
         line_items: text(&lines),
-        extras: object! { "shipping": shipping, "fees": Vec::<Value>::new(), "taxes": taxes }.to_string(),
+        extras: object! { "shipping": shipping, "fees": Vec::<Value>::new(), "taxes": taxes }.text(),
         discounts: text(&discounts),
         metadata: "{}".to_owned(),
         customer: buyer.customer.as_ref().map(ToString::to_string),

@@ -61,13 +61,13 @@ pub fn with_private(private: &str, name: &str, value: Option<Value>) -> String {
     if let Some(value) = value {
         members.insert(name.to_owned(), value);
     }
-    Value::Object(members).to_string()
+    Value::Object(members).text()
 }
 
 fn rendered(asked: &Asked, caller: &Caller, loaded: &Loaded, session: &Session, cart: bool, edge: &Edge) -> String {
     let seller = seller(edge, &caller.shop, &loaded.connections, caller.agent.livemode != 0);
     if cart {
-        return write::cart(session, &seller).to_string();
+        return write::cart(session, &seller).text();
     }
     shown(asked, session, &seller)
 }
@@ -257,5 +257,5 @@ pub fn in_flight(asked: &Asked) -> Problem {
 
 /// A list as JSON text.
 pub fn text(value: &impl Json) -> String {
-    value.json().to_string()
+    value.text()
 }

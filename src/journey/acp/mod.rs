@@ -195,7 +195,7 @@ fn load(edge: &Edge, asked: &Asked, id: &str, kind: &str, ask: Option<&Ask>, now
         Some(crate::acp::ask::Patch::Set(codes)) => codes.iter().map(|code| code_key(code)).collect(),
         _ => Vec::new(),
     };
-    let (products, codes) = (products.json().to_string(), codes.json().to_string());
+    let (products, codes) = (products.text(), codes.text());
     edge.db.load_for_agent(&Wanted {
         key_hash: &asked.key_hash,
         now,
@@ -249,7 +249,7 @@ fn disabled() -> Problem {
 
 /// Writes a document as the asked version has it.
 fn shown(asked: &Asked, session: &Session, seller: &Seller) -> String {
-    write::session(asked.dialect, session, seller).to_string()
+    write::session(asked.dialect, session, seller).text()
 }
 
 /// What an agent asks of a checkout, whichever way it came.

@@ -5,6 +5,7 @@ use crate::acp::session::Session;
 use crate::edge::{Edge, clock, log, outside};
 use crate::error::{Problem, Result};
 use crate::journey::access;
+use crate::record::Json;
 use crate::sign;
 use crate::store::shops::ShopRow;
 
@@ -34,7 +35,7 @@ impl Quoted {
 pub fn ask(edge: &Edge, shop: &ShopRow, session: &Session) -> Result<Quoted> {
     let Some(url) = &shop.quote_url else { return Ok(Quoted::None) };
     let now = clock::now();
-    let body = question(session).to_string();
+    let body = question(session).text();
     // Looked at again each time: an origin may have been taken away since.
     let prepared = access::shop_url(edge, shop, "quote_url", url, false).and_then(|url| {
         let signature = sign::webhook_signature(&access::signing_secrets(edge, shop, now)?, &session.id, now, &body)?;

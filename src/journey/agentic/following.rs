@@ -130,7 +130,7 @@ pub fn settle(edge: &Edge, row: &ImportRow, sent: std::result::Result<(), Troubl
 }
 
 pub fn told(code: &str, message: &str) -> String {
-    object! { "code": code, "message": message }.to_string()
+    object! { "code": code, "message": message }.text()
 }
 
 fn over(edge: &Edge, row: &ImportRow, code: &str, message: &str) -> Result<()> {
@@ -242,7 +242,7 @@ fn tell(edge: &Edge, row: &ImportRow, state: &State, checks: i64, now: i64) -> R
         named.extend(state.samples.iter().map(sample));
         named.truncate(NAMED);
     }
-    after.samples = named.json().to_string();
+    after.samples = named.text();
     let moved = edge.db.import_told(row, &after, now)?;
     if moved && state.status == "failed" {
         log::line(object! { "level": "warn", "event": "import_failed", "import": row.id, "shop": row.shop_id, "why": after.problem });
@@ -371,5 +371,5 @@ fn fetch_errors(edge: &Edge, row: &ImportRow, connection: &ConnectionRow) -> Res
     }
     errors.flush(edge, true)?;
     pieces.drain();
-    edge.db.errors_kept(&row.id, &file.columns.json().to_string())
+    edge.db.errors_kept(&row.id, &file.columns.text())
 }

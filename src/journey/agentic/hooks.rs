@@ -15,6 +15,7 @@ use crate::id::Mode;
 use crate::journey::acp::quote::{self, Quoted};
 use crate::journey::{access, checkout};
 use crate::place::Slot;
+use crate::record::Json;
 use crate::sign;
 use crate::store::agentic::{Answer, Hold, HookRow, Loaded, Wanted};
 use crate::store::shops::ShopRow;
@@ -279,7 +280,7 @@ fn ask_shop(asked: &Asked<'_>, shop: &ShopRow, question: &Question) -> std::resu
     let now = clock::now();
     let body =
         object! { "type": "order.approval", "id": hook.id, "livemode": hook.live, "created": now, "data": question.data(&hook.data) };
-    let body = body.to_string();
+    let body = body.text();
     // Looked at again each time: an origin may have been taken away since.
     let prepared = access::shop_url(edge, shop, param, url, false).and_then(|url| {
         let signature = sign::webhook_signature(&access::signing_secrets(edge, shop, now)?, &hook.id, now, &body)?;
@@ -298,7 +299,7 @@ fn ask_shop(asked: &Asked<'_>, shop: &ShopRow, question: &Question) -> std::resu
 /// What was answered without the database is written down behind the answer: it counts, and an approved session is an order to be.
 fn remember(asked: &Asked<'_>, question: &Question, shop_id: String, answer: &Value, items: String) {
     let (edge, hook, question) = (asked.edge.aside(), asked.hook.clone(), question.clone());
-    let (approved, text) = (hook::is_approval(answer), answer.to_string());
+    let (approved, text) = (hook::is_approval(answer), answer.text());
     asked.edge.later(move || {
         let answer = Answer { approved, answer: &text, ..blank(&hook, &question, &shop_id, clock::now()) };
         let hold = Hold { holder: holder(&hook, &question), items: &items, until: clock::now().saturating_add(HELD), short: "" };
@@ -361,7 +362,7 @@ fn offer(asked: &Asked<'_>, mut question: Question, known: &RefCell<Option<(Stri
     let answer = hook::customize(&question, &Offer { rules, quote: quoted.as_deref(), products });
     known.replace(Some((seller.shop.id.clone(), answer.clone())));
     // Record, then reply.
-    let text = answer.to_string();
+    let text = answer.text();
     let kept = edge.db.answer_hook(&Answer { answer: &text, ..blank(hook, &question, &seller.shop.id, now) }, None)?;
     serde_json::from_str(&kept.answer).map_err(Problem::fault)
 }
@@ -390,7 +391,7 @@ fn priced(asked: &Asked<'_>, sku: &str) -> Result<Value> {
     let (edge, hook) = (asked.edge, asked.hook);
     let now = clock::now();
     let Some(account) = hook.account.as_deref() else { return Err(nobody()) };
-    let skus = Value::Array(vec![sku.into()]).to_string();
+    let skus = Value::Array(vec![sku.into()]).text();
     let wanted = Wanted { account, live: hook.live, id: &hook.id, holder: "", skus: &skus, now };
     let mut loaded = edge.db.load_for_hook(&wanted)?;
     let Ok(_) = seller(edge, &mut loaded)? else { return Err(nobody()) };

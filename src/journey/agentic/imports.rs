@@ -163,7 +163,7 @@ fn earlier(edge: &Edge, attempt: Option<&AttemptRow>, fingerprint: &str, now: i6
         if let Value::Object(members) = &mut object {
             members.insert("upload_url".to_owned(), url.json());
         }
-        reply.body = Body::Text(object.to_string());
+        reply.body = Body::Text(object.text());
     }
     Ok(Some(reply))
 }
@@ -296,13 +296,13 @@ fn done(edge: &Edge, row: &mut ImportRow, attempt: &Attempt<'_>, whole: Option<&
     row.status = "processing".to_owned();
     row.uploaded_at = Some(now);
     row.expires_at = None;
-    let body = object(row).to_string();
+    let body = object(row).text();
     edge.db.import_sent(row, Some((attempt, &body, whole)), now)?;
     Ok(Reply::rendered(202, body))
 }
 
 fn answer_as_it_is(edge: &Edge, attempt: &Attempt<'_>, fingerprint: &str, whole: Option<&str>, row: &ImportRow, now: i64) -> Result<Reply> {
-    let body = object(row).to_string();
+    let body = object(row).text();
     if !edge.db.answer_import(attempt, fingerprint, whole, &row.id, &body, now.saturating_add(attempt::LOCK_LIFE), now)? {
         return Err(attempt::in_flight());
     }
@@ -317,7 +317,7 @@ fn hand_out(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, url: &str) -> R
         if let Value::Object(members) = &mut answer {
             members.insert("upload_url".to_owned(), url.json());
         }
-        answer.to_string()
+        answer.text()
     };
     let (kept, body) = (with(&sealed), with(url));
     // Asked about from the next sweep on.
@@ -339,7 +339,7 @@ fn not_done(edge: &Edge, row: &ImportRow, attempt: &Attempt<'_>, trouble: Troubl
             return problem;
         }
     };
-    let body = problem.body(&edge.request_id).to_string();
+    let body = problem.body(&edge.request_id).text();
     let key = KeyOf { attempt, answer: stays.then_some((problem.status, &body)), whole: whole.filter(|_| stays) };
     left(row, edge.db.fail_import(row, &told_json(&problem.code, &problem.message), Some(&key), now));
     problem
@@ -518,8 +518,8 @@ fn pour(
     })();
     let outcome: std::result::Result<(), Trouble> = outcome;
     row.rejected = errors.count;
-    row.samples = errors.named.json().to_string();
-    row.columns = sieve.header().to_vec().json().to_string();
+    row.samples = errors.named.text();
+    row.columns = sieve.header().to_vec().text();
     row.bytes = i64::try_from(file.length).ok();
     row.rows = (!passes).then_some(sieve.accepted);
     let outcome = match outcome {

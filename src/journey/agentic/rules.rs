@@ -44,7 +44,7 @@ pub fn set(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     if Fields::lenient(&body, "")?.get("enabled").is_none() {
         rules.enabled = edge.db.agentic(&shop.id, mode.live())?.is_none_or(|row| row.enabled != 0);
     }
-    let stored = rules.json().to_string();
+    let stored = rules.text();
     match edge.db.set_agentic(&shop.id, mode.live(), rules.enabled, &stored, clock::now())? {
         Switched::Kept(row) => Ok(Reply::json(200, &object(&rules, mode, Some(&row)))),
         Switched::NotConnected => Err(Problem::request(

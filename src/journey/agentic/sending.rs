@@ -502,8 +502,8 @@ fn plan(edge: &Edge, row: &mut ImportRow, sources: Sources) -> Sent<Plan> {
     row.rows = Some(plan.rows);
     row.rejected = errors.count;
     row.bytes = i64::try_from(plan.length).ok();
-    row.columns = plan.header.0.json().to_string();
-    row.samples = errors.named.json().to_string();
+    row.columns = plan.header.0.text();
+    row.samples = errors.named.text();
     Ok(plan)
 }
 
