@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { cargoEnv, inOurTarget } from './lib/cargo.mjs';
+import { promisingByInstance } from './lib/glue.mjs';
 import { withLock } from './lib/lock.mjs';
 import { BUILD, inRoot, nodeBin, ROOT, sha256, STATE } from './lib/paths.mjs';
 import { step } from './lib/progress.mjs';
@@ -77,6 +78,8 @@ export async function build() {
         PATH: `${dirname(nodeBin())}:${process.env.PATH}`,
       },
     });
+    const glue = join(BUILD, 'index.js');
+    writeFileSync(glue, promisingByInstance(readFileSync(glue, 'utf8')));
     if (!QUICK) await shrink(bin('binaryen', 'bin', 'wasm-opt'));
     for (const warning of out.match(/^warning: .*(\n +.*)*/gm) ?? []) console.log(warning);
     // Cargo may have brought Cargo.lock up to date. Whoever edits the rest during the build gets another build.

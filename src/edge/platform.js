@@ -14,13 +14,29 @@ function within(patience, promise, late) {
   return Promise.race([promise, end]).finally(() => clearTimeout(timer));
 }
 
+/**
+ * What Rust waits for. After a trap worker-build's glue works on a new instance, and whoever still waits in the old one must never go on: it
+ * would read and write the memory of the new one, where other requests are.
+ */
+function waited(start) {
+  const instance = () => globalThis.__worker_init_state?.instanceId;
+  return async (...args) => {
+    const ours = instance();
+    try {
+      return await start(...args);
+    } finally {
+      if (instance() !== ours) await new Promise(() => {});
+    }
+  };
+}
+
 /** js.rs */
-export const settle = (promise, patience) => within(patience, promise, () => null);
+export const settle = waited((promise, patience) => within(patience, promise, () => null));
 
 /** Which of two promises is over first, whatever comes of it: 0 or 1. */
-export const first = (one, other) => Promise.race([one, other].map((promise, number) => Promise.resolve(promise).then(() => number, () => number)));
+export const first = waited((one, other) => Promise.race([one, other].map((promise, number) => Promise.resolve(promise).then(() => number, () => number))));
 
-export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+export const sleep = waited((ms) => new Promise((done) => setTimeout(done, ms)));
 
 /** Keeps a request going until what this answers is called. */
 export function hold(context) {
@@ -36,14 +52,14 @@ export const release = (held) => held();
  * -> JSON in UTF-8, [[names of the columns, rows, how many changed], …]: a name with each value is as long as most values, and what else
  * D1 tells of a statement as long as a row.
  */
-export async function batch(database, statements, patience) {
+export const batch = waited(async (database, statements, patience) => {
   const parts = statements.split('\0');
   const bound = [];
   for (let at = 0; at < parts.length; at += 2) bound.push(database.prepare(parts[at]).bind(...JSON.parse(parts[at + 1])));
   const answered = await within(patience, database.batch(bound), () => new Error('D1 did not answer in time'));
   const answers = answered.map(({ results, meta }) => [Object.keys(results[0] ?? {}), results.map(Object.values), meta.changes]);
   return utf8.encode(JSON.stringify(answers));
-}
+});
 
 /** An answer. headers: JSON, [[name, value], …] */
 export function respond(status, headers, body) {
@@ -54,9 +70,7 @@ export function respond(status, headers, body) {
  * All of the body of a request or an answer, as far as it is wanted: keeps `keep` bytes, reads on and throws away up to `drain`, then
  * cancels. -> [bytes, whether that is all]
  */
-export function read(source, keep, drain, patience) {
-  return within(patience, readAll(source, keep, drain), () => new Error('the body took too long'));
-}
+export const read = waited((source, keep, drain, patience) => within(patience, readAll(source, keep, drain), () => new Error('the body took too long')));
 
 async function readAll(source, keep, drain) {
   const { headers } = source;
@@ -98,7 +112,7 @@ function joined(parts, length) {
  * read (0: the answer's body is given up unread). request: JSON, {url, method, headers, body?}. -> {status, headers, body?}, or
  * {failed} with why there is no whole answer.
  */
-export async function exchange(request, deadline, limit) {
+export const exchange = waited(async (request, deadline, limit) => {
   const { url, ...init } = JSON.parse(request);
   let answer;
   try {
@@ -116,4 +130,4 @@ export async function exchange(request, deadline, limit) {
   } catch (error) {
     return { failed: `the answer broke off: ${error?.message ?? error}` };
   }
-}
+});
