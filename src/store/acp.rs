@@ -5,7 +5,7 @@ use super::catalogue::{products_select, stock_suffices};
 use super::connect::{CONNECTIONS_ORDER, ConnectionRow};
 use super::idempotency::{Attempt, AttemptRow, HOLDS, KEPT};
 use super::shops::ShopRow;
-use super::{Bind, Db, Statement};
+use super::{Bind, Db, Found, Statement};
 use crate::acp::session::Session;
 use crate::agent::AgentRow;
 use crate::error::{Problem, Result};
@@ -123,6 +123,9 @@ pub enum Began {
     /// A coupon was used up meanwhile; the attempt was undone.
     CouponGone,
 }
+
+/// A document, its shop, and its agent where that was not deleted.
+pub type Document = (Box<SessionRow>, Box<ShopRow>, Found<AgentRow>);
 
 impl Db {
     pub fn load_for_agent(&self, wanted: &Wanted<'_>) -> Result<Loaded> {
@@ -469,7 +472,7 @@ impl Db {
     }
 
     /// The document of a transaction with its shop and agent, for whoever hears that it was paid.
-    pub fn document_of(&self, row: &Row) -> Result<Option<(Box<SessionRow>, Box<ShopRow>, Option<Box<AgentRow>>)>> {
+    pub fn document_of(&self, row: &Row) -> Result<Option<Document>> {
         let session = "SELECT * FROM acp_sessions WHERE id = ?1 AND shop_id = ?2";
         let agent = "SELECT * FROM agents WHERE id = (SELECT agent_id FROM acp_sessions WHERE id = ?1 AND shop_id = ?2)";
         let answers = self.batch(vec![

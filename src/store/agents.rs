@@ -1,6 +1,6 @@
 //! Agents of shops and their keys.
 
-use super::{Bind, Db, Statement};
+use super::{Bind, Db, Found, Statement};
 use crate::agent::{AgentRow, MOST};
 use crate::error::{Problem, Result};
 use crate::sql;
@@ -26,7 +26,7 @@ impl Db {
         [sql!(self, &agent, key_hash, now), sql!(self, &shop, key_hash, now)]
     }
 
-    pub fn agent_of_key(&self, key_hash: &str, now: i64) -> Result<(Option<Box<AgentRow>>, Option<Box<ShopRow>>)> {
+    pub fn agent_of_key(&self, key_hash: &str, now: i64) -> Result<(Found<AgentRow>, Found<ShopRow>)> {
         let answers = self.batch(self.agent_and_shop_of_key(key_hash, now).into())?;
         Ok((answers.at(0)?.first()?, answers.at(1)?.first()?))
     }

@@ -3,7 +3,7 @@
 use super::feeds::{changing, note_changes};
 use super::lists::Cursor;
 use super::shops::{ShopRow, Whose};
-use super::{Bind, Db, Statement};
+use super::{Bind, Db, Found, Statement};
 use crate::error::Result;
 pub use crate::product::ProductRow;
 use crate::product::{AVAILABILITIES, Product};
@@ -321,7 +321,7 @@ impl Db {
     /// With the shop, where it is asked for by a key.
     pub fn products(
         &self, whose: &Whose<'_>, words: &[String], cursor: &Cursor<'_>, limit: i64, now: i64,
-    ) -> Result<(Option<Box<ShopRow>>, Option<Vec<ProductRow>>)> {
+    ) -> Result<(Found<ShopRow>, Option<Vec<ProductRow>>)> {
         let (text, binds) = products_page(whose, words, cursor, limit, now);
         let mut batch = Vec::new();
         if let Cursor::After(id) | Cursor::Before(id) = cursor {

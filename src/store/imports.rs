@@ -7,7 +7,7 @@ use super::feeds::Catalogue;
 use super::idempotency::{Attempt, AttemptRow, HOLDS, KEPT};
 use super::lists::{Cursor, List};
 use super::shops::{SHOP_OF_KEY, ShopRow};
-use super::{Bind, Db, Statement, in_turn};
+use super::{Bind, Db, Found, Statement, in_turn};
 use crate::error::{Problem, Result};
 use crate::record::Record;
 use crate::sql;
@@ -620,9 +620,7 @@ impl Db {
     }
 
     /// Takes an import for one look, or for work on it; the shop it is of, and its connection. `None`: somebody else has it.
-    pub fn lease_import(
-        &self, row: &ImportRow, now: i64, until: i64,
-    ) -> Result<Option<(Option<Box<ShopRow>>, Option<Box<ConnectionRow>>)>> {
+    pub fn lease_import(&self, row: &ImportRow, now: i64, until: i64) -> Result<Option<(Found<ShopRow>, Found<ConnectionRow>)>> {
         let lease = "UPDATE agentic_imports SET check_at = ?3, locked_until = iif(status = 'awaiting_upload', ?3, locked_until)
           WHERE id = ?1 AND check_at <= ?2 AND locked_until <= ?2";
         let connection = "SELECT * FROM connections WHERE shop_id = ?1 AND livemode = ?2 AND account = ?3 AND status = 'active'";

@@ -131,6 +131,9 @@ pub struct Db {
 /// A statement with its parameters, as the platform's side takes it: the text, NUL, a JSON list of the parameters.
 pub type Statement = String;
 
+/// A row, where there is one; in a box, for rows are large.
+pub type Found<T> = Option<Box<T>>;
+
 /// What one statement of a batch gave. Its rows are handed out once.
 #[derive(Default)]
 pub struct Rows {
@@ -165,8 +168,8 @@ impl Rows {
         Ok(all)
     }
 
-    /// The first row, in a box: a row is large, and every `await` would carry it along.
-    pub fn first<T: Record>(&self) -> Result<Option<Box<T>>> {
+    /// The first row.
+    pub fn first<T: Record>(&self) -> Result<Found<T>> {
         let row = self.rows.take().into_iter().next();
         row.map(|row| T::read_from(Reader::of_row(&self.columns, row)).map(Box::new).map_err(Problem::fault)).transpose()
     }
@@ -311,7 +314,7 @@ impl Db {
     }
 
     /// The first row, if there is one.
-    pub fn find<T: Record>(&self, statement: Statement) -> Result<Option<Box<T>>> {
+    pub fn find<T: Record>(&self, statement: Statement) -> Result<Found<T>> {
         self.one(statement)?.first()
     }
 

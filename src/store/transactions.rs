@@ -3,7 +3,7 @@
 use super::erase::ERASED;
 use super::lists::Cursor;
 use super::shops::{ShopRow, Whose};
-use super::{Bind, Db, Statement, in_turn};
+use super::{Bind, Db, Found, Statement, in_turn};
 use crate::error::Result;
 use crate::id;
 use crate::ledger::{BANKS_TAKE, News, Row, Status};
@@ -270,7 +270,7 @@ impl Db {
     /// One row more than asked for, so that the caller knows whether there are more. With the shop, where it is asked for by a key.
     pub fn transactions(
         &self, whose: &Whose<'_>, filter: &Filter, cursor: &Cursor<'_>, limit: i64,
-    ) -> Result<(Option<Box<ShopRow>>, Option<Vec<Row>>)> {
+    ) -> Result<(Found<ShopRow>, Option<Vec<Row>>)> {
         let (mut text, mut binds) = filter.clause(whose);
         let (bound, order) = match cursor {
             Cursor::Start => (None, "DESC"),

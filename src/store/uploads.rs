@@ -5,7 +5,7 @@ use super::feeds::{changing, note_changes};
 use super::idempotency::{Attempt, AttemptRow, HOLDS, KEPT};
 use super::lists::{Cursor, List};
 use super::shops::{SHOP_OF_KEY, ShopRow};
-use super::{Bind, Db, Statement};
+use super::{Bind, Db, Found, Statement};
 use crate::error::Result;
 use crate::sql;
 use serde_json::Value;
@@ -102,9 +102,7 @@ fn shown_errors(expr: &str) -> String {
 
 impl Db {
     /// Who asks, and what was said with this key before: one round trip.
-    pub fn load_for_upload(
-        &self, key_hash: &str, now: i64, path: &str, key: &str,
-    ) -> Result<(Option<Box<ShopRow>>, Option<Box<AttemptRow>>)> {
+    pub fn load_for_upload(&self, key_hash: &str, now: i64, path: &str, key: &str) -> Result<(Found<ShopRow>, Found<AttemptRow>)> {
         let shop = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
         // As long as the upload runs it holds the key too.
         let attempt = format!(

@@ -16,9 +16,12 @@ use crate::error::{Problem, Result};
 use crate::store::agentic::AgenticRow;
 use crate::store::shops::ShopRow;
 
+/// The hands on a seller's database, and its rows.
+pub type Seller = (Edge, Box<AgenticRow>, Box<ShopRow>);
+
 /// Who has the agentic side of an account, in whichever database: in several as in one (`AGENTIC_OF_ACCOUNT`) the first that had it, of
 /// those that were not registered anew.
-pub fn seller_of(edge: &Edge, account: &str, live: bool) -> Result<Option<(Edge, Box<AgenticRow>, Box<ShopRow>)>> {
+pub fn seller_of(edge: &Edge, account: &str, live: bool) -> Result<Option<Seller>> {
     let mut holders = Vec::new();
     for place in edge.everywhere() {
         holders.extend(place.db.agentic_of_account(account, live)?.map(|(side, shop)| (place, side, shop)));
