@@ -338,7 +338,7 @@ fn header(cells: Option<Vec<String>>, by_id: bool) -> Result<Vec<String>> {
     let refused = |why: &str| Err(Problem::request(422, "catalogue_header_invalid", format!("The header {why}. Nothing was changed.")));
     let Some(cells) = cells else { return refused("cannot be read: is the file UTF-8?") };
     let names: Vec<String> = cells.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
-    let mut sorted: Vec<&String> = names.iter().filter(|name| !name.is_empty()).collect();
+    let mut sorted: Vec<&str> = names.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
     sorted.sort_unstable();
     if let Some([name, _]) = sorted.windows(2).find(|pair| pair.first() == pair.last()) {
         let name: String = name.chars().take(60).collect();

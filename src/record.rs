@@ -289,6 +289,15 @@ impl Json for Value {
     }
 }
 
+/// An object of names and values. (`collect` brings a sort along for each kind of list.)
+pub fn named(names: &[String], values: impl IntoIterator<Item = Value>) -> Map<String, Value> {
+    let mut members = Map::new();
+    for (name, value) in names.iter().zip(values) {
+        members.insert(name.clone(), value);
+    }
+    members
+}
+
 /// What is put into an answer as it is: [`object!`] borrows what it is given, and a list of a page would be copied for that.
 pub struct Made(Cell<Value>);
 

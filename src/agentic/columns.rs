@@ -8,8 +8,8 @@
 use crate::error::{Problem, Result};
 use crate::feed::{Cells, Feed, Format, Row};
 use crate::product::{self, Fault, ProductRow, Rules, moment};
-use crate::record::Json;
-use serde_json::{Map, Value};
+use crate::record::{self, Json};
+use serde_json::Value;
 use std::borrow::Cow;
 
 /// What a file is about.
@@ -446,7 +446,7 @@ fn check_row(header: &[String], cells: &[String], kind: FeedType, rules: Rules) 
     match kind {
         FeedType::Promotion => Vec::new(),
         FeedType::Product => {
-            let named: Map<String, Value> = header.iter().cloned().zip(cells.iter().map(Json::json)).collect();
+            let named = record::named(header, cells.iter().map(Json::json));
             let mut found = match product::read(named, rules) {
                 Ok(product) if product.deleted => return Vec::new(),
                 Ok(_) => Vec::new(),

@@ -7,12 +7,11 @@
 // wasm-bindgen calls these attributes experimental. They are pinned with it, and tests/worker runs every journey through them.
 #![allow(deprecated)]
 
-use std::panic::AssertUnwindSafe;
+use std::cell::RefCell;
 use worker::Env;
-use worker::js_sys::futures::future_to_promise;
 use worker::js_sys::{Array, Function, Promise, Reflect};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen::{JsCast, JsValue, exports};
 use worker::web_sys::Response;
 use worker::worker_sys::Context;
 
@@ -46,6 +45,9 @@ extern "C" {
     #[wasm_bindgen(catch, suspending)]
     fn first(one: &JsValue, other: &JsValue) -> Result<JsValue, JsValue>;
 
+    /// Calls [`begun`] with a stack of its own.
+    fn enter(exports: &JsValue, number: u32) -> Promise;
+
     /// Waits, milliseconds.
     #[wasm_bindgen(suspending)]
     pub fn sleep(ms: u32);
@@ -75,12 +77,33 @@ pub fn overtaken(one: &JsValue, other: &JsValue) -> bool {
     first(one, other).is_ok_and(|first| first.is_truthy())
 }
 
-/// Begins work with a stack of its own, side by side with whoever begins it. The promise says when it is over.
-pub fn begin(work: Box<dyn FnOnce()>) -> Promise {
-    future_to_promise(AssertUnwindSafe(async move {
+type Work = Box<dyn FnOnce()>;
+
+thread_local! {
+    /// Work that was begun and whose stack is yet to come, by its number.
+    static BEGUN: RefCell<Vec<Option<Work>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Begins work with a stack of its own, side by side with whoever begins it. The promise says when it is over, and never fails.
+pub fn begin(work: Work) -> Promise {
+    let number = BEGUN.with_borrow_mut(|begun| {
+        let free = begun.iter().position(Option::is_none).unwrap_or(begun.len());
+        match begun.get_mut(free) {
+            Some(place) => *place = Some(work),
+            None => begun.push(Some(work)),
+        }
+        free
+    });
+    enter(&exports(), u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// Where [`enter`] comes in.
+#[wasm_bindgen(jspi, wasm_bindgen = worker::wasm_bindgen)]
+pub fn begun(number: u32) {
+    let work = BEGUN.with_borrow_mut(|begun| begun.get_mut(usize::try_from(number).ok()?).and_then(Option::take));
+    if let Some(work) = work {
         work();
-        Ok(JsValue::UNDEFINED)
-    }))
+    }
 }
 
 /// A member of an object; `undefined` where there is none.

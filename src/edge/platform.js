@@ -38,6 +38,13 @@ export const first = waited((one, other) => Promise.race([one, other].map((promi
 
 export const sleep = waited((ms) => new Promise((done) => setTimeout(done, ms)));
 
+/** Begins work with a stack of its own (js.rs, `begun`). */
+export const enter = (exports, number) => Promise.resolve(number).then(WebAssembly.promising(exports.begun)).catch((error) => {
+  // As worker-build's glue does where a request traps: the next one gets a new instance.
+  if (error instanceof WebAssembly.RuntimeError) globalThis.__worker_init_state.criticalError = true;
+  console.error(JSON.stringify({ level: 'error', event: 'work_broke_off', why: String(error) }));
+});
+
 /** Keeps a request going until what this answers is called. */
 export function hold(context) {
   let release;

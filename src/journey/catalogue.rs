@@ -116,14 +116,15 @@ pub fn inventory(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
         rows.push(vec![id.json(), quantity.json(), availability.json()].json());
         ids.push(id);
     }
-    let mut sorted: Vec<&String> = ids.iter().collect();
+    let mut sorted: Vec<&str> = ids.iter().map(String::as_str).collect();
     sorted.sort_unstable();
     if let Some([id, _]) = sorted.windows(2).find(|pair| pair.first() == pair.last()) {
         return Err(Problem::request(422, "duplicate_value", format!("The product {id} is in the list twice.")));
     }
     let updated = edge.db.set_inventory(&shop.id, &rows.text(), clock::now())?;
-    let known: std::collections::BTreeSet<&String> = updated.iter().collect();
-    let unknown: Vec<&String> = ids.iter().filter(|id| !known.contains(id)).collect();
+    let mut known: Vec<&str> = updated.iter().map(String::as_str).collect();
+    known.sort_unstable();
+    let unknown: Vec<&String> = ids.iter().filter(|id| known.binary_search(&id.as_str()).is_err()).collect();
     let count = i64::try_from(updated.len()).unwrap_or_default();
     Ok(Reply::json(200, &object! { "object": "catalogue.inventory", "updated": count, "unknown": unknown }))
 }

@@ -339,7 +339,8 @@ impl Turn<'_> {
             }
         }
         // What ends comes first: a row that moved is not to be discontinued after it has arrived.
-        pieces.sort_by_key(|piece| !piece.end);
+        let (mut pieces, others): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|piece| piece.end);
+        pieces.extend(others);
         let mut left = pieces.as_slice();
         while !left.is_empty() {
             if self.spent() {

@@ -14,13 +14,13 @@ use crate::edge::{Edge, clock, log};
 use crate::error::{Problem, Result};
 use crate::feed::{Cells, Feed, Format, Row};
 use crate::product::{self, Fault, Rules};
-use crate::record::Json;
+use crate::record::{self, Json};
 use crate::sign::Digest;
 use crate::store::catalogue::staged;
 use crate::store::idempotency::Attempt;
 use crate::store::uploads::{Begun, Progress, Upload, UploadRow};
 use crate::text::csv_cell;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The scope of idempotency keys is shop + path: replacing and upserting share it, and differ in what a file is recognised by.
@@ -210,7 +210,7 @@ impl Staging {
     fn take(&mut self, row: Row, header: &[String]) {
         let cells = match row.cells {
             Ok(Cells::Object(members)) => members,
-            Ok(Cells::Table(texts)) => header.iter().cloned().zip(texts.into_iter().map(Value::String)).collect::<Map<String, Value>>(),
+            Ok(Cells::Table(texts)) => record::named(header, texts.into_iter().map(Value::String)),
             Err(why) => return self.reject(row.number, None, &[Fault::new("", "row_malformed", why)]),
         };
         let id = match cells.get("id") {

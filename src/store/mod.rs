@@ -65,7 +65,7 @@ pub mod uploads;
 use crate::edge::clock::{self, Until};
 use crate::edge::{Counters, js};
 use crate::error::{Problem, Result};
-use crate::record::{Columns, Json, Reader, Record};
+use crate::record::{self, Columns, Json, Reader, Record};
 use serde_json::Value;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -189,8 +189,7 @@ impl Rows {
 
     /// All rows, as objects.
     pub fn objects(&self) -> Vec<Value> {
-        let object = |row: Vec<Value>| Value::Object(self.columns.iter().cloned().zip(row).collect());
-        self.rows.take().into_iter().map(object).collect()
+        self.rows.take().into_iter().map(|row| Value::Object(record::named(&self.columns, row))).collect()
     }
 
     /// Whether there is a row at all.

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import binaryen from 'binaryen';
 import { BUILD } from '../../scripts/lib/paths.mjs';
 import { startStripe } from '../../sandbox/stripe/index.mjs';
@@ -12,11 +12,13 @@ import { eventually, fine } from '../support/answers.mjs';
 import { chatBody, connectShop, registerShop } from '../support/shop.mjs';
 import { startWorker } from '../support/worker.mjs';
 
-const folder = mkdtempSync(join(tmpdir(), 'traps-'));
-let stripe, w, shop;
+const folders = [];
+let stripe;
 
-/** Puts a trap in place of a function that one journey alone needs. */
-function trapped(name) {
+/** The Worker with a trap in place of a function. */
+async function trapped(name) {
+  const folder = mkdtempSync(join(tmpdir(), 'traps-'));
+  folders.push(folder);
   cpSync(join(BUILD, 'index.js'), join(folder, 'index.js'));
   const wasm = binaryen.readBinary(readFileSync(join(BUILD, 'index_bg.wasm')));
   const named = new RegExp(`\\b${name}(::h[0-9a-f]{16})?$`);
@@ -25,45 +27,67 @@ function trapped(name) {
   binaryen.Function(found[0]).body = wasm.unreachable();
   writeFileSync(join(folder, 'index_bg.wasm'), wasm.emitBinary());
   wasm.dispose();
-  return folder;
+  return startWorker({ stripe, faults: true, buildDir: folder });
 }
 
-before(async () => {
-  stripe = await startStripe({ retryPauses: [] });
-  w = await startWorker({ stripe, faults: true, buildDir: trapped('journey::complete::manifest') });
-  shop = await registerShop(w);
-  await connectShop(w, stripe, shop);
-});
-afterEach(() => w.fault());
+before(async () => { stripe = await startStripe({ retryPauses: [] }); });
 after(async () => {
-  await shop?.close();
-  await w?.close();
   await stripe?.close();
-  rmSync(folder, { recursive: true, force: true });
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-const trap = async () => assert.equal((await w.fetch('/v1/manifest', { headers: { authorization: `Bearer ${shop.key}` } })).status, 500);
-const create = (key) => w.api('POST', '/v1/checkout/sessions', { key: shop.key, idempotencyKey: key, body: chatBody(shop) });
+const created = (w, shop) => (key) => w.api('POST', '/v1/checkout/sessions', { key: shop.key, idempotencyKey: key, body: chatBody(shop) });
 
-test('a trap ends its own request; the next one finds a Worker that works', async () => {
-  for (let n = 0; n < 3; n += 1) {
+describe('in a request', () => {
+  let w, shop, create;
+  before(async () => {
+    w = await trapped('journey::complete::manifest');
+    shop = await registerShop(w);
+    await connectShop(w, stripe, shop);
+    create = created(w, shop);
+  });
+  afterEach(() => w.fault());
+  after(async () => {
+    await shop?.close();
+    await w?.close();
+  });
+
+  const trap = async () => assert.equal((await w.fetch('/v1/manifest', { headers: { authorization: `Bearer ${shop.key}` } })).status, 500);
+  test('a trap ends its own request; the next one finds a Worker that works', async () => {
+    for (let n = 0; n < 3; n += 1) {
+      await trap();
+      fine(await create(`after-trap-${n}`), 201);
+    }
+  });
+
+  test('whoever waited in the instance that trapped never goes on in the memory of the next', async () => {
+    // Its second batch has been answered, and waits.
+    await w.fault([{ on: 'DB.batch', nth: 2, how: 'hold' }]);
+    const held = create('held');
+    await eventually(async () => (await w.faultCalls()).length >= 2);
     await trap();
-    fine(await create(`after-trap-${n}`), 201);
-  }
+    const others = await Promise.all(Array.from({ length: 8 }, (_, n) => create(`beside-${n}`)));
+    await w.fault();
+    const later = await Promise.all(Array.from({ length: 8 }, (_, n) => create(`behind-${n}`)));
+    for (const answer of [...others, ...later]) fine(answer, 201);
+    assert.equal(new Set([...others, ...later].map(({ body }) => body.url)).size, 16);
+    // Nothing came of it, and nothing it had written is lost: its client asks again.
+    assert.equal((await w.d1("SELECT count(*) AS n FROM transactions WHERE checkout_session IS NULL"))[0].n, 1);
+    assert.match((await held).text, /had hung/);
+  });
 });
 
-test('whoever waited in the instance that trapped never goes on in the memory of the next', async () => {
-  // Its second batch has been answered, and waits.
-  await w.fault([{ on: 'DB.batch', nth: 2, how: 'hold' }]);
-  const held = create('held');
-  await eventually(async () => (await w.faultCalls()).length >= 2);
-  await trap();
-  const others = await Promise.all(Array.from({ length: 8 }, (_, n) => create(`beside-${n}`)));
-  await w.fault();
-  const later = await Promise.all(Array.from({ length: 8 }, (_, n) => create(`behind-${n}`)));
-  for (const answer of [...others, ...later]) fine(answer, 201);
-  assert.equal(new Set([...others, ...later].map(({ body }) => body.url)).size, 16);
-  // Nothing came of it, and nothing it had written is lost: its client asks again.
-  assert.equal((await w.d1("SELECT count(*) AS n FROM transactions WHERE checkout_session IS NULL"))[0].n, 1);
-  assert.match((await held).text, /had hung/);
+test('work behind an answer that traps is logged, and the next request finds a Worker that works', async () => {
+  const w = await trapped('journey::notify::Sending::lane');
+  const shop = await registerShop(w, { webhook: (_request, response) => response.writeHead(204).end() });
+  await w.api('PATCH', '/v1/shop', { key: shop.key, body: { webhook_url: `${shop.origin}/notices` } });
+  const broke = w.logLine(({ event }) => event === 'work_broke_off');
+  // Connecting is news to the shop.
+  await connectShop(w, stripe, shop);
+  await broke;
+  for (let n = 0; n < 3; n += 1) fine(await created(w, shop)(`behind-${n}`), 201);
+  // What it said is what was asked for.
+  w.clearLogs();
+  await shop.close();
+  await w.close();
 });
