@@ -231,11 +231,11 @@ export async function startWorker({ vars = {}, stripe, port, host = 'localhost',
       opened = await open();
     },
 
-    /** Fails when a secret was said anywhere, or the runtime was in trouble. */
-    async close() {
+    /** Fails when a secret was said anywhere, or the runtime was in trouble. asked: what the test itself brought about, of which nothing is said. */
+    async close({ asked } = {}) {
       await runtime.dispose();
       if (stripe) watch.plantStripe(stripe.world);
-      const { found } = await watch.findings(said.join('\n'));
+      const found = (await watch.findings(said.join('\n'))).found.filter((line) => !asked?.test(line));
       if (found.length === 0) return;
       // Whatever the test still holds open does not keep it from failing.
       setTimeout(() => process.exit(1), 20_000).unref();
