@@ -25,6 +25,7 @@
 //! | [`text`] | cookies, queries, cells of a spreadsheet |
 //! | [`limit`] | how often one caller may ask |
 //! | [`stripe`] | builds calls to Stripe and reads the answers; never sends |
+//! | `entry` | the platform's ways in: a request, the cron |
 //! | `journey` | connect, checkout, complete, event, ledger, shops, catalogue, upload, erase, admin, sweep |
 //! | `store` | every SQL statement and KV key; its module doc is the schema with lifetimes |
 //! | `edge` | requests, answers, deadlines, time, randomness, the log |
