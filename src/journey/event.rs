@@ -334,10 +334,12 @@ fn account_updated(edge: &Edge, event: &Event, account: &Account) -> Result<&'st
 fn deauthorized(edge: &Edge, event: &Event) -> Result<&'static str> {
     let Some(account) = event.account.as_deref().filter(|account| id::is_account_id(account)) else { return Ok("not_ours") };
     let mode = Mode::from_live(event.livemode);
-    // A thin event without a time that can be read is of now.
-    let mut until = if event.created.0 > 0 { event.created.0 } else { clock::now() };
-    if edge.db.connected_in(account, event.livemode, until)? {
+    let timed = event.created.0 > 0;
+    let mut until = if timed { event.created.0 } else { clock::now() };
+    // One that does not say when may be an old one that comes late: of a connection before this one.
+    if !timed || edge.db.connected_in(account, event.livemode, until)? {
         match outside::stripe::<Account>(edge, mode, &account::retrieve(account), outside::STRIPE_DEADLINE)? {
+            Outcome::Ok(_) if !timed => return Ok("nothing_new"),
             Outcome::Ok(_) => until = until.saturating_sub(1),
             Outcome::Refused(error) if error.account_invalid() => {}
             Outcome::Refused(_) | Outcome::Unavailable { .. } => return Err(Problem::stripe_unavailable("Stripe could not be asked.")),

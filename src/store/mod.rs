@@ -295,7 +295,7 @@ impl Db {
                         _ => Err(Problem::fault("D1 gave no list of results")),
                     };
                 }
-                Err(why) if left == 0 => return Err(Problem::fault(why)),
+                Err(why) if left == 0 || self.until.left().is_none_or(|time| time <= pause) => return Err(Problem::fault(why)),
                 Err(why) => {
                     crate::edge::log::line(object! { "level": "warn", "event": "d1_retry", "why": why });
                     clock::pause(pause);

@@ -31,6 +31,8 @@ export async function startShopServer({ host = 'localhost', webhook = (_request,
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
+  // A test that fails before it closes its shop must not keep its file from ending.
+  server.unref();
   shop.origin = `http://${host}:${server.address().port}`;
   shop.close = () => new Promise((resolve) => { server.close(resolve); server.closeAllConnections(); });
   return shop;

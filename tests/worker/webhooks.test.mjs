@@ -354,8 +354,9 @@ describe('the merchant disconnects at Stripe', () => {
     assert.equal(await deliver(thin({ created: new Date().toISOString() })), 200);
     assert.equal((await connection(one)).connected, false);
     await connectShop(w, stripe, one, { account: fresh });
+    await w.d1('UPDATE connections SET connected_at = connected_at - 60 WHERE account = ?', fresh);
     assert.equal(await deliver(thin({})), 200);
-    assert.equal((await connection(one)).connected, true, 'without a time, in the second of connecting anew: Stripe was asked');
+    assert.equal((await connection(one)).connected, true, 'without a time, and Stripe lets us use the account');
     await one.close();
   });
 
