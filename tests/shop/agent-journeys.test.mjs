@@ -289,7 +289,7 @@ test('without the local Stripe the page says how to get a token, and takes one',
 
 test('no page showed a key, a secret or a token, and each came with strict headers', async () => {
   assert.ok(seen.length > 100);
-  for (const text of seen) assert.doesNotMatch(text, /cca_[\w-]{8}|ccs_[\w-]{8}|whsec_[A-Za-z0-9+/]{8}|spt_\w{4}/);
+  for (const text of seen) assert.doesNotMatch(text, /\b(?:cca_[\w-]{8}|ccs_[\w-]{8}|whsec_[A-Za-z0-9+/]{8}|spt_\w{4})/); // In the middle of a signature it is chance.
   const { headers } = await visitor.go('/agent');
   assert.match(headers.get('content-security-policy'), /default-src 'none'/);
   assert.equal(headers.get('cache-control'), 'no-store');
