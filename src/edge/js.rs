@@ -41,9 +41,9 @@ extern "C" {
     #[wasm_bindgen(catch, suspending)]
     fn settle(promise: &JsValue, patience: u32) -> Result<JsValue, JsValue>;
 
-    /// The first of two promises that is over: its number.
-    #[wasm_bindgen(catch, suspending)]
-    fn first(one: &JsValue, other: &JsValue) -> Result<JsValue, JsValue>;
+    /// Whether a promise is kept before another one is over.
+    #[wasm_bindgen(js_name = "keptBefore", suspending)]
+    pub fn kept_before(promise: &JsValue, other: &JsValue) -> bool;
 
     /// Calls [`begun`] with a stack of its own.
     fn enter(exports: &JsValue, number: u32) -> Promise;
@@ -70,11 +70,6 @@ pub fn settled_within(promise: &JsValue, patience: u32) -> Option<Result<JsValue
         Err(late) if late.is_null() => None,
         settled => Some(settled.map_err(|error| told(&error))),
     }
-}
-
-/// Whether the second of two promises is over before the first.
-pub fn overtaken(one: &JsValue, other: &JsValue) -> bool {
-    first(one, other).is_ok_and(|first| first.is_truthy())
 }
 
 type Work = Box<dyn FnOnce()>;

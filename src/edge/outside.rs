@@ -205,16 +205,15 @@ impl Upload {
         Ok(begun.map_err(|_: JsValue| "the request could not be built".to_owned()))
     }
 
-    /// Does something to the pipe; `None`: it is broken, or the other side answered before that was done.
-    fn tell(&self, method: &str, what: &Array) -> Option<()> {
-        let told = js::apply(&self.writer, method, what).ok()?;
-        if js::overtaken(&told, &self.answer) { None } else { js::settled(&told).ok().map(|_| ()) }
+    /// Does something to the pipe. `false`: it is broken, or the other side answered before that was done.
+    fn tell(&self, method: &str, what: &Array) -> bool {
+        js::apply(&self.writer, method, what).is_ok_and(|told| js::kept_before(&told, &self.answer))
     }
 
     /// `false`: the other side wants no more; [`Upload::answer`] tells what it said.
     pub fn write(&mut self, bytes: &[u8]) -> bool {
         if !self.early && !bytes.is_empty() {
-            self.early = self.tell("write", &Array::of1(&Uint8Array::from(bytes))).is_none();
+            self.early = !self.tell("write", &Array::of1(&Uint8Array::from(bytes)));
         }
         !self.early
     }
@@ -239,7 +238,7 @@ impl Upload {
     /// Breaks it off, so that the other side never has a whole file.
     pub fn abort(self) {
         // Whatever the other side makes of it: there is nothing to be done about it.
-        let _ = self.tell("abort", &Array::of1(&"broken off".into()));
+        self.tell("abort", &Array::of1(&"broken off".into()));
     }
 }
 

@@ -33,8 +33,8 @@ function waited(start) {
 /** js.rs */
 export const settle = waited((promise, patience) => within(patience, promise, () => null));
 
-/** Which of two promises is over first, whatever comes of it: 0 or 1. */
-export const first = waited((one, other) => Promise.race([one, other].map((promise, number) => Promise.resolve(promise).then(() => number, () => number))));
+/** Whether a promise is kept before another one is over. */
+export const keptBefore = waited((promise, other) => Promise.race([promise.then(() => true, () => false), other.then(() => false, () => false)]));
 
 export const sleep = waited((ms) => new Promise((done) => setTimeout(done, ms)));
 

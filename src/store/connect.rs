@@ -1,6 +1,6 @@
 //! Tickets, states, claims and connections of Connect.
 
-use super::{Db, Statement};
+use super::{Bind, Db, Statement};
 use crate::error::Result;
 use crate::sql;
 
@@ -243,33 +243,23 @@ impl Db {
     /// or the claim was not waiting any more.
     pub fn confirm_claim(&self, claim: &ClaimRow, platform: Option<&str>, now: i64) -> Result<bool> {
         let replace = claim.replace_existing != 0;
+        let of_claim: [Bind<'_>; 6] =
+            [(&claim.shop_id).into(), claim.livemode.into(), (&claim.account).into(), now.into(), replace.into(), (&claim.hash).into()];
         let answers = self.batch_owing(vec![
             // The account that is replaced is given back, unless it is the same one.
-            sql!(
-                self,
+            self.statement(
                 "INSERT INTO deauthorizations (account, livemode, reason, due_at)
                      SELECT account, livemode, 'replaced', ?4 FROM connections
                      WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active' AND account <> ?3 AND ?5 = 1
                        AND EXISTS (SELECT 1 FROM connect_claims WHERE hash = ?6 AND status = 'waiting' AND expires_at > ?4)
                      ON CONFLICT (account, livemode) DO NOTHING",
-                &claim.shop_id,
-                claim.livemode,
-                &claim.account,
-                now,
-                replace,
-                &claim.hash
+                &of_claim,
             ),
-            sql!(
-                self,
+            self.statement(
                 "UPDATE connections SET status = 'gone', gone_at = ?4, gone_reason = 'replaced'
                      WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active' AND (account = ?3 OR ?5 = 1)
                        AND EXISTS (SELECT 1 FROM connect_claims WHERE hash = ?6 AND status = 'waiting' AND expires_at > ?4)",
-                &claim.shop_id,
-                claim.livemode,
-                &claim.account,
-                now,
-                replace,
-                &claim.hash
+                &of_claim,
             ),
             self.owe_connections(
                 "c.shop_id = ?2 AND c.livemode = ?3 AND c.account <> ?4 AND c.gone_reason = 'replaced' AND c.gone_at = ?5",
