@@ -35,7 +35,7 @@ pub struct Revised {
 }
 
 fn list<T: Member>(text: &str) -> Option<Vec<T>> {
-    Vec::read(serde_json::from_str(text).ok())
+    Vec::read(text.parse::<Value>().ok())
 }
 
 impl Aftermath {

@@ -5,6 +5,7 @@
 //! without end), the whole file is refused: taken as far as it goes, a replacement would lose the products behind it.
 
 use crate::error::{Problem, Result};
+use crate::record::{self, NotJson};
 use serde_json::{Map, Value};
 
 /// Longest row, bytes.
@@ -237,11 +238,11 @@ impl Feed {
             return Ok(());
         }
         self.number = self.number.saturating_add(1);
-        let cells = match serde_json::from_slice(&line) {
+        let cells = match record::parsed(&line) {
             Ok(Value::Object(members)) => Ok(Cells::Object(members)),
             Ok(_) => Err("is no JSON object"),
-            Err(_) if std::str::from_utf8(&line).is_err() => Err("is not UTF-8"),
-            Err(_) => Err("is no valid JSON"),
+            Err(NotJson::NotUtf8) => Err("is not UTF-8"),
+            Err(NotJson::At { .. }) => Err("is no valid JSON"),
         };
         rows.push(Row { number: self.number, cells });
         Ok(())

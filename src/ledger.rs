@@ -167,7 +167,7 @@ record! {
 }
 
 pub fn stored(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or(Value::Null)
+    text.parse::<Value>().unwrap_or(Value::Null)
 }
 
 fn stored_or_null(text: &Option<String>) -> Value {

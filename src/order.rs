@@ -7,7 +7,7 @@ use crate::aftermath::Aftermath;
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::ledger::{Row, stored};
-use crate::record::{Json, Member};
+use crate::record::{self, Json, Member};
 use crate::weburl::{self, WebUrl};
 use serde_json::Value;
 
@@ -220,7 +220,7 @@ pub fn read(body: &Value, allow_local: bool) -> Result<Wish> {
 
 /// What a shop's answer to `order.created` says. It may hold whatever else a shop answers with.
 pub fn read_answer(body: &[u8]) -> Option<Wish> {
-    let value: Value = serde_json::from_slice(body).ok()?;
+    let value: Value = record::parsed(body).ok()?;
     let fields = Fields::lenient(&value, "").ok()?;
     let order_id = fields.id("order_id", 200).ok()?;
     let permalink = fields.string("permalink_url", 1000).ok()?.filter(|url| !url.is_empty()).map(str::to_owned);

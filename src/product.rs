@@ -190,7 +190,7 @@ impl ProductRow {
 
     /// Its category, by which the platform's fee may go: Google's where the feed has it, else `product_category`.
     pub fn category(&self) -> Option<String> {
-        let own = || serde_json::from_str::<Value>(&self.extra).ok()?.get("product_category")?.as_str().map(str::to_owned);
+        let own = || self.extra.parse::<Value>().ok()?.get("product_category")?.as_str().map(str::to_owned);
         self.google_product_category.clone().or_else(own)
     }
 
@@ -232,7 +232,7 @@ impl ProductRow {
             members.insert("disable_checkout".to_owned(), true.json());
         }
         let mut unknown = Map::new();
-        if let Ok(Value::Object(extra)) = serde_json::from_str(&self.extra) {
+        if let Ok(Value::Object(extra)) = self.extra.parse::<Value>() {
             for (name, value) in extra {
                 let kept = if MORE_COLUMNS.contains(&name.as_str()) { &mut *members } else { &mut unknown };
                 kept.insert(name, value);

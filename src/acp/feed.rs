@@ -9,7 +9,7 @@ use super::write::{display_name, uri};
 use crate::ledger::stored;
 use crate::money::{Amount, Currency};
 use crate::product::ProductRow;
-use crate::record::Json;
+use crate::record::{self, Json};
 use crate::sign::sha256_hex;
 use crate::text::civil_day;
 use serde_json::{Map, Value};
@@ -613,7 +613,7 @@ pub enum Heard {
 
 /// Reads an answer. Of its text nothing goes further but a feed's id and an error's code: an address might be an inside one.
 pub fn heard(status: u16, retry_after: Option<&str>, body: &[u8], making: bool, now: i64) -> Heard {
-    let said: Value = serde_json::from_slice(body).unwrap_or_default();
+    let said: Value = record::parsed(body).unwrap_or_default();
     let code = said.get("code").or_else(|| said.pointer("/error/code")).and_then(Value::as_str);
     let plain = |code: &&str| (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
     let why = match code.filter(plain) {

@@ -4,7 +4,7 @@ use super::session::{Message, Session};
 use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::money::{Currency, MAX_CHARGE};
-use crate::record::Json;
+use crate::record::{self, Json};
 use serde_json::Value;
 
 /// What the shop is given for it, milliseconds.
@@ -68,7 +68,7 @@ pub fn question(session: &Session) -> Value {
 
 /// Reads an answer. `Err`: it is none, or not about these items; the caller then prices by the tables.
 pub fn read(session: &Session, body: &[u8]) -> Result<Quote> {
-    let value: Value = serde_json::from_slice(body).map_err(|_| Problem::shape("json_invalid", "", "The quote is not valid JSON."))?;
+    let value: Value = record::parsed(body).map_err(|_| Problem::shape("json_invalid", "", "The quote is not valid JSON."))?;
     let Some(currency) = Currency::parse(&session.currency) else { return Err(Problem::fault("a checkout without its currency")) };
     // A shop may send more than is known here.
     let fields = Fields::lenient(&value, "")?;

@@ -130,7 +130,7 @@ pub fn product_cells<'a>(row: &'a ProductRow, kind: FeedType) -> RowCells<'a> {
             cells.push(("disable_checkout".into(), "true".into()));
         }
         if row.extra.len() > 2
-            && let Ok(Value::Object(extra)) = serde_json::from_str(&row.extra)
+            && let Ok(Value::Object(extra)) = row.extra.parse::<Value>()
         {
             cells.extend(extra.into_iter().filter_map(|(name, value)| match value {
                 Value::String(text) => Some((name.into(), text.into())),

@@ -12,7 +12,7 @@ use crate::fulfillment::{Fulfillment, TaxRule, decimal};
 use crate::id;
 use crate::money::{Amount, Currency, FeeTerms};
 use crate::product::ProductRow;
-use crate::record::Json;
+use crate::record::{self, Json};
 use crate::sign;
 use crate::text::cut;
 use serde_json::{Map, Value};
@@ -81,7 +81,7 @@ pub struct Hook {
 
 /// Reads the body of a hook.
 pub fn read(body: &[u8]) -> Result<Hook> {
-    let value: Value = serde_json::from_slice(body).map_err(|_| Problem::request(400, "json_invalid", "The body is not JSON."))?;
+    let value: Value = record::parsed(body).map_err(|_| Problem::request(400, "json_invalid", "The body is not JSON."))?;
     let fields = Fields::lenient(&value, "")?;
     let kind = fields.need_string("type", 200)?;
     let Some(kind) = Kind::of(kind) else {
@@ -431,7 +431,7 @@ pub fn is_approval(answer: &Value) -> bool {
 
 /// What the shop answers when it is asked: approved, or the reason why not; `None` where that is no answer.
 pub fn shops_word(body: &[u8]) -> Option<std::result::Result<(), String>> {
-    let value: Value = serde_json::from_slice(body).ok()?;
+    let value: Value = record::parsed(body).ok()?;
     if value.get("approved")?.as_bool()? {
         return Some(Ok(()));
     }

@@ -2,7 +2,7 @@
 
 use super::js;
 use crate::error::{Problem, Result};
-use crate::record::Json;
+use crate::record::{self, Json, NotJson};
 use crate::text;
 use serde_json::Value;
 use std::cell::Cell;
@@ -103,8 +103,12 @@ impl Incoming {
         if media != "application/json" {
             return Err(Problem::request(415, "media_type_unsupported", "Send the body as JSON, with Content-Type: application/json."));
         }
-        let value = serde_json::from_slice(&body).map_err(|e| {
-            Problem::request(400, "json_invalid", format!("The body is not valid JSON (line {}, column {}).", e.line(), e.column()))
+        let value = record::parsed(&body).map_err(|why| {
+            let why = match why {
+                NotJson::NotUtf8 => "The body is not UTF-8.".to_owned(),
+                NotJson::At { line, column } => format!("The body is not valid JSON (line {line}, column {column})."),
+            };
+            Problem::request(400, "json_invalid", why)
         })?;
         Ok((value, body))
     }

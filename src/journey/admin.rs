@@ -34,7 +34,7 @@ fn seen(shop: &ShopRow) -> Value {
     if let Value::Object(members) = &mut object {
         members.insert("fee_bps".into(), shop.fee_bps.json());
         for (name, stored) in [("fee_fixed", &shop.fee_fixed), ("category_fees", &shop.category_fees)] {
-            let value = stored.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+            let value = stored.as_deref().and_then(|text| text.parse::<Value>().ok());
             members.insert(name.into(), value.json());
         }
     }

@@ -8,6 +8,7 @@ use crate::fulfillment::Fulfillment;
 use crate::record::Json;
 use crate::store::catalogue::FulfillmentRow;
 use serde_json::Value;
+use std::rc::Rc;
 
 fn object(rules: &Fulfillment, updated: Option<i64>) -> Value {
     let mut object = rules.json();
@@ -24,7 +25,7 @@ pub fn get(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
     let found = edge.db.find::<FulfillmentRow>(edge.db.fulfillment_for(&shop.id))?;
     let (rules, updated) = match found {
         Some(row) => (Fulfillment::stored(&row.body)?, Some(row.updated)),
-        None => (Fulfillment::default(), None),
+        None => (Rc::default(), None),
     };
     Ok(Reply::json(200, &object(&rules, updated)))
 }

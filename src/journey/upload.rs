@@ -329,11 +329,11 @@ fn object(row: &UploadRow, now: i64) -> Value {
     let lost = row.status == "running" && row.locked_until <= now;
     let status = if lost { "failed" } else { row.status.as_str() };
     let problem = match &row.problem {
-        Some(problem) => serde_json::from_str(problem).unwrap_or_default(),
+        Some(problem) => problem.parse::<Value>().unwrap_or_default(),
         None if lost => object! { "code": "upload_broken_off", "message": "The upload broke off. Nothing was changed." },
         None => Value::Null,
     };
-    let errors: Value = serde_json::from_str(&row.errors).unwrap_or_else(|_| Value::Array(Vec::new()));
+    let errors: Value = row.errors.parse::<Value>().unwrap_or_else(|_| Value::Array(Vec::new()));
     object! { "object": "catalogue.upload", "id": row.id, "mode": row.mode, "status": status, "bytes": row.bytes,
     "accepted": row.accepted, "rejected": row.rejected, "errors": errors, "problem": problem, "started": row.started,
     "finished": row.finished }

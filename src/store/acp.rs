@@ -14,6 +14,7 @@ use crate::ledger::Row;
 use crate::product::ProductRow;
 use crate::record::Json;
 use crate::sql;
+use std::rc::Rc;
 
 record! {
     /// A checkout or a cart as D1 has it.
@@ -67,7 +68,7 @@ pub struct Loaded {
     pub attempt: Option<Box<AttemptRow>>,
     pub products: Vec<ProductRow>,
     /// `None`: the shop has set no rules.
-    pub rules: Option<Fulfillment>,
+    pub rules: Option<Rc<Fulfillment>>,
     pub redeemed: Vec<(String, i64)>,
     /// The transaction of the document's last attempt to pay.
     pub row: Option<Box<Row>>,

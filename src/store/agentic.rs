@@ -8,6 +8,7 @@ use crate::fulfillment::Fulfillment;
 use crate::ledger::Row;
 use crate::product::ProductRow;
 use crate::sql;
+use std::rc::Rc;
 
 record! {
     /// The agentic side of a shop in one mode.
@@ -61,7 +62,7 @@ pub struct Loaded {
     pub earlier: Option<Box<HookRow>>,
     pub products: Vec<ProductRow>,
     /// `None`: the shop has set no rules.
-    pub fulfillment: Option<Fulfillment>,
+    pub fulfillment: Option<Rc<Fulfillment>>,
 }
 
 /// An answer, to be written down before it is given.

@@ -237,7 +237,7 @@ impl Db {
             let (at, at_product) = (text(row, "key"), text(row, "product"));
             pairs.push(pair(row, at_product.clone(), at.clone(), at_product.clone()));
             if number(row, "n") > GROUP {
-                let variants: Value = serde_json::from_str(&text(row, "variants")).unwrap_or_default();
+                let variants: Value = text(row, "variants").parse().unwrap_or_default();
                 let ids = variants.as_array().into_iter().flatten().filter_map(|variant| variant.get(0)?.as_str());
                 pairs.extend(ids.map(|id| pair(row, id.to_owned(), at.clone(), at_product.clone())));
             }

@@ -290,7 +290,7 @@ impl Db {
             Counters::count(&self.counters.d1);
             match js::batch(&self.database, &list, patience).map_err(|error| js::told(&error)) {
                 Ok(answer) => {
-                    return match serde_json::from_slice(&Uint8Array::new(&answer).to_vec()) {
+                    return match record::parsed(&Uint8Array::new(&answer).to_vec()) {
                         Ok(Value::Array(results)) => Ok(Answers(results.into_iter().map(Rows::read).collect())),
                         _ => Err(Problem::fault("D1 gave no list of results")),
                     };

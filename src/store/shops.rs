@@ -47,11 +47,11 @@ impl ShopRow {
 
     /// `[{type, url, title?}]`
     pub fn links(&self) -> Value {
-        serde_json::from_str(&self.links).unwrap_or_else(|_| Value::Array(Vec::new()))
+        self.links.parse::<Value>().unwrap_or_else(|_| Value::Array(Vec::new()))
     }
 
     pub fn origins(&self) -> Vec<String> {
-        serde_json::from_str(&self.allowed_origins).ok().and_then(|value| Vec::read(Some(value))).unwrap_or_default()
+        self.allowed_origins.parse::<Value>().ok().and_then(|value| Vec::read(Some(value))).unwrap_or_default()
     }
 }
 

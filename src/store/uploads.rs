@@ -7,6 +7,7 @@ use super::lists::{Cursor, List};
 use super::shops::{SHOP_OF_KEY, ShopRow};
 use super::{Bind, Db, Found, Statement};
 use crate::error::Result;
+use crate::record::Member;
 use crate::sql;
 use serde_json::Value;
 
@@ -229,7 +230,7 @@ impl Db {
             sql!(self, &format!("SELECT {} AS errors", shown_errors("?1")), upload.id),
         ])?;
         let accepted = answers.at(0)?.number()?;
-        let errors = answers.at(2)?.objects().first().and_then(|row| serde_json::from_str(row.get("errors")?.as_str()?).ok());
+        let errors = answers.at(2)?.objects().first().and_then(|row| Vec::read(row.get("errors")?.as_str()?.parse().ok()));
         Ok(Staged { accepted, products: accepted.saturating_sub(answers.at(1)?.number()?), errors: errors.unwrap_or_default() })
     }
 

@@ -7,7 +7,7 @@
 use super::form::{Form, segment};
 use super::known;
 use crate::error::Problem;
-use crate::record::{Json, Record};
+use crate::record::{self, Json, Record};
 use crate::text::cut;
 use serde_json::Value;
 
@@ -115,7 +115,7 @@ impl Answer {
 
     fn value(&self, read_error: fn(u16, &Value) -> Option<StripeError>) -> Outcome<Value> {
         // The parser's message may quote the body, and a body may hold tokens: it is not said.
-        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let body: Value = record::parsed(&self.body).unwrap_or_default();
         match self.status {
             200..=299 => Outcome::Ok(body),
             429 => self.unavailable("Stripe asks us to slow down"),

@@ -5,7 +5,7 @@ use super::payment_intent::Reference;
 use super::{account, charge, dispute, known, payment_intent, refund, session};
 use crate::acp::time;
 use crate::error::{Problem, Result};
-use crate::record::{Member, Record, Unreadable};
+use crate::record::{self, Member, Record, Unreadable};
 use crate::{id, route};
 use serde_json::Value;
 
@@ -137,7 +137,7 @@ impl Member for Seconds {
 /// Reads the body of a webhook; 400 when it is no event.
 pub fn read(body: &[u8]) -> Result<Event> {
     let refused = |why| Problem::request(400, "json_invalid", "The body is not an event of Stripe's.").because(why);
-    let mut value: Value = serde_json::from_slice(body).map_err(|_| refused(Unreadable("JSON")))?;
+    let mut value: Value = record::parsed(body).map_err(|_| refused(Unreadable("JSON")))?;
     // Which mode an event is of it says itself, or its object does.
     let of_object = value.pointer("/data/object/livemode").filter(|mode| mode.is_boolean()).cloned();
     if let (Value::Object(members), Some(mode)) = (&mut value, of_object) {

@@ -38,10 +38,16 @@ fn rules_are_read_and_stored() {
         (Some(1250), None, "welcome".to_owned())
     );
     assert_eq!((rules.coupons[1].amount_off, rules.coupons[1].currency.as_deref()), (Some(500), Some("eur")));
-    assert_eq!(Fulfillment::stored(&rules.json().to_string()).unwrap(), rules);
+    let text = rules.json().to_string();
+    assert_eq!(*Fulfillment::stored(&text).unwrap(), rules);
     assert_eq!(rules.json()["coupons"][0], json!({ "code": "Welcome", "percent_off": 12.5, "starts": 1, "ends": 2, "max_redemptions": 9 }));
     assert_eq!(Fulfillment::read(&json!({})).unwrap(), Fulfillment::default());
     assert!(Fulfillment::stored("{\"shipping\":1}").is_err_and(|problem| problem.status == 500), "what is stored must be readable");
+    // What was read last is kept, and is nobody else's: another text gives other rules, and after one that cannot be read too.
+    assert!(std::rc::Rc::ptr_eq(&Fulfillment::stored(&text).unwrap(), &Fulfillment::stored(&text).unwrap()));
+    let other = text.replace("500", "501");
+    assert_eq!(Fulfillment::stored(&other).unwrap().shipping[0].amount, 501);
+    assert_eq!(*Fulfillment::stored(&text).unwrap(), rules);
     assert_eq!(code_key(" ÄPFEL "), "äpfel");
 }
 

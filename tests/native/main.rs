@@ -1,5 +1,8 @@
 //! Everything that decides, tested on the host in milliseconds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+// Of a second parser only the WASM grows.
+#![allow(clippy::disallowed_methods)]
+
 mod acp_feed;
 mod acp_price;
 mod acp_read;

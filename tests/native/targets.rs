@@ -846,7 +846,7 @@ pub fn rules(data: &[u8]) -> bool {
     let Ok(body) = serde_json::from_slice::<Value>(data) else { return false };
     match Fulfillment::read(&body) {
         Ok(rules) => {
-            assert_eq!(Fulfillment::stored(&rules.json().to_string()).unwrap(), rules);
+            assert_eq!(*Fulfillment::stored(&rules.json().to_string()).unwrap(), rules);
             let mut keys: Vec<String> = rules.coupons.iter().map(|coupon| coupon.key()).collect();
             keys.sort();
             keys.dedup();

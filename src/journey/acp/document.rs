@@ -32,7 +32,7 @@ pub fn settle(
     // Lines first: the quote is asked for them.
     let terms = Terms {
         products: &loaded.products,
-        rules: loaded.rules.as_ref(),
+        rules: loaded.rules.as_deref(),
         redeemed: &loaded.redeemed,
         quote: None,
         quote_failed: false,
@@ -54,7 +54,7 @@ fn choice(ask: &Ask) -> Option<&[Selected]> {
 
 /// Attribution is kept beside the document: no answer is made of it (2025-12-12: write-only).
 pub fn with_private(private: &str, name: &str, value: Option<Value>) -> String {
-    let mut members = match serde_json::from_str(private) {
+    let mut members = match private.parse::<Value>() {
         Ok(Value::Object(members)) => members,
         _ => Map::new(),
     };

@@ -236,8 +236,7 @@ fn tell(edge: &Edge, row: &ImportRow, state: &State, checks: i64, now: i64) -> R
     // Rows that were refused are fetched at once, or with the next run.
     after.check_at = if state.ended() { bad.then_some(now) } else { Some(now.saturating_add(soon(checks))) };
     after.errors_kept = i64::from(state.ended() && !bad);
-    let mut named: Vec<Value> =
-        serde_json::from_str::<Value>(&row.samples).ok().and_then(|list| list.as_array().cloned()).unwrap_or_default();
+    let mut named: Vec<Value> = row.samples.parse::<Value>().ok().and_then(|list| list.as_array().cloned()).unwrap_or_default();
     if state.ended() {
         named.extend(state.samples.iter().map(sample));
         named.truncate(NAMED);
@@ -346,7 +345,7 @@ fn fetch_errors(edge: &Edge, row: &ImportRow, connection: &ConnectionRow) -> Res
         Err(why) => return Err(unavailable(why)),
     };
     edge.db.forget_errors(&row.id, STRIPES, i64::MAX >> 12)?;
-    let columns: Vec<String> = match serde_json::from_str(&row.columns) {
+    let columns: Vec<String> = match row.columns.parse::<Value>() {
         Ok(Value::Array(names)) => names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
         _ => Vec::new(),
     };

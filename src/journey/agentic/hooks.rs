@@ -215,7 +215,7 @@ fn decide(asked: &Asked<'_>, mut question: Question, known: &RefCell<Known>) -> 
     let hold = Hold { holder: holder(hook, &question), items: &items, until: now.saturating_add(HELD), short: &short };
     let holds = declined.is_none() && seller.rules.require_stock;
     let row = edge.db.answer_hook(&answer, holds.then_some(&hold))?;
-    serde_json::from_str(&row.answer).map_err(Problem::fault)
+    row.answer.parse::<Value>().map_err(Problem::fault)
 }
 
 fn blank<'a>(hook: &'a Hook, question: &'a Question, shop_id: &'a str, now: i64) -> Answer<'a> {
@@ -235,7 +235,7 @@ fn blank<'a>(hook: &'a Hook, question: &'a Question, shop_id: &'a str, now: i64)
 /// What the same question was answered.
 fn earlier(edge: &Edge, hook: &Hook, loaded: &Loaded) -> Result<Option<Value>> {
     let same = loaded.earlier.as_ref().is_some_and(|row| sign::equal(row.fingerprint.as_bytes(), hook.fingerprint.as_bytes()));
-    let read = |row: &HookRow| serde_json::from_str(&row.answer).ok();
+    let read = |row: &HookRow| row.answer.parse::<Value>().ok();
     let before: Option<Value> = loaded.earlier.as_deref().filter(|_| same).and_then(read);
     if !before.as_ref().is_some_and(hook::is_approval) {
         return Ok(before);
@@ -356,7 +356,7 @@ fn offer(asked: &Asked<'_>, mut question: Question, known: &RefCell<Option<(Stri
         return Ok(earlier);
     }
     // Decide.
-    let (rules, products) = (loaded.fulfillment.as_ref(), loaded.products.as_slice());
+    let (rules, products) = (loaded.fulfillment.as_deref(), loaded.products.as_slice());
     known.replace(Some((seller.shop.id.clone(), hook::customize(&question, &Offer { rules, quote: None, products }))));
     let quoted = live_quote(asked, &seller.shop, &question)?;
     let answer = hook::customize(&question, &Offer { rules, quote: quoted.as_deref(), products });
@@ -364,7 +364,7 @@ fn offer(asked: &Asked<'_>, mut question: Question, known: &RefCell<Option<(Stri
     // Record, then reply.
     let text = answer.text();
     let kept = edge.db.answer_hook(&Answer { answer: &text, ..blank(hook, &question, &seller.shop.id, now) }, None)?;
-    serde_json::from_str(&kept.answer).map_err(Problem::fault)
+    kept.answer.parse::<Value>().map_err(Problem::fault)
 }
 
 /// The shop's live quote, where it has one and all products are known: a quote for a part would price a part.

@@ -155,7 +155,7 @@ fn read_query(incoming: &Incoming) -> Result<Ask> {
 fn earlier(edge: &Edge, attempt: Option<&AttemptRow>, fingerprint: &str, now: i64) -> Result<Option<Reply>> {
     let Some(mut reply) = attempt::earlier_answer(attempt, fingerprint, now)? else { return Ok(None) };
     if let Body::Text(text) = &reply.body
-        && let Ok(mut object) = serde_json::from_str::<Value>(text)
+        && let Ok(mut object) = text.parse::<Value>()
         && let Some(sealed) = object.get("upload_url").and_then(Value::as_str).map(str::to_owned)
     {
         let id = object.get("id").and_then(Value::as_str).unwrap_or_default();
@@ -550,7 +550,7 @@ fn pour(
 // --- looking ----------------------------------------------------------------------------------------------------------
 
 fn json_or(text: &str, empty: Value) -> Value {
-    serde_json::from_str(text).unwrap_or(empty)
+    text.parse::<Value>().unwrap_or(empty)
 }
 
 /// An import as the API shows it.
