@@ -8,6 +8,7 @@ use crate::error::{Problem, Result};
 use crate::fields::{Fields, MAX_SAFE_INTEGER};
 use crate::money::{Currency, MAX_CHARGE};
 use crate::record::Json;
+use crate::text;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -104,7 +105,7 @@ impl Coupon {
 
 /// A coupon's code, as a buyer or a shop wrote it, in the form in which it is compared and counted.
 pub fn code_key(code: &str) -> String {
-    code.trim().to_lowercase()
+    text::folded(code.trim())
 }
 
 /// All rules of a shop.
@@ -295,7 +296,7 @@ impl ShippingRule {
 }
 
 fn same_region(one: &str, other: &str) -> bool {
-    one.trim().to_lowercase() == other.trim().to_lowercase()
+    text::folded(one.trim()) == text::folded(other.trim())
 }
 
 /// What was not given is not there, here and below.

@@ -7,6 +7,7 @@
 use crate::error::Problem;
 use crate::fields::{Fields, MAX_SAFE_INTEGER};
 use crate::record::Json;
+use crate::text;
 use serde_json::Value;
 use std::fmt;
 
@@ -365,8 +366,8 @@ impl FeeTerms {
 /// Whether a category of the feed is another one or lies below it: `Apparel > Shoes > Boots` below `apparel > shoes`, and not below
 /// `Apparel > Sho`.
 fn lies_below(category: &str, path: &str) -> bool {
-    let mut steps = category.split('>').map(|step| step.trim().to_lowercase());
-    path.split('>').all(|step| steps.next().is_some_and(|own| own == step.trim().to_lowercase()))
+    let mut steps = category.split('>').map(|step| text::folded(step.trim()));
+    path.split('>').all(|step| steps.next().is_some_and(|own| own == text::folded(step.trim())))
 }
 
 /// The platform's application fee on `total` by one rule (see [`FeeTerms::fee`]).

@@ -8,6 +8,7 @@ use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::ledger::{Row, stored};
 use crate::record::{self, Json, Member};
+use crate::text;
 use crate::weburl::{self, WebUrl};
 use serde_json::Value;
 
@@ -83,7 +84,7 @@ impl Home<'_> {
 
 /// By what an order is found again on its page.
 pub fn email_key(email: &str) -> String {
-    email.trim().to_lowercase()
+    text::folded(email.trim())
 }
 
 /// A list of ours; text that cannot be read is a fault, never an empty list.

@@ -7,7 +7,7 @@
 use crate::error::Problem;
 use crate::money::{Amount, Currency};
 use crate::record::Json;
-use crate::text::civil_day;
+use crate::text::{self, civil_day};
 use crate::weburl;
 use serde_json::{Map, Value};
 
@@ -594,7 +594,7 @@ pub fn words(texts: &[&str]) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for text in texts {
         for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-            let mut word: String = word.chars().take(MAX_WORD).flat_map(char::to_lowercase).collect();
+            let mut word = text::folded(&text::cut(word, MAX_WORD));
             if word.len() > 3 && word.ends_with('s') && !word.ends_with("ss") {
                 word.pop();
             }

@@ -15,6 +15,12 @@ pub fn cut(text: &str, characters: usize) -> String {
     text.chars().filter(|c| !c.is_control()).take(characters).collect()
 }
 
+/// A text as it is compared where case does not matter. Greek has two small letters for one capital: which one it is depends on where it
+/// stands, and buyers write either.
+pub fn folded(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).map(|letter| if letter == 'ς' { 'σ' } else { letter }).collect()
+}
+
 /// A path's segment, decoded (RFC 3986, 2.1). None where a `%` has no two hexadecimal digits, or what comes out is no UTF-8.
 pub fn percent_decoded(segment: &str) -> Option<String> {
     let mut bytes = segment.bytes();

@@ -179,7 +179,8 @@ pub fn faults(cells: &RowCells<'_>, kind: FeedType) -> Vec<Fault> {
     // The bounds are whole: to write a fraction is 14 KB of the binary.
     for (name, low, high) in [("popularity_score", 0_u8, 5_u8), ("return_rate", 0, 100), ("product_review_rating", 1, 5)] {
         let within = |number: f64| (f64::from(low)..=f64::from(high)).contains(&number);
-        if get(name).is_some_and(|text| !text.parse().is_ok_and(within)) {
+        // A number as in JSON, whose parser is there anyway.
+        if get(name).is_some_and(|text| !text.parse().ok().as_ref().and_then(Value::as_f64).is_some_and(within)) {
             faults.push(Fault::new(name, "parameter_invalid", format!("must be a number from {low} to {high}")));
         }
     }

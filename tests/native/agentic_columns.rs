@@ -80,6 +80,7 @@ fn each_column_that_has_words_a_length_or_a_range() {
         ("gender", "none".into()),
         ("shipping_cost_basis", "by_weight".into()),
         ("popularity_score", "5.1".into()),
+        ("popularity_score", "NaN".into()),
         ("return_rate", "-1".into()),
         ("product_review_rating", "0".into()),
         ("product_review_count", "many".into()),

@@ -312,6 +312,7 @@ fn words_by_which_it_is_found() {
         ["sku", "12", "b", "blue", "mug", "big", "glass", "über", "2x", "s"]
     );
     assert_eq!(product::words(&["?!", ""]), Vec::<String>::new());
+    assert_eq!(product::words(&["ΠΊΝΑΚΑΣ"]), product::words(&["πίνακας"]));
     assert_eq!(product::words(&[&"a1 b2 ".repeat(50)]), ["a1", "b2"]);
     assert!(product::words(&[&(0..99).map(|n| format!("w{n} ")).collect::<String>()]).len() <= 32);
 }

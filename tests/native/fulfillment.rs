@@ -49,6 +49,7 @@ fn rules_are_read_and_stored() {
     assert_eq!(Fulfillment::stored(&other).unwrap().shipping[0].amount, 501);
     assert_eq!(*Fulfillment::stored(&text).unwrap(), rules);
     assert_eq!(code_key(" ÄPFEL "), "äpfel");
+    assert_eq!(code_key("ΚΑΛΌΣ"), code_key("καλός"), "the letter at the end has a form of its own");
 }
 
 #[test]
