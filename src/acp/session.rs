@@ -81,7 +81,7 @@ macro_rules! document {
         }
         impl $crate::record::Json for $name {
             fn json(&self) -> ::serde_json::Value {
-                $crate::record::object(&[$((stringify!($field), &self.$field as &dyn $crate::record::Json)),*])
+                $crate::record::object(concat!($(stringify!($field), ","),*), &[$(&self.$field as &dyn $crate::record::Json),*])
             }
         }
     };
