@@ -5,7 +5,7 @@ use crate::error::{Problem, Result};
 use crate::fields::Fields;
 use crate::id::Mode;
 use crate::ledger::stored;
-use crate::record::Member;
+use crate::record::{Json, Member};
 use crate::weburl::WebUrl;
 use serde_json::Value;
 
@@ -120,7 +120,7 @@ pub fn read_allow(fields: &Fields<'_>) -> Result<Option<String>> {
         asked.push(door.as_str());
     }
     let open: Vec<&str> = DOORS.into_iter().filter(|door| asked.contains(door)).collect();
-    Ok(Some(crate::record::Json::json(&open).to_string()))
+    Ok(Some(open.text()))
 }
 
 /// An address of an agent's: `webhook_url`, `feed_url`. On any host, since it is not the shop's.

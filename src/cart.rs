@@ -406,7 +406,7 @@ fn amount(fields: &Fields, member: &str, currency: Currency) -> Result<Option<Am
 
 /// A whole number too large to be counted with.
 fn beyond(value: &Value) -> bool {
-    matches!(whole(value), Err(NotWhole::Range)) && value.as_i64().is_none_or(|number| number > 0) && !value.to_string().starts_with('-')
+    matches!(whole(value), Err(NotWhole::Range)) && value.as_i64().is_none_or(|number| number > 0) && !value.text().starts_with('-')
 }
 
 fn need_amount(fields: &Fields, member: &str, currency: Currency) -> Result<Amount> {

@@ -320,7 +320,7 @@ impl FeeTerms {
         for (category, own) in stored.as_object()? {
             let named = |name: &str| own.get(name).filter(|value| !value.is_null());
             let fixed = match named("fixed") {
-                Some(fixed) => FeeRule::read_fixed(&fixed.to_string())?,
+                Some(fixed) => FeeRule::read_fixed(&fixed.text())?,
                 None => rule.fixed.clone(),
             };
             let bps = named("bps").map_or(Some(rule.bps), Value::as_i64)?;

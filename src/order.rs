@@ -117,7 +117,7 @@ impl OrderRow {
 pub fn event(dialect: Dialect, created: bool, doc: &OrderDoc) -> (String, String) {
     let event = order::event(dialect, created, doc);
     let kind = event.get("type").and_then(Value::as_str).unwrap_or("order_update").to_owned();
-    (kind, event.to_string())
+    (kind, event.text())
 }
 
 /// What a shop wants changed. A member that is named and `null` is taken back.

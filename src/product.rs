@@ -550,7 +550,7 @@ impl Reader {
             google_product_category: self.at_most("google_product_category", 750),
             digital: i64::from(self.flag("is_digital").unwrap_or(false)),
             disable_checkout: i64::from(self.flag("disable_checkout").unwrap_or(false)),
-            extra: self.extra().to_string(),
+            extra: self.extra().text(),
             updated: 0,
             held: 0,
         };
@@ -569,7 +569,7 @@ impl Reader {
         let names: Vec<String> = self.cells.keys().cloned().collect();
         for name in names {
             if let Some(structure @ (Value::Array(_) | Value::Object(_))) = self.cells.get(&name) {
-                let json = structure.to_string().json();
+                let json = structure.text().json();
                 self.cells.insert(name.clone(), json);
             }
             if name.is_empty() {

@@ -229,8 +229,11 @@ pub fn parsed(json: &[u8]) -> Result<Value, NotJson> {
 pub trait Json {
     fn json(&self) -> Value;
 
-    /// As text.
-    fn text(&self) -> String {
+    /// As text. (Sized: else each type's table of methods, of which [`object!`] needs one for each, had one more.)
+    fn text(&self) -> String
+    where
+        Self: Sized,
+    {
         self.json().text()
     }
 }

@@ -12,7 +12,7 @@ use super::time::is_rfc3339;
 use super::write::HANDLER;
 use crate::error::{Kind, Problem, Result};
 use crate::fields::Fields;
-use crate::record::{Member, Record};
+use crate::record::{Json, Member, Record};
 use serde_json::{Map, Value};
 
 /// Lines of one checkout.
@@ -412,7 +412,7 @@ fn member(fields: &Fields, rule: &Rule) -> Result<Value> {
             Value::Array(objects)
         }
     };
-    if (value.is_object() || value.is_array()) && value.to_string().len() > KEPT {
+    if (value.is_object() || value.is_array()) && value.text().len() > KEPT {
         return Err(invalid(&param, &format!("may have at most {KEPT} bytes.")));
     }
     Ok(value)

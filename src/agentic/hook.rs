@@ -106,7 +106,7 @@ pub fn read(body: &[u8]) -> Result<Hook> {
     let context = fields.get("context").or_else(|| fields.get("account")).and_then(Value::as_str);
     let account = context.filter(|account| id::is_account_id(account)).map(str::to_owned);
     let asked = object! { "type": kind.name(), "livemode": live, "context": account, "data": data };
-    let fingerprint = sign::sha256_hex(asked.to_string().as_bytes());
+    let fingerprint = sign::sha256_hex(asked.text().as_bytes());
     Ok(Hook { id: id.to_owned(), kind, live, account, data, fingerprint })
 }
 

@@ -151,7 +151,7 @@ impl Pieces {
                 self.reader = None;
                 return Ok(None);
             }
-            self.chunk = Uint8Array::new(&js::get(&part, "value"));
+            self.chunk = js::get(&part, "value").unchecked_into();
             self.at = 0;
         }
         let end = self.at.saturating_add(Self::LONGEST).min(self.chunk.length());
@@ -190,7 +190,7 @@ pub fn read(source: &JsValue, keep: usize, drain: usize, patience: u32) -> std::
     let bound = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
     let read = js::read(source, bound(keep), bound(drain), patience).map_err(|error| js::told(&error))?;
     let list: Array = read.unchecked_into();
-    Ok(Read { bytes: Uint8Array::new(&list.get(0)).to_vec(), whole: list.get(1).is_truthy() })
+    Ok(Read { bytes: list.get(0).unchecked_into::<Uint8Array>().to_vec(), whole: list.get(1).is_truthy() })
 }
 
 /// A download that is written while it is sent.

@@ -27,7 +27,7 @@ extern "C" {
     /// One round trip to D1: statements there (see [`crate::store::Statement`]), JSON in UTF-8 back. It is given up after `patience`
     /// milliseconds.
     #[wasm_bindgen(catch, suspending)]
-    pub fn batch(database: &JsValue, statements: &str, patience: u32) -> Result<JsValue, JsValue>;
+    pub fn batch(database: &JsValue, statements: &[u8], patience: u32) -> Result<JsValue, JsValue>;
 
     /// Of a request or an answer: `[bytes, whether that is all]`
     #[wasm_bindgen(catch, suspending)]

@@ -47,7 +47,7 @@ fn exchange(
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let status = js::get(&answer, "status").as_f64().unwrap_or_default() as u16;
     let headers = js::get(&answer, "headers").unchecked_into();
-    Ok(Received { status, headers, body: if body.is_falsy() { Vec::new() } else { Uint8Array::new(&body).to_vec() } })
+    Ok(Received { status, headers, body: if body.is_falsy() { Vec::new() } else { body.unchecked_into::<Uint8Array>().to_vec() } })
 }
 
 /// GETs a shop's address: no redirects (they could lead to an inside address), `limit` bytes.

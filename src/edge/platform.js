@@ -2,6 +2,7 @@
 // aside until the promise is settled.
 
 const utf8 = new TextEncoder();
+const text = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** js.rs, FOREVER */
 const FOREVER = 0xffffffff;
@@ -60,7 +61,7 @@ export const release = (held) => held();
  * D1 tells of a statement as long as a row.
  */
 export const batch = waited(async (database, statements, patience) => {
-  const parts = statements.split('\0');
+  const parts = text.decode(statements).split('\0');
   const bound = [];
   for (let at = 0; at < parts.length; at += 2) bound.push(database.prepare(parts[at]).bind(...JSON.parse(parts[at + 1])));
   const answered = await within(patience, database.batch(bound), () => new Error('D1 did not answer in time'));

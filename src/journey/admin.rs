@@ -109,14 +109,14 @@ pub fn update(edge: &Edge, incoming: &Incoming, id: &str) -> Result<Reply> {
         None => None,
         Some(value) => {
             money::read_amounts(value, "fee_fixed")?;
-            Some(value.to_string())
+            Some(value.text())
         }
     };
     let categories = match fields.get("category_fees") {
         None => None,
         Some(value) => {
             category_fees(value)?;
-            Some(value.to_string())
+            Some(value.text())
         }
     };
     let named = |name: &str| fields.raw(name).is_some();

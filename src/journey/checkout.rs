@@ -389,7 +389,7 @@ fn new_row(
         line_items: order.items.text(),
         extras: object! { "shipping": order.shipping, "fees": order.fees, "taxes": order.taxes }.text(),
         discounts: order.discounts.text(),
-        metadata: order.metadata.text(),
+        metadata: order.metadata.json().text(),
         customer: order.customer_email.as_ref().map(|email| object! { "email": email, "name": Value::Null, "phone": Value::Null }.text()),
         shipping_details: None,
         billing_details: None,

@@ -287,7 +287,7 @@ fn exchange(edge: &Edge, incoming: &Incoming, ticket: &TicketRow, now: i64) -> R
     let tokens = object! { "access_token": grant.access_token, "refresh_token": grant.refresh_token, "scope": grant.scope,
     "stripe_publishable_key": grant.stripe_publishable_key };
     let context = token_context(&ticket.shop_id, &grant.stripe_user_id, mode);
-    let sealed = edge.config.seal_keys.seal(clock::random::<12>()?, &context, tokens.to_string().as_bytes())?;
+    let sealed = edge.config.seal_keys.seal(clock::random::<12>()?, &context, tokens.text().as_bytes())?;
     claim(edge, ticket, &grant.stripe_user_id, grant.scope.as_deref(), Some(sealed), now)
 }
 

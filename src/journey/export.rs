@@ -52,7 +52,7 @@ fn write(edge: &Edge, shop: &ShopRow, download: &Download) -> Result<()> {
     loop {
         let cursor = last.as_deref().map_or(Cursor::Start, Cursor::After);
         let page = edge.db.products_after(&shop.id, &cursor, PRODUCTS, now)?;
-        page.iter().for_each(|row| add(&mut text, &row.object(now).to_string()));
+        page.iter().for_each(|row| add(&mut text, &row.object(now).text()));
         send(download, &mut text)?;
         match page.into_iter().next_back() {
             Some(row) => last = Some(row.id),
@@ -76,7 +76,7 @@ fn write_orders(edge: &Edge, shop: &ShopRow, download: &Download, text: &mut Str
         let cursor = last.as_deref().map_or(Cursor::Start, Cursor::After);
         let rows = edge.db.orders(&shop.id, &orders::Filter::default(), &cursor, ORDERS)?.unwrap_or_default();
         for row in &rows {
-            add(text, &orders::object(edge, shop, row)?.to_string());
+            add(text, &orders::object(edge, shop, row)?.text());
         }
         send(download, text)?;
         last = rows.into_iter().next_back().map(|row| row.id);

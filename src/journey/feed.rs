@@ -233,7 +233,7 @@ impl Turn<'_> {
     fn steps(&mut self) -> Result<Next> {
         if !self.state.sending.is_null() {
             // It may have arrived or not: a product that is again as it was before must not be taken for told.
-            let sending = std::mem::take(&mut self.state.sending).to_string();
+            let sending = std::mem::take(&mut self.state.sending).text();
             if !self.edge.db.unsure_of(&self.agent, self.token, &self.state.text(), &sending)? {
                 return Ok(Next::Lost);
             }

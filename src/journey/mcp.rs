@@ -170,7 +170,7 @@ fn done(edge: &Edge, incoming: &Incoming, work: Work, tools: &str) -> Result<Opt
     Ok(Some(match work {
         Work::Nothing => return Ok(None),
         Work::Refuse(id, refusal) => Told::refused(&id, &refusal),
-        Work::Tell(id, Asks::Initialize(version)) => Told::good(&id, &mcp::welcome(version, welcome::VERSION).to_string()),
+        Work::Tell(id, Asks::Initialize(version)) => Told::good(&id, &mcp::welcome(version, welcome::VERSION).text()),
         Work::Tell(id, Asks::ListTools) => Told::good(&id, &format!(r#"{{"tools":{tools}}}"#)),
         Work::Tell(id, Asks::Ping | Asks::Call(_)) => Told::good(&id, "{}"),
         Work::Run(id, run) => {

@@ -116,7 +116,7 @@ fn make(edge: &Edge, incoming: &Incoming, ticket: &str, row: &TicketRow, mode: M
         Ok(given) => given,
         Err(why) => return Ok(Err(again(422, why))),
     };
-    let body = beginner(row, &known, &given, edge.destination()).to_string();
+    let body = beginner(row, &known, &given, edge.destination()).text();
     let Some(to_make) = edge.db.account_to_make(&row.hash, &body)? else { return Ok(Err(connect::dead_ticket(edge))) };
     let body = match (to_make.account, to_make.body) {
         // Pressed twice: the other one was faster.

@@ -303,7 +303,7 @@ pub fn update(edge: &Edge, incoming: &Incoming) -> Result<Reply> {
         shop.automatic_tax = i64::from(tax);
     }
     if fields.raw("links").is_some() {
-        shop.links = read_links(&fields)?.to_string();
+        shop.links = read_links(&fields)?.text();
     }
     let read = |name: &str, current: &Option<String>| -> Result<Option<String>> {
         let said = fields.string(name, 1000)?.filter(|text| !text.is_empty());

@@ -302,7 +302,7 @@ fn switch(edge: &Edge, upload: &Upload<'_>, progress: &mut Progress, fingerprint
     let body = object! { "object": "catalogue.upload", "id": upload.id, "mode": if upload.replaces { "replace" } else { "upsert" },
     "status": "succeeded", "bytes": progress.bytes, "accepted": progress.accepted, "rejected": progress.rejected, "errors": staged.errors,
     "problem": Value::Null, "started": started, "finished": finished }
-    .to_string();
+    .text();
     if !edge.db.commit_upload(upload, *progress, &fingerprint, &body, finished)? {
         return Err(Problem::request(409, "upload_broken_off", "The upload was given up before it had ended. Nothing was changed."));
     }

@@ -137,8 +137,8 @@ impl Db {
         let mut batch = vec![
             agent,
             of_shop,
-            sql!(self, &connections, wanted.key_hash, wanted.now),
-            sql!(self, &document, wanted.key_hash, wanted.now, wanted.id, wanted.kind),
+            sql!(&connections, wanted.key_hash, wanted.now),
+            sql!(&document, wanted.key_hash, wanted.now, wanted.id, wanted.kind),
         ];
         let state = format!("(SELECT state FROM acp_sessions WHERE id = ?4 AND agent_id = {AGENT_OF_KEY})");
         if !wanted.shown {
@@ -159,11 +159,11 @@ impl Db {
                 "SELECT * FROM transactions WHERE id = (SELECT transaction_id FROM acp_sessions WHERE id = ?3 AND agent_id = {AGENT_OF_KEY})"
             );
             batch.extend([
-                sql!(self, &attempt, wanted.key_hash, wanted.now, path, key, wanted.now.saturating_sub(KEPT)),
-                sql!(self, &products, wanted.key_hash, wanted.now, wanted.products, wanted.id),
-                sql!(self, &rules, wanted.key_hash, wanted.now),
-                sql!(self, &codes, wanted.key_hash, wanted.now, wanted.codes, wanted.id),
-                sql!(self, &row, wanted.key_hash, wanted.now, wanted.id),
+                sql!(&attempt, wanted.key_hash, wanted.now, path, key, wanted.now.saturating_sub(KEPT)),
+                sql!(&products, wanted.key_hash, wanted.now, wanted.products, wanted.id),
+                sql!(&rules, wanted.key_hash, wanted.now),
+                sql!(&codes, wanted.key_hash, wanted.now, wanted.codes, wanted.id),
+                sql!(&row, wanted.key_hash, wanted.now, wanted.id),
             ]);
         }
         let answers = self.batch(batch)?;
@@ -192,7 +192,6 @@ impl Db {
     /// The answer for a key, unless there is one already; written if the statement before it changed a row.
     fn keep_agent_answer(&self, agent_id: &str, answer: &Answer<'_>, now: i64) -> Statement {
         sql!(
-            self,
             "INSERT INTO idempotency (shop_id, path, key, fingerprint, subject, lock, locked_until, status, body, created)
              SELECT ?1, ?2, ?3, ?4, '', '', 0, ?5, ?6, ?7 WHERE changes() > 0
              ON CONFLICT (shop_id, path, key) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,
@@ -222,7 +221,6 @@ impl Db {
                    AND EXISTS (SELECT 1 FROM shops WHERE id = ?6 AND status = 'active')"
             );
             sql!(
-                self,
                 &text,
                 &row.id,
                 &row.agent_id,
@@ -244,20 +242,7 @@ impl Db {
                  WHERE id = ?1 AND agent_id = ?2 AND version = ?10 AND {unanswered}
                    AND EXISTS (SELECT 1 FROM shops WHERE id = acp_sessions.shop_id AND status IN ('active', 'suspended'))"
             );
-            sql!(
-                self,
-                &text,
-                &row.id,
-                &row.agent_id,
-                path,
-                key,
-                since,
-                kept.document.status.name(),
-                &state,
-                kept.private,
-                kept.now,
-                row.version
-            )
+            sql!(&text, &row.id, &row.agent_id, path, key, since, kept.document.status.name(), &state, kept.private, kept.now, row.version)
         };
         let mut batch = vec![document];
         if let Some(answer) = &kept.answer {
@@ -295,7 +280,6 @@ impl Db {
         let mut batch = vec![
             self.take_key(attempt, begin.fingerprint, &row.id, None, begin.locked_until, begin.now),
             sql!(
-                self,
                 &mark,
                 attempt.shop_id,
                 attempt.path,
@@ -312,7 +296,7 @@ impl Db {
                 begin.stock
             ),
             // A row of an earlier attempt, which was declined, gives way to this one's.
-            sql!(self, &again, attempt.shop_id, attempt.path, attempt.key, attempt.lock, &row.id, &document.id, next),
+            sql!(&again, attempt.shop_id, attempt.path, attempt.key, attempt.lock, &row.id, &document.id, next),
             self.insert_transaction(
                 row,
                 attempt,
@@ -335,7 +319,6 @@ impl Db {
         if answers.at(1)?.changes()? == 0 || answers.at(3)?.changes()? == 0 {
             // Whoever is paying it now keeps what he holds.
             let idle = sql!(
-                self,
                 "DELETE FROM stock_holds WHERE holder = ?1
                    AND NOT EXISTS (SELECT 1 FROM acp_sessions WHERE id = ?1 AND status = 'complete_in_progress')",
                 &document.id
@@ -366,7 +349,7 @@ impl Db {
         );
         let answers = self.batch(vec![
             self.take_key(attempt, fingerprint, &row.id, None, locked_until, now),
-            sql!(self, &text, attempt.shop_id, attempt.path, attempt.key, attempt.lock, &row.id, locked_until, now),
+            sql!(&text, attempt.shop_id, attempt.path, attempt.key, attempt.lock, &row.id, locked_until, now),
         ])?;
         Ok(answers.at(0)?.changes()? == 1 && answers.at(1)?.changes()? == 1)
     }
@@ -376,7 +359,7 @@ impl Db {
     pub fn give_back(&self, back: &Back<'_>, now: i64) -> Vec<Statement> {
         let row = back.row;
         let this = "EXISTS (SELECT 1 FROM transactions WHERE id = ?1 AND status = 'open' AND stripe_key = ?2 AND stripe_form IS NOT NULL)";
-        let coupons = back.coupons.text();
+        let coupons = back.coupons.json().text();
         let unredeem = format!(
             "UPDATE coupon_redemptions SET count = count - 1 WHERE shop_id = ?3 AND count > 0
                AND code IN (SELECT value FROM json_each(?4)) AND {this}"
@@ -389,11 +372,10 @@ impl Db {
              WHERE id = ?3 AND status = 'complete_in_progress' AND transaction_id = ?1 AND {this}"
         );
         vec![
-            sql!(self, &unredeem, &row.id, &row.stripe_key, &row.shop_id, &coupons),
-            sql!(self, &release, &row.id, &row.stripe_key, back.session_id),
-            sql!(self, &document, &row.id, &row.stripe_key, back.session_id, status, &state, now),
+            sql!(&unredeem, &row.id, &row.stripe_key, &row.shop_id, &coupons),
+            sql!(&release, &row.id, &row.stripe_key, back.session_id),
+            sql!(&document, &row.id, &row.stripe_key, back.session_id, status, &state, now),
             sql!(
-                self,
                 "UPDATE transactions SET stripe_form = NULL, attempt_until = 0, checks = 0,
                    check_at = (SELECT max(s.expires_at + 60, ?3 + 60) FROM acp_sessions s WHERE s.id = transactions.checkout_session),
                    events = json_insert(events, '$[#]', json_object('type', 'declined', 'created', CAST(?3 AS INTEGER), 'by', 'acp'))
@@ -408,7 +390,6 @@ impl Db {
     /// A checkout was given up, and with it the transaction of an attempt that was declined. The shop never heard of it.
     pub fn payment_given_up(&self, row: &Row, now: i64) -> Statement {
         sql!(
-            self,
             "UPDATE transactions SET status = 'canceled', check_at = NULL,
                events = json_insert(events, '$[#]', json_object('type', 'canceled', 'created', CAST(?2 AS INTEGER), 'by', 'acp'))
              WHERE id = ?1 AND status = 'open' AND stripe_form IS NULL
@@ -421,7 +402,6 @@ impl Db {
     /// A checkout that was never paid is past its time: `true` when its transaction has ended with it.
     pub fn payment_expired(&self, id: &str, now: i64) -> Result<bool> {
         self.moved(sql!(
-            self,
             "UPDATE transactions SET status = 'canceled', check_at = NULL,
                events = json_insert(events, '$[#]', json_object('type', 'canceled', 'created', CAST(?2 AS INTEGER), 'by', 'sweep'))
              WHERE id = ?1 AND status = 'open' AND protocol = 'acp' AND stripe_form IS NULL",
@@ -434,7 +414,7 @@ impl Db {
     pub fn payment_unanswered(&self, row: &Row, attempt: &Attempt<'_>) -> Result<()> {
         self.run_repeatable(vec![
             self.let_go(attempt),
-            sql!(self, "UPDATE transactions SET attempt_until = 0 WHERE id = ?1 AND status = 'open' AND protocol = 'acp'", &row.id),
+            sql!("UPDATE transactions SET attempt_until = 0 WHERE id = ?1 AND status = 'open' AND protocol = 'acp'", &row.id),
         ])
     }
 
@@ -442,7 +422,6 @@ impl Db {
     /// as a first one. `false`: the attempt was given back meanwhile, and must not be sent any more.
     pub fn next_payment_key(&self, row: &Row, key: &str, until: i64) -> Result<bool> {
         self.moved(sql!(
-            self,
             "UPDATE transactions SET stripe_key = ?2, attempt_until = ?4, check_at = ?4 + 60
              WHERE id = ?1 AND status = 'open' AND stripe_key = ?3 AND stripe_form IS NOT NULL",
             &row.id,
@@ -456,7 +435,6 @@ impl Db {
     /// back while its retry is on the way to Stripe could be paid, and the checkout a second time. `false`: somebody is at it.
     pub fn take_payment(&self, row: &Row, now: i64, until: i64) -> Result<bool> {
         self.moved(sql!(
-            self,
             "UPDATE transactions SET attempt_until = ?3
              WHERE id = ?1 AND status = 'open' AND stripe_key = ?4 AND stripe_form IS NOT NULL AND attempt_until <= ?2",
             &row.id,
@@ -469,7 +447,7 @@ impl Db {
     /// The sweep could not find out: whoever asked may ask again.
     pub fn leave_payment(&self, row: &Row, taken_until: i64) -> Result<()> {
         let text = "UPDATE transactions SET attempt_until = 0 WHERE id = ?1 AND status = 'open' AND attempt_until = ?2";
-        self.run(vec![sql!(self, text, &row.id, taken_until)])
+        self.run(vec![sql!(text, &row.id, taken_until)])
     }
 
     /// The document of a transaction with its shop and agent, for whoever hears that it was paid.
@@ -477,9 +455,9 @@ impl Db {
         let session = "SELECT * FROM acp_sessions WHERE id = ?1 AND shop_id = ?2";
         let agent = "SELECT * FROM agents WHERE id = (SELECT agent_id FROM acp_sessions WHERE id = ?1 AND shop_id = ?2)";
         let answers = self.batch(vec![
-            sql!(self, session, &row.checkout_session, &row.shop_id),
-            sql!(self, "SELECT * FROM shops WHERE id = ?1", &row.shop_id),
-            sql!(self, agent, &row.checkout_session, &row.shop_id),
+            sql!(session, &row.checkout_session, &row.shop_id),
+            sql!("SELECT * FROM shops WHERE id = ?1", &row.shop_id),
+            sql!(agent, &row.checkout_session, &row.shop_id),
         ])?;
         let Some((document, shop)) = answers.at(0)?.first::<SessionRow>()?.zip(answers.at(1)?.first::<ShopRow>()?) else {
             return Ok(None);
@@ -491,7 +469,6 @@ impl Db {
     pub fn complete_document(&self, row: &Row, session: &Session, now: i64) -> Vec<Statement> {
         let mut batch = self.take_stock(&session.id, now);
         batch.push(sql!(
-            self,
             "UPDATE acp_sessions SET status = 'completed', state = ?3, version = version + 1, updated = ?4
              WHERE id = ?1 AND transaction_id = ?2 AND status <> 'completed'",
             &session.id,
@@ -507,14 +484,12 @@ impl Db {
         const LONG: i64 = 30 * 24 * 3600;
         [
             sql!(
-                self,
                 "UPDATE acp_sessions SET status = 'expired', state = json_set(state, '$.status', 'expired'), version = version + 1, updated = ?1
                  WHERE id IN (SELECT id FROM acp_sessions WHERE expires_at <= ?1
                    AND status NOT IN ('completed', 'canceled', 'expired') AND status <> 'complete_in_progress' LIMIT 200)",
                 now
             ),
             sql!(
-                self,
                 "DELETE FROM acp_sessions WHERE id IN (SELECT id FROM acp_sessions WHERE updated <= ?1 AND status IN ('canceled', 'expired') LIMIT 200)",
                 now.saturating_sub(LONG)
             ),

@@ -145,14 +145,14 @@ impl Db {
         if let Some(id) = id {
             binds.push(Bind::Text(id));
             text.push_str(&format!(" AND {order} {compare} (SELECT {order} FROM {table} WHERE id = ?1)"));
-            batch.push(sql!(self, &format!("SELECT id FROM {table} WHERE id = ?1"), id));
+            batch.push(sql!(&format!("SELECT id FROM {table} WHERE id = ?1"), id));
         }
         if let Some(status) = status {
             binds.push(Bind::Text(status));
             text.push_str(&format!(" AND status = ?{}", binds.len()));
         }
         text.push_str(&format!(" ORDER BY {order} {direction} LIMIT {}", limit.saturating_add(1)));
-        batch.push(self.statement(&text, &binds));
+        batch.push(Statement::with(&text, &binds));
         let answers = self.batch(batch)?;
         if id.is_some() && !answers.at(0)?.any() {
             return Ok(None);
@@ -172,8 +172,8 @@ impl Db {
     /// Suspends a shop or lets it go on; answers the shop as it is then. One that is neither active nor suspended stays as it is.
     pub fn switch_shop(&self, id: &str, status: &str) -> Result<Option<Box<ShopRow>>> {
         self.batch(vec![
-            sql!(self, "UPDATE shops SET status = ?2 WHERE id = ?1 AND status IN ('active', 'suspended')", id, status),
-            sql!(self, "SELECT * FROM shops WHERE id = ?1", id),
+            sql!("UPDATE shops SET status = ?2 WHERE id = ?1 AND status IN ('active', 'suspended')", id, status),
+            sql!("SELECT * FROM shops WHERE id = ?1", id),
         ])?
         .at(1)?
         .first()
@@ -183,16 +183,16 @@ impl Db {
     pub fn set_fees(&self, id: &str, fees: &Fees) -> Result<Option<Box<ShopRow>>> {
         let mut batch = Vec::new();
         if let Some(bps) = fees.bps {
-            batch.push(sql!(self, "UPDATE shops SET fee_bps = ?2 WHERE id = ?1", id, bps));
+            batch.push(sql!("UPDATE shops SET fee_bps = ?2 WHERE id = ?1", id, bps));
         }
         if let Some(fixed) = &fees.fixed {
-            batch.push(sql!(self, "UPDATE shops SET fee_fixed = ?2 WHERE id = ?1", id, fixed));
+            batch.push(sql!("UPDATE shops SET fee_fixed = ?2 WHERE id = ?1", id, fixed));
         }
         if let Some(categories) = &fees.categories {
-            batch.push(sql!(self, "UPDATE shops SET category_fees = ?2 WHERE id = ?1", id, categories));
+            batch.push(sql!("UPDATE shops SET category_fees = ?2 WHERE id = ?1", id, categories));
         }
         let last = batch.len();
-        batch.push(sql!(self, "SELECT * FROM shops WHERE id = ?1", id));
+        batch.push(sql!("SELECT * FROM shops WHERE id = ?1", id));
         self.batch(batch)?.at(last)?.first()
     }
 
@@ -208,7 +208,7 @@ impl Db {
                 for (name, value) in &filled {
                     text = text.replace(name, value);
                 }
-                sql!(self, &text)
+                sql!(&text)
             })
             .collect();
         let answers = self.batch(batch)?;
@@ -217,6 +217,6 @@ impl Db {
 
     /// Notes that a job came to its end.
     pub fn ran(&self, job: &str, now: i64) -> Statement {
-        sql!(self, "INSERT INTO runs (name, at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET at = excluded.at", job, now)
+        sql!("INSERT INTO runs (name, at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET at = excluded.at", job, now)
     }
 }

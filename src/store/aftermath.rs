@@ -38,9 +38,9 @@ impl Db {
         let shop = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
         let row = format!("SELECT * FROM transactions WHERE id = ?3 AND shop_id = {SHOP_OF_KEY}");
         let answers = self.batch(vec![
-            sql!(self, &shop, key_hash, now),
+            sql!(&shop, key_hash, now),
             self.attempt_of_key(key_hash, now, path, key),
-            sql!(self, &row, key_hash, now, transaction),
+            sql!(&row, key_hash, now, transaction),
         ])?;
         Ok(Loaded { shop: answers.at(0)?.first()?, attempt: answers.at(1)?.first()?, row: answers.at(2)?.first()? })
     }
@@ -49,9 +49,8 @@ impl Db {
     /// however many shops share the account; only where that is not known, the transaction counts that the object names.
     pub fn event_about(&self, event: &str, payment_intent: Option<&str>, transaction: Option<&str>) -> Result<(bool, Option<Box<Row>>)> {
         let answers = self.batch(vec![
-            sql!(self, "SELECT id FROM stripe_events WHERE id = ?1", event),
+            sql!("SELECT id FROM stripe_events WHERE id = ?1", event),
             sql!(
-                self,
                 "SELECT * FROM (SELECT 0 AS turn, * FROM transactions WHERE payment_intent = ?1
                        UNION ALL SELECT 1 AS turn, * FROM transactions WHERE id = ?2) ORDER BY turn LIMIT 1",
                 payment_intent,
@@ -89,7 +88,7 @@ impl Db {
         if let OfOrder::As(order) = order {
             binds.extend([Bind::from(&order.id), Bind::from(order.version)]);
         }
-        self.statement(&text, &binds)
+        Statement::with(&text, &binds)
     }
 
     /// Whether the shop's part of a change is done once the row is `row`: an answer that is kept, an event that was applied.
@@ -104,7 +103,6 @@ impl Db {
         &self, id: &str, kind: &str, account: Option<&str>, live: bool, created: i64, now: i64, row: &Row,
     ) -> Statement {
         sql!(
-            self,
             "INSERT INTO stripe_events (id, type, account, livemode, transaction_id, created, received)
              SELECT ?1, ?2, ?3, ?4, ?7, ?5, ?6 WHERE EXISTS (SELECT 1 FROM transactions WHERE id = ?7 AND status = ?8 AND refunds = ?9
                AND dispute IS ?10 AND amount_captured = ?11)
@@ -128,14 +126,13 @@ impl Db {
         let text = format!("UPDATE transactions SET check_at = ?6 WHERE id = ?5 AND status = 'authorized' AND {HOLDS}");
         let mut binds = attempt.binds();
         binds.extend([Bind::from(&row.id), Bind::from(check_at)]);
-        let answers = self.batch(vec![claim, self.statement(&text, &binds)])?;
+        let answers = self.batch(vec![claim, Statement::with(&text, &binds)])?;
         answers.at(0)?.changed()
     }
 
     /// An account tells how it is; what is older than the last look says nothing new.
     pub fn account_updated(&self, account: &str, live: bool, charges_enabled: bool, details_submitted: bool, at: i64) -> Result<bool> {
         self.moved(sql!(
-            self,
             "UPDATE connections SET charges_enabled = ?3, details_submitted = ?4, checked_at = ?5
              WHERE account = ?1 AND livemode = ?2 AND status = 'active' AND coalesce(checked_at, 0) <= ?5",
             account,

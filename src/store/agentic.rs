@@ -117,13 +117,13 @@ impl Db {
     pub fn agentic_of_account(&self, account: &str, live: bool) -> Result<Option<(Box<AgenticRow>, Box<ShopRow>)>> {
         let row = format!("SELECT a.* {AGENTIC_OF_ACCOUNT}");
         let shop = format!("SELECT * FROM shops WHERE id = (SELECT a.shop_id {AGENTIC_OF_ACCOUNT}) AND status <> 'deleted'");
-        let answers = self.batch(vec![sql!(self, &row, account, live), sql!(self, &shop, account, live)])?;
+        let answers = self.batch(vec![sql!(&row, account, live), sql!(&shop, account, live)])?;
         Ok(answers.at(0)?.first()?.zip(answers.at(1)?.first()?))
     }
 
     /// The agentic side of a shop in a mode.
     pub fn agentic(&self, shop_id: &str, live: bool) -> Result<Option<Box<AgenticRow>>> {
-        self.find(sql!(self, "SELECT * FROM agentic WHERE shop_id = ?1 AND livemode = ?2", shop_id, live))
+        self.find(sql!("SELECT * FROM agentic WHERE shop_id = ?1 AND livemode = ?2", shop_id, live))
     }
 
     /// Gives a shop the agentic side of the account that it is connected to, by these rules, unless another shop has it: decided in one
@@ -148,9 +148,9 @@ impl Db {
                AND (SELECT account FROM agentic WHERE shop_id = ?1 AND livemode = ?2) <> (SELECT c.account {connected})"
         );
         let answers = self.batch(vec![
-            sql!(self, &other, shop_id, live),
-            sql!(self, &text, shop_id, live, enabled, rules, now),
-            sql!(self, &format!("SELECT c.id {connected}"), shop_id, live),
+            sql!(&other, shop_id, live),
+            sql!(&text, shop_id, live, enabled, rules, now),
+            sql!(&format!("SELECT c.id {connected}"), shop_id, live),
         ])?;
         Ok(match answers.at(1)?.first()? {
             Some(row) => Switched::Kept(row),
@@ -165,11 +165,11 @@ impl Db {
         let products = products_select_for("?5", &of_account, "?3", "?4");
         let (account, live) = (wanted.account, wanted.live);
         let answers = self.repeatable(vec![
-            sql!(self, &format!("SELECT a.* {AGENTIC_OF_ACCOUNT}"), account, live),
-            sql!(self, &format!("SELECT * FROM shops WHERE id = {of_account}"), account, live),
-            sql!(self, "SELECT * FROM agentic_hooks WHERE id = ?1", wanted.id),
-            sql!(self, &products, account, live, wanted.skus, wanted.now, wanted.holder),
-            sql!(self, &format!("SELECT body FROM fulfillment WHERE shop_id = {of_account}"), account, live),
+            sql!(&format!("SELECT a.* {AGENTIC_OF_ACCOUNT}"), account, live),
+            sql!(&format!("SELECT * FROM shops WHERE id = {of_account}"), account, live),
+            sql!("SELECT * FROM agentic_hooks WHERE id = ?1", wanted.id),
+            sql!(&products, account, live, wanted.skus, wanted.now, wanted.holder),
+            sql!(&format!("SELECT body FROM fulfillment WHERE shop_id = {of_account}"), account, live),
         ])?;
         Ok(Loaded {
             agentic: answers.at(0)?.first()?,
@@ -197,13 +197,13 @@ impl Db {
             let others = format!(
                 "DELETE FROM stock_holds WHERE holder = ?3 AND product_id NOT IN (SELECT value ->> '$.id' FROM json_each(?4)) AND {approved}"
             );
-            batch.push(sql!(self, &others, answer.id, answer.fingerprint, hold.holder, hold.items));
+            batch.push(sql!(&others, answer.id, answer.fingerprint, hold.holder, hold.items));
             let text = holding(["?3", "?5", "?4", "?6"], approved, ANEW);
-            batch.push(sql!(self, &text, answer.id, answer.fingerprint, hold.holder, hold.items, answer.shop_id, hold.until));
+            batch.push(sql!(&text, answer.id, answer.fingerprint, hold.holder, hold.items, answer.shop_id, hold.until));
         } else {
             batch.push(self.write_hook(answer, answer.approved, answer.answer, "1", &[]));
         }
-        batch.push(sql!(self, "SELECT * FROM agentic_hooks WHERE id = ?1", answer.id));
+        batch.push(sql!("SELECT * FROM agentic_hooks WHERE id = ?1", answer.id));
         let read = self.repeatable(batch)?.into_last();
         let row = read.map_or(Ok(None), |rows| rows.first())?;
         row.ok_or_else(|| Problem::fault("an answer to a hook was not written"))
@@ -230,15 +230,15 @@ impl Db {
             answer.now.into(),
         ];
         binds.extend(more.iter().copied());
-        self.statement(&statement, &binds)
+        Statement::with(&statement, &binds)
     }
 
     /// The answer to a hook that comes again. An approval is not taken back from here on.
     pub fn answer_again(&self, id: &str, fingerprint: &str) -> Result<Option<Box<HookRow>>> {
         let told = "UPDATE agentic_hooks SET told = 1 WHERE id = ?1 AND fingerprint = ?2 AND approved = 1";
         let answers = self.repeatable(vec![
-            sql!(self, told, id, fingerprint),
-            sql!(self, "SELECT * FROM agentic_hooks WHERE id = ?1 AND fingerprint = ?2", id, fingerprint),
+            sql!(told, id, fingerprint),
+            sql!("SELECT * FROM agentic_hooks WHERE id = ?1 AND fingerprint = ?2", id, fingerprint),
         ]);
         answers?.at(1)?.first()
     }
@@ -248,7 +248,6 @@ impl Db {
     /// it suffices or not; what was held for an order that is declined is given back, unless another hook approved the same session.
     pub fn answered_late(&self, answer: &Answer<'_>, hold: &Hold<'_>) -> Result<()> {
         let overrule = sql!(
-            self,
             "UPDATE agentic_hooks SET approved = ?3, answer = ?4 WHERE id = ?1 AND fingerprint = ?2 AND told = 0",
             answer.id,
             answer.fingerprint,
@@ -256,7 +255,6 @@ impl Db {
             answer.answer
         );
         let release = sql!(
-            self,
             "DELETE FROM stock_holds WHERE holder = ?1 AND NOT ?2 AND NOT EXISTS (SELECT 1 FROM agentic_hooks
                WHERE checkout_session = ?1 AND approved = 1) AND NOT EXISTS (SELECT 1 FROM agentic_hooks WHERE id = ?3 AND approved = 1)",
             hold.holder,
@@ -264,7 +262,7 @@ impl Db {
             answer.id
         );
         let text = holding(["?1", "?2", "?3", "?4"], "?5", ANEW);
-        let held = sql!(self, &text, hold.holder, answer.shop_id, hold.items, hold.until, answer.approved);
+        let held = sql!(&text, hold.holder, answer.shop_id, hold.items, hold.until, answer.approved);
         self.run_repeatable(vec![self.write_hook(answer, answer.approved, answer.answer, "1", &[]), overrule, release, held])
     }
 }
@@ -320,7 +318,7 @@ impl Db {
     pub fn knows_sale(&self, intent: Option<&str>, session: Option<&str>) -> Result<bool> {
         let text = "SELECT id FROM transactions WHERE payment_intent = ?1 UNION ALL SELECT id FROM transactions WHERE checkout_session = ?2
           UNION ALL SELECT id FROM agentic_hooks WHERE checkout_session = ?2 AND approved = 1 LIMIT 1";
-        Ok(self.one(sql!(self, text, intent, session))?.any())
+        Ok(self.one(sql!(text, intent, session))?.any())
     }
 
     /// All that is known of a session or a payment that names no transaction of ours, in one round trip.
@@ -330,23 +328,21 @@ impl Db {
         let shop = format!("SELECT * FROM shops WHERE id = (SELECT a.shop_id {AGENTIC_OF_ACCOUNT}) AND status <> 'deleted'");
         let answers = self
             .batch(vec![
-                sql!(self, "SELECT id FROM stripe_events WHERE id = ?1", event),
+                sql!("SELECT id FROM stripe_events WHERE id = ?1", event),
                 sql!(
-                    self,
                     "SELECT * FROM (SELECT * FROM transactions WHERE payment_intent = ?1 UNION ALL SELECT * FROM transactions WHERE checkout_session = ?2)
                      WHERE protocol = 'stripe' LIMIT 1",
                     intent,
                     session
                 ),
-                sql!(self, &side, account, live),
-                sql!(self, &shop, account, live),
+                sql!(&side, account, live),
+                sql!(&shop, account, live),
                 sql!(
-                    self,
                     "SELECT shop_id AS id FROM agentic_hooks WHERE checkout_session = ?1 AND livemode = ?2 AND approved = 1 LIMIT 1",
                     session,
                     live
                 ),
-                sql!(self, "SELECT shop_id AS id FROM agentic WHERE livemode = ?1 AND enabled = 1 LIMIT 1", live),
+                sql!("SELECT shop_id AS id FROM agentic WHERE livemode = ?1 AND enabled = 1 LIMIT 1", live),
             ])?;
         Ok(Known {
             seen: answers.at(0)?.any(),
@@ -361,7 +357,6 @@ impl Db {
     /// the batch. Once for a payment and a session, however many events tell of it at the same moment.
     pub fn insert_agents_order(&self, row: &Row) -> Statement {
         sql!(
-            self,
             "INSERT INTO transactions (id, shop_id, livemode, account, charge_type, status, source, agent, currency, amount_expected,
                total_rule, automatic_tax, amount, amount_subtotal, amount_tax, amount_shipping, application_fee_amount, capture,
                checkout_session, payment_intent, line_items, extras, discounts, metadata, stripe_key, attempt_until, created, protocol)
@@ -408,10 +403,10 @@ impl Db {
                 "INSERT INTO stock_holds (holder, shop_id, product_id, quantity, expires_at)
                  SELECT ?2, shop_id, product_id, quantity, ?3 FROM stock_holds WHERE holder = ?1 AND {JUST_SOLD} ON CONFLICT DO NOTHING"
             );
-            statements.push(sql!(self, &held, &row.checkout_session, &row.id, now));
+            statements.push(sql!(&held, &row.checkout_session, &row.id, now));
         }
         let release = format!("DELETE FROM stock_holds WHERE holder = ?1 AND {JUST_SOLD}");
-        statements.push(sql!(self, &release, &row.checkout_session, &row.id));
+        statements.push(sql!(&release, &row.checkout_session, &row.id));
         statements.extend(self.take_stock(&row.id, now));
         statements
     }
@@ -422,18 +417,18 @@ impl Db {
         let longer = "UPDATE stock_holds SET expires_at = max(expires_at, ?2) WHERE holder = ?1";
         // An event that was slower than another finds it sold.
         let agreed = "EXISTS (SELECT 1 FROM transactions WHERE id = ?2 AND status IN ('authorized', 'processing'))";
-        vec![self.hold_items(session, row, items_json, until, agreed), sql!(self, longer, session, until)]
+        vec![self.hold_items(session, row, items_json, until, agreed), sql!(longer, session, until)]
     }
 
     /// Holds items (`[{id, quantity}]`) of a transaction, which is `?2` of the condition, where nothing is held of them yet.
     fn hold_items(&self, holder: &str, row: &Row, items_json: &str, until: i64, condition: &str) -> Statement {
         let text = holding(["?5", "?1", "?3", "?4"], condition, "DO NOTHING");
-        sql!(self, &text, &row.shop_id, &row.id, items_json, until, holder)
+        sql!(&text, &row.shop_id, &row.id, items_json, until, holder)
     }
 
     /// What became of a session that was approved is known.
     pub fn approval_answered(&self, session: &str) -> Statement {
-        sql!(self, "UPDATE agentic_hooks SET ask_at = NULL WHERE checkout_session = ?1 AND approved = 1", session)
+        sql!("UPDATE agentic_hooks SET ask_at = NULL WHERE checkout_session = ?1 AND approved = 1", session)
     }
 
     /// Nothing was sold in it, and nothing will be: what was held for it is given back.
@@ -448,20 +443,20 @@ impl Db {
              FROM agentic_hooks h JOIN agentic a ON a.shop_id = h.shop_id AND a.livemode = h.livemode
              WHERE h.approved = 1 AND h.ask_at <= ?1 AND h.checkout_session IS NOT NULL AND h.created <= ?2 ORDER BY h.ask_at LIMIT {limit}"
         );
-        self.list(sql!(self, &text, now, approved_before))
+        self.list(sql!(&text, now, approved_before))
     }
 
     /// Takes one of them for this run; it is asked about again at `ask_at`, or with none never.
     pub fn lease_approval(&self, due: &Approved, ask_at: Option<i64>) -> Result<bool> {
-        self.moved(sql!(self, "UPDATE agentic_hooks SET ask_at = ?3 WHERE id = ?1 AND ask_at = ?2", &due.id, due.ask_at, ask_at))
+        self.moved(sql!("UPDATE agentic_hooks SET ask_at = ?3 WHERE id = ?1 AND ask_at = ?2", &due.id, due.ask_at, ask_at))
     }
 
     /// One that was to be asked about no more, and could not be.
     pub fn ask_approval_again(&self, id: &str, ask_at: i64) -> Result<()> {
-        self.run(vec![sql!(self, "UPDATE agentic_hooks SET ask_at = ?2 WHERE id = ?1 AND ask_at IS NULL", id, ask_at)])
+        self.run(vec![sql!("UPDATE agentic_hooks SET ask_at = ?2 WHERE id = ?1 AND ask_at IS NULL", id, ask_at)])
     }
 
     pub fn shop(&self, id: &str) -> Result<Option<Box<ShopRow>>> {
-        self.find(sql!(self, "SELECT * FROM shops WHERE id = ?1", id))
+        self.find(sql!("SELECT * FROM shops WHERE id = ?1", id))
     }
 }

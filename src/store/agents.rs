@@ -23,7 +23,7 @@ impl Db {
     pub fn agent_and_shop_of_key(&self, key_hash: &str, now: i64) -> [Statement; 2] {
         let agent = format!("SELECT * FROM agents WHERE id = {AGENT_OF_KEY} AND deleted_at IS NULL");
         let shop = format!("SELECT * FROM shops WHERE id = {SHOP_OF_AGENT_KEY}");
-        [sql!(self, &agent, key_hash, now), sql!(self, &shop, key_hash, now)]
+        [sql!(&agent, key_hash, now), sql!(&shop, key_hash, now)]
     }
 
     pub fn agent_of_key(&self, key_hash: &str, now: i64) -> Result<(Found<AgentRow>, Found<ShopRow>)> {
@@ -41,7 +41,6 @@ impl Db {
                AND EXISTS (SELECT 1 FROM shops WHERE id = ?2 AND status = 'active')"
         );
         let inserted = sql!(
-            self,
             &text,
             &agent.id,
             &agent.shop_id,
@@ -59,7 +58,6 @@ impl Db {
     /// Only while the agent is there.
     fn insert_agent_key(&self, agent: &AgentRow, key_hash: &str, now: i64) -> Statement {
         sql!(
-            self,
             "INSERT INTO agent_keys (hash, agent_id, shop_id, created)
              SELECT ?1, id, shop_id, ?4 FROM agents WHERE id = ?2 AND shop_id = ?3 AND deleted_at IS NULL",
             key_hash,
@@ -70,7 +68,7 @@ impl Db {
     }
 
     pub fn agent(&self, id: &str, shop_id: &str) -> Result<Option<Box<AgentRow>>> {
-        self.find(sql!(self, "SELECT * FROM agents WHERE id = ?1 AND shop_id = ?2 AND deleted_at IS NULL", id, shop_id))
+        self.find(sql!("SELECT * FROM agents WHERE id = ?1 AND shop_id = ?2 AND deleted_at IS NULL", id, shop_id))
     }
 
     /// A page of the shop's agents: see [`Db::page_of`].
@@ -118,7 +116,7 @@ impl Db {
             text.push_str(&format!(", feed_wait_until = -abs(feed_wait_until), feed_due_at = {due}"));
         }
         text.push_str(" WHERE id = ?1 AND shop_id = ?2 AND deleted_at IS NULL RETURNING *");
-        self.batch(vec![self.statement(&text, &binds), self.forget_changes(&agent.shop_id)])?.at(0)?.first()
+        self.batch(vec![Statement::with(&text, &binds), self.forget_changes(&agent.shop_id)])?.at(0)?.first()
     }
 
     /// Ends an agent: its keys open nothing from now on, its secrets are gone, and it is told nothing more. Its row stays, so that
@@ -127,7 +125,6 @@ impl Db {
         let answers = self
             .batch(vec![
                 sql!(
-                    self,
                     "UPDATE agents SET deleted_at = ?3, webhook_url = NULL, signing_secret = '', previous_signing_secret = NULL,
                        previous_signing_secret_expires_at = NULL, feed_url = NULL, feed_key = NULL, feed_state = NULL, feed_wait_until = -abs(feed_wait_until),
                        feed_due_at = (SELECT ?3 FROM feed_products f WHERE f.agent_id = agents.id LIMIT 1)
@@ -136,9 +133,8 @@ impl Db {
                     shop_id,
                     now
                 ),
-                sql!(self, "DELETE FROM agent_keys WHERE agent_id = ?1 AND shop_id = ?2", id, shop_id),
+                sql!("DELETE FROM agent_keys WHERE agent_id = ?1 AND shop_id = ?2", id, shop_id),
                 sql!(
-                    self,
                     "UPDATE notices SET status = 'kept', due_at = NULL WHERE agent_id = ?1 AND shop_id = ?2 AND status = 'due'",
                     id,
                     shop_id
@@ -151,7 +147,6 @@ impl Db {
     /// A new key; the ones before stay good until `old_until` at most, and a second roll does not prolong them.
     pub fn roll_agent_key(&self, agent: &AgentRow, key_hash: &str, now: i64, old_until: i64) -> Result<Rolled> {
         let old = sql!(
-            self,
             "UPDATE agent_keys SET expires_at = ?3 WHERE agent_id = ?1 AND shop_id = ?2 AND coalesce(expires_at, ?3) >= ?3",
             &agent.id,
             &agent.shop_id,
@@ -164,7 +159,6 @@ impl Db {
     /// A new signing secret (sealed); the one before stays beside it until `old_until`.
     pub fn roll_agent_secret(&self, agent: &AgentRow, sealed: &str, old_until: i64) -> Result<()> {
         let moved = self.moved(sql!(
-            self,
             "UPDATE agents SET previous_signing_secret = signing_secret, previous_signing_secret_expires_at = ?5, signing_secret = ?4
              WHERE id = ?1 AND shop_id = ?2 AND signing_secret = ?3 AND deleted_at IS NULL",
             &agent.id,

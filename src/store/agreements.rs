@@ -38,7 +38,6 @@ impl Db {
             object! { "id": one.id, "rank": one.rank, "created": one.created, "object": one.object.text() }
         });
         sql!(
-            self,
             "INSERT INTO agreements (shop_id, livemode, account, id, rank, created, object, updated)
              SELECT s.value, ?3, ?2, json_extract(a.value, '$.id'), json_extract(a.value, '$.rank'), json_extract(a.value, '$.created'),
                json_extract(a.value, '$.object'), ?5
@@ -59,7 +58,7 @@ impl Db {
 
     fn kept(&self, whose: &Whose<'_>, id: &str) -> Statement {
         let text = "SELECT object FROM agreements WHERE shop_id = ?1 AND id = ?2 AND account = ?3 AND livemode = ?4";
-        sql!(self, text, whose.shop_id, id, whose.account, whose.live)
+        sql!(text, whose.shop_id, id, whose.account, whose.live)
     }
 
     /// What Stripe answered, and what counts of it: meanwhile there may have been news.
@@ -98,7 +97,7 @@ impl Db {
         if let Some(at) = at {
             binds.push(Bind::Text(at));
         }
-        let answers = self.batch(vec![self.kept(whose, at.unwrap_or_default()), self.statement(&text, &binds)])?;
+        let answers = self.batch(vec![self.kept(whose, at.unwrap_or_default()), Statement::with(&text, &binds)])?;
         if at.is_some() && !answers.at(0)?.any() {
             return Ok(None);
         }
@@ -113,8 +112,7 @@ impl Db {
                AND c.shop_id = coalesce((SELECT h.id FROM shops h WHERE h.id = (SELECT a.shop_id {AGENTIC_OF_ACCOUNT})
                  AND h.status IN ('active', 'suspended')), c.shop_id) LIMIT 100"
         );
-        let answers =
-            self.batch(vec![sql!(self, "SELECT id FROM stripe_events WHERE id = ?1", event), sql!(self, &shops, account, live)])?;
+        let answers = self.batch(vec![sql!("SELECT id FROM stripe_events WHERE id = ?1", event), sql!(&shops, account, live)])?;
         Ok((answers.at(0)?.any(), answers.at(1)?.ids()))
     }
 

@@ -91,7 +91,7 @@ pub fn staged(product: &Product, number: i64) -> String {
         &i64::from(product.stock_given),
         &i64::from(product.deleted),
     ];
-    Value::Array(cells.iter().map(|cell| cell.json()).collect()).to_string()
+    Value::Array(cells.iter().map(|cell| cell.json()).collect()).text()
 }
 
 /// Writes the rows of a JSON list of lists into a generation, over what is there of the same ids, where a condition holds.
@@ -249,7 +249,7 @@ impl Db {
     /// The shop's catalogue, should it have none yet.
     pub fn open_catalogue(&self, shop_id: &str) -> Statement {
         let text = format!("INSERT INTO catalogues (shop_id, state) SELECT ?1, 'live' WHERE {ACTIVE} ON CONFLICT DO NOTHING");
-        sql!(self, &text, shop_id)
+        sql!(&text, shop_id)
     }
 
     /// Takes what a product is found by out of the index.
@@ -259,12 +259,12 @@ impl Db {
                WHERE p.generation = {} AND p.id = ?2)",
             generation_of("?1")
         );
-        sql!(self, &text, shop_id, id)
+        sql!(&text, shop_id, id)
     }
 
     /// Notes for the feeds of the shop's agents that a product changes, as it is at this place of a batch.
     fn note_change(&self, shop_id: &str, id: &str) -> Statement {
-        sql!(self, &note_changes("?1", &changing("?1", "?2")), shop_id, id)
+        sql!(&note_changes("?1", &changing("?1", "?2")), shop_id, id)
     }
 
     /// One product of the shop's.
@@ -281,9 +281,9 @@ impl Db {
             self.open_catalogue(shop_id),
             self.forget_words(shop_id, &product.row.id),
             self.note_change(shop_id, &product.row.id),
-            sql!(self, &write_rows(&live, "?2", "?3", &there), shop_id, &rows, now),
+            sql!(&write_rows(&live, "?2", "?3", &there), shop_id, &rows, now),
             self.note_change(shop_id, &product.row.id),
-            sql!(self, &write_words(&live, "?2", &there), shop_id, &rows),
+            sql!(&write_words(&live, "?2", &there), shop_id, &rows),
             self.wake_feeds(shop_id, now),
             self.wake_stock(shop_id, now),
             self.products_for(shop_id, &Value::Array(vec![product.row.id.json()]).text(), now),
@@ -297,7 +297,7 @@ impl Db {
         let batch = vec![
             self.forget_words(shop_id, id),
             self.note_change(shop_id, id),
-            sql!(self, &text, shop_id, id),
+            sql!(&text, shop_id, id),
             self.wake_feeds(shop_id, now),
             self.wake_stock(shop_id, now),
         ];
@@ -310,7 +310,7 @@ impl Db {
             "SELECT count(*) AS n FROM (SELECT 1 FROM product_words WHERE generation = {} AND word = ?2 LIMIT {most})",
             generation_of(&whose.id())
         );
-        let counts = words.iter().map(|word| self.statement(&text, &[whose.bind(), Bind::Text(word)])).collect();
+        let counts = words.iter().map(|word| Statement::with(&text, &[whose.bind(), Bind::Text(word)])).collect();
         let (shop, first, answers) = whose.batch(self, counts)?;
         let counts = (0..words.len()).map(|at| answers.at(first.saturating_add(at))?.number()).collect::<Result<_>>()?;
         Ok((shop, counts))
@@ -326,10 +326,10 @@ impl Db {
         let mut batch = Vec::new();
         if let Cursor::After(id) | Cursor::Before(id) = cursor {
             let text = format!("SELECT id FROM products WHERE generation = {} AND id = ?2", generation_of(&whose.id()));
-            batch.push(self.statement(&text, &[whose.bind(), Bind::Text(id)]));
+            batch.push(Statement::with(&text, &[whose.bind(), Bind::Text(id)]));
         }
         let page = batch.len();
-        batch.push(self.statement(&text, &binds));
+        batch.push(Statement::with(&text, &binds));
         let (shop, first, answers) = whose.batch(self, batch)?;
         if page == 1 && !answers.at(first)?.any() {
             return Ok((shop, None));
@@ -343,7 +343,7 @@ impl Db {
     pub fn products_after(&self, shop_id: &str, cursor: &Cursor<'_>, limit: i64, now: i64) -> Result<Vec<ProductRow>> {
         let whose = Whose::Shop(shop_id);
         let (text, binds) = products_page(&whose, &[], cursor, limit, now);
-        self.list(self.statement(&text, &binds))
+        self.list(Statement::with(&text, &binds))
     }
 
     /// Sets stock, and availability where it is named, of a JSON list of `[id, quantity, availability]`; answers the ids that there are.
@@ -358,12 +358,8 @@ impl Db {
             generation_of("?1")
         );
         let note = note_changes("?1", &changing("?1", "SELECT value ->> 0 FROM json_each(?2)"));
-        let batch = vec![
-            sql!(self, &text, shop_id, rows, now),
-            sql!(self, &note, shop_id, rows),
-            self.wake_feeds(shop_id, now),
-            self.wake_stock(shop_id, now),
-        ];
+        let batch =
+            vec![sql!(&text, shop_id, rows, now), sql!(&note, shop_id, rows), self.wake_feeds(shop_id, now), self.wake_stock(shop_id, now)];
         Ok(self.batch(batch)?.at(0)?.ids())
     }
 
@@ -373,12 +369,12 @@ impl Db {
             "INSERT INTO fulfillment (shop_id, body, updated) SELECT ?1, ?2, ?3 WHERE {ACTIVE}
              ON CONFLICT (shop_id) DO UPDATE SET body = excluded.body, updated = excluded.updated"
         );
-        self.moved(sql!(self, &text, shop_id, body, now))
+        self.moved(sql!(&text, shop_id, body, now))
     }
 
     /// Rows of [`ProductRow`]: those of the shop's products whose ids are in a JSON list.
     pub fn products_for(&self, shop_id: &str, ids_json: &str, now: i64) -> Statement {
-        sql!(self, &products_select("?1", "?2", "?3"), shop_id, ids_json, now)
+        sql!(&products_select("?1", "?2", "?3"), shop_id, ids_json, now)
     }
 
     /// Holds what is tracked of `items_json` (a list of `{id, quantity}`) until `expires_at`, all of it or nothing: of two who race
@@ -396,12 +392,12 @@ impl Db {
             generation = generation_of("?2"),
             suffices = stock_suffices("?1", "?2", "?3", "?4")
         );
-        sql!(self, &text, holder, shop_id, items_json, now, expires_at)
+        sql!(&text, holder, shop_id, items_json, now, expires_at)
     }
 
     /// Gives back all that a holder holds.
     pub fn release_stock(&self, holder: &str) -> Statement {
-        sql!(self, "DELETE FROM stock_holds WHERE holder = ?1", holder)
+        sql!("DELETE FROM stock_holds WHERE holder = ?1", holder)
     }
 
     /// After the payment: what the holder holds is gone from the stock, once. Run again it finds no holds. A hold that ran out
@@ -413,7 +409,6 @@ impl Db {
             wake,
             stock,
             sql!(
-                self,
                 "UPDATE products SET inventory_quantity = max(0, inventory_quantity - taken.quantity)
                  FROM (SELECT c.generation, h.product_id, h.quantity FROM stock_holds h
                          JOIN catalogues c ON c.shop_id = h.shop_id AND c.state = 'live' WHERE h.holder = ?1) taken
@@ -427,7 +422,7 @@ impl Db {
 
     /// The shop's rules (column `body`, for [`crate::fulfillment::Fulfillment::stored`]); no row where it has set none.
     pub fn fulfillment_for(&self, shop_id: &str) -> Statement {
-        sql!(self, "SELECT body, updated FROM fulfillment WHERE shop_id = ?1", shop_id)
+        sql!("SELECT body, updated FROM fulfillment WHERE shop_id = ?1", shop_id)
     }
 
     /// Counts a coupon's redemption, unless it was redeemed `max` times. Its changes say whether it counted. `code` is
@@ -440,7 +435,7 @@ impl Db {
         );
         let mut binds = vec![Bind::Text(shop_id), Bind::Text(code), max.into()];
         binds.extend(more.iter().copied());
-        self.statement(&text, &binds)
+        Statement::with(&text, &binds)
     }
 }
 

@@ -77,14 +77,14 @@ impl Db {
             generation_of(SHOP_OF_KEY)
         );
         let mut batch = vec![
-            sql!(self, &shop, key_hash, now),
-            sql!(self, &connections, key_hash, now),
+            sql!(&shop, key_hash, now),
+            sql!(&connections, key_hash, now),
             self.attempt_of_key(key_hash, now, path, key),
-            sql!(self, &attempted, key_hash, now, path, key),
-            sql!(self, &categories, key_hash, now, products),
+            sql!(&attempted, key_hash, now, path, key),
+            sql!(&categories, key_hash, now, products),
         ];
         if order_id.is_some() {
-            batch.push(sql!(self, &same_order, key_hash, now, order_id));
+            batch.push(sql!(&same_order, key_hash, now, order_id));
         }
         let answers = self.batch(batch)?;
         Ok(Loaded {
@@ -108,7 +108,7 @@ impl Db {
                    events = json_insert(events, '$[#]', json_object('type', 'canceled', 'created', CAST(?6 AS INTEGER), 'by', 'superseded'))
                  WHERE id = ?5 AND status = 'open' AND checkout_session IS NULL AND attempt_until <= ?6 AND {holds}"
             );
-            batch.push(sql!(self, &text, attempt.shop_id, attempt.path, attempt.key, attempt.lock, abandoned, begin.now));
+            batch.push(sql!(&text, attempt.shop_id, attempt.path, attempt.key, attempt.lock, abandoned, begin.now));
         }
         if begin.fresh {
             // Not while another row of the order stands in the way, nor for a shop that has just left.
@@ -120,7 +120,7 @@ impl Db {
             let text = format!(
                 "UPDATE transactions SET attempt_until = ?6 WHERE id = ?5 AND status = 'open' AND checkout_session IS NULL AND {holds}"
             );
-            batch.push(sql!(self, &text, attempt.shop_id, attempt.path, attempt.key, attempt.lock, &row.id, begin.locked_until));
+            batch.push(sql!(&text, attempt.shop_id, attempt.path, attempt.key, attempt.lock, &row.id, begin.locked_until));
         }
         let answers = self.batch(batch)?;
         if answers.at(0)?.changes()? == 0 {
@@ -188,7 +188,7 @@ impl Db {
             attempt.shop_id.into(),
         ];
         binds.extend(more.iter().copied());
-        self.statement(&text, &binds)
+        Statement::with(&text, &binds)
     }
 
     /// Round trip 3: the session, and the answer for whoever sends the same key again. Repeatable.
@@ -198,7 +198,6 @@ impl Db {
         let answers = self
             .repeatable(vec![
                     sql!(
-                        self,
                         "UPDATE transactions SET checkout_session = ?2, session_url = ?3, expires_at = ?4, stripe_form = NULL, attempt_until = 0,
                            events = CASE WHEN checkout_session IS NULL THEN
                              json_insert(events, '$[#]', json_object('type', 'open', 'created', CAST(?5 AS INTEGER), 'by', 'checkout'))
@@ -227,7 +226,7 @@ impl Db {
     /// Stripe refused: nothing was created, the row goes, the refusal stays for whoever sends the same key again.
     pub fn record_refusal(&self, row: &Row, attempt: &Attempt<'_>, status: u16, body: &str) -> Result<()> {
         self.run_repeatable(vec![
-            sql!(self, "DELETE FROM transactions WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL", &row.id),
+            sql!("DELETE FROM transactions WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL", &row.id),
             self.keep_answer(attempt, status, body),
         ])
     }
@@ -236,20 +235,20 @@ impl Db {
     pub fn release_attempt(&self, attempt: &Attempt<'_>, transaction: &str) -> Result<()> {
         self.run_repeatable(vec![
             self.let_go(attempt),
-            sql!(self, "UPDATE transactions SET attempt_until = 0 WHERE id = ?1 AND checkout_session IS NULL", transaction),
+            sql!("UPDATE transactions SET attempt_until = 0 WHERE id = ?1 AND checkout_session IS NULL", transaction),
         ])
     }
 
     /// Undoes an attempt that found its order or its connection taken: the row never reached Stripe.
     pub fn drop_attempt(&self, row: &Row, attempt: &Attempt<'_>) -> Result<()> {
         self.run(vec![
-            sql!(self, "DELETE FROM transactions WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL", &row.id),
+            sql!("DELETE FROM transactions WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL", &row.id),
             self.forget(attempt),
         ])
     }
 
     /// Stripe replays its own stored 5xx: the next key of the row, written down before it is used.
     pub fn next_stripe_key(&self, transaction: &str, key: &str) -> Result<()> {
-        self.run(vec![sql!(self, "UPDATE transactions SET stripe_key = ?2 WHERE id = ?1 AND checkout_session IS NULL", transaction, key)])
+        self.run(vec![sql!("UPDATE transactions SET stripe_key = ?2 WHERE id = ?1 AND checkout_session IS NULL", transaction, key)])
     }
 }

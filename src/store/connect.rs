@@ -123,7 +123,7 @@ pub struct NewTicket<'a> {
 impl Db {
     pub fn connections_of(&self, shop_id: &str) -> Statement {
         let text = format!("SELECT * FROM connections WHERE shop_id = ?1 {CONNECTIONS_ORDER}");
-        sql!(self, &text, shop_id)
+        sql!(&text, shop_id)
     }
 
     pub fn connections(&self, shop_id: &str) -> Result<Vec<ConnectionRow>> {
@@ -132,7 +132,6 @@ impl Db {
 
     pub fn insert_ticket(&self, ticket: &NewTicket<'_>, now: i64) -> Result<()> {
         self.run(vec![sql!(
-            self,
             "INSERT INTO connect_tickets (hash, shop_id, livemode, return_url, replace_existing, verifier_challenge, prefill, method, account,
                created, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             ticket.hash,
@@ -151,12 +150,11 @@ impl Db {
 
     pub fn ticket(&self, hash: &str) -> Result<Option<Box<TicketRow>>> {
         let text = format!("{TICKET} WHERE t.hash = ?1");
-        self.find(sql!(self, &text, hash))
+        self.find(sql!(&text, hash))
     }
 
     pub fn insert_state(&self, hash: &str, ticket: &str, browser_hash: &str, expires_at: i64) -> Result<()> {
         self.run(vec![sql!(
-            self,
             "INSERT INTO connect_states (hash, ticket, browser_hash, expires_at) VALUES (?1, ?2, ?3, ?4)",
             hash,
             ticket,
@@ -171,27 +169,25 @@ impl Db {
         let ticket = format!("{TICKET} WHERE t.hash = (SELECT ticket FROM connect_states WHERE hash = ?1)");
         let answers = self.batch(vec![
             sql!(
-                self,
                 "UPDATE connect_states SET used_at = ?2 WHERE hash = ?1 AND used_at IS NULL AND expires_at > ?2
                      RETURNING browser_hash",
                 hash,
                 now
             ),
-            sql!(self, &ticket, hash),
+            sql!(&ticket, hash),
         ])?;
         Ok(answers.at(0)?.first::<StateRow>()?.zip(answers.at(1)?.first::<TicketRow>()?))
     }
 
     /// What the callback has to know after Stripe named the account: is another one active, and who else uses this one?
     pub fn active_connection(&self, shop_id: &str, live: bool) -> Result<Option<Box<ConnectionRow>>> {
-        self.find(sql!(self, "SELECT * FROM connections WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active'", shop_id, live))
+        self.find(sql!("SELECT * FROM connections WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active'", shop_id, live))
     }
 
     /// Keeps what Stripe granted until the admin confirms. Repeatable: the code is spent, this must not be lost.
     pub fn insert_claim(&self, claim: &ClaimRow, ticket_hash: &str, now: i64) -> Result<()> {
         self.run_repeatable(vec![
             sql!(
-                self,
                 "INSERT INTO connect_claims (hash, shop_id, livemode, account, scope, verifier_challenge, replace_existing, status,
                        connection_id, sealed_token, created, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', ?8, ?9, ?10, ?11)
                      ON CONFLICT (hash) DO NOTHING",
@@ -207,28 +203,23 @@ impl Db {
                 now,
                 claim.expires_at
             ),
-            sql!(self, "UPDATE connect_tickets SET used_at = ?2 WHERE hash = ?1", ticket_hash, now),
+            sql!("UPDATE connect_tickets SET used_at = ?2 WHERE hash = ?1", ticket_hash, now),
         ])
     }
 
     pub fn use_ticket(&self, hash: &str, now: i64) -> Result<()> {
-        self.run(vec![sql!(self, "UPDATE connect_tickets SET used_at = ?2 WHERE hash = ?1", hash, now)])
+        self.run(vec![sql!("UPDATE connect_tickets SET used_at = ?2 WHERE hash = ?1", hash, now)])
     }
 
     pub fn claim(&self, hash: &str, shop_id: &str) -> Result<Option<Box<ClaimRow>>> {
-        self.find(sql!(self, "SELECT * FROM connect_claims WHERE hash = ?1 AND shop_id = ?2", hash, shop_id))
+        self.find(sql!("SELECT * FROM connect_claims WHERE hash = ?1 AND shop_id = ?2", hash, shop_id))
     }
 
     /// Ends a claim; its account is given back unless somebody here uses it.
     pub fn kill_claim(&self, claim: &ClaimRow, reason: &str, now: i64) -> Result<()> {
         self.run(vec![
+            sql!("UPDATE connect_claims SET status = 'dead', sealed_token = NULL WHERE hash = ?1 AND status = 'waiting'", &claim.hash),
             sql!(
-                self,
-                "UPDATE connect_claims SET status = 'dead', sealed_token = NULL WHERE hash = ?1 AND status = 'waiting'",
-                &claim.hash
-            ),
-            sql!(
-                self,
                 "INSERT INTO deauthorizations (account, livemode, reason, due_at)
                  SELECT account, livemode, ?2, ?3 FROM connect_claims WHERE hash = ?1 AND status = 'dead'
                  ON CONFLICT (account, livemode) DO NOTHING",
@@ -247,7 +238,7 @@ impl Db {
             [(&claim.shop_id).into(), claim.livemode.into(), (&claim.account).into(), now.into(), replace.into(), (&claim.hash).into()];
         let answers = self.batch_owing(vec![
             // The account that is replaced is given back, unless it is the same one.
-            self.statement(
+            Statement::with(
                 "INSERT INTO deauthorizations (account, livemode, reason, due_at)
                      SELECT account, livemode, 'replaced', ?4 FROM connections
                      WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active' AND account <> ?3 AND ?5 = 1
@@ -255,7 +246,7 @@ impl Db {
                      ON CONFLICT (account, livemode) DO NOTHING",
                 &of_claim,
             ),
-            self.statement(
+            Statement::with(
                 "UPDATE connections SET status = 'gone', gone_at = ?4, gone_reason = 'replaced'
                      WHERE shop_id = ?1 AND livemode = ?2 AND status = 'active' AND (account = ?3 OR ?5 = 1)
                        AND EXISTS (SELECT 1 FROM connect_claims WHERE hash = ?6 AND status = 'waiting' AND expires_at > ?4)",
@@ -268,7 +259,6 @@ impl Db {
             ),
             // The unique index on active connections lets one of two racing claims through.
             sql!(
-                self,
                 "INSERT INTO connections (id, shop_id, livemode, account, scope, status, platform, connected_at, method)
                      SELECT connection_id, shop_id, livemode, account, scope, 'active', ?2, ?3,
                        CASE WHEN sealed_token IS NULL AND EXISTS (SELECT 1 FROM onboarded o WHERE o.account = connect_claims.account
@@ -281,14 +271,12 @@ impl Db {
             ),
             self.owe_connections("c.id = ?2", &[(&claim.connection_id).into()], now),
             sql!(
-                self,
                 "UPDATE connect_claims SET status = 'confirmed' WHERE hash = ?1 AND status = 'waiting'
                        AND EXISTS (SELECT 1 FROM connections WHERE id = ?2 AND status = 'active')",
                 &claim.hash,
                 &claim.connection_id
             ),
             sql!(
-                self,
                 "DELETE FROM deauthorizations WHERE account = ?1 AND livemode = ?2
                        AND EXISTS (SELECT 1 FROM connections WHERE id = ?3 AND status = 'active')",
                 &claim.account,
@@ -302,8 +290,8 @@ impl Db {
     /// The token is in KV now, sealed under `seal`.
     pub fn token_moved(&self, claim_hash: &str, connection_id: &str, seal: &str) -> Result<()> {
         self.run(vec![
-            sql!(self, "UPDATE connections SET token_seal = ?2 WHERE id = ?1", connection_id, seal),
-            sql!(self, "UPDATE connect_claims SET sealed_token = NULL WHERE hash = ?1 AND status = 'confirmed'", claim_hash),
+            sql!("UPDATE connections SET token_seal = ?2 WHERE id = ?1", connection_id, seal),
+            sql!("UPDATE connect_claims SET sealed_token = NULL WHERE hash = ?1 AND status = 'confirmed'", claim_hash),
         ])
     }
 
@@ -311,7 +299,6 @@ impl Db {
         &self, id: &str, charges_enabled: bool, details_submitted: bool, platform: Option<&str>, now: i64,
     ) -> Result<()> {
         self.run(vec![sql!(
-            self,
             "UPDATE connections SET charges_enabled = ?2, details_submitted = ?3, checked_at = ?4, platform = coalesce(platform, ?5) WHERE id = ?1",
             id,
             charges_enabled,
@@ -323,7 +310,6 @@ impl Db {
 
     pub fn connection_gone(&self, id: &str, reason: &str, now: i64) -> Result<()> {
         let gone = sql!(
-            self,
             // Stripe's webhook may be faster than the answer that it is about: who disconnected himself is not told of a stranger's end.
             "UPDATE connections SET status = 'gone', gone_reason = ?2, gone_at = ?3 WHERE id = ?1
                AND (status = 'active' OR (?2 = 'disconnected' AND gone_reason IN ('deauthorized', 'account_invalid')))",
@@ -337,7 +323,6 @@ impl Db {
     /// A call with the account succeeded after all.
     pub fn connection_revived(&self, id: &str, now: i64) -> Result<()> {
         let revived = sql!(
-            self,
             "UPDATE OR IGNORE connections SET status = 'active', gone_reason = NULL, gone_at = NULL
              WHERE id = ?1 AND status = 'gone' AND gone_reason = 'account_invalid'",
             id
@@ -355,7 +340,6 @@ impl Db {
     pub fn account_deauthorized(&self, account: &str, live: bool, until: i64, now: i64) -> Result<usize> {
         let answers = self.batch_owing(vec![
             sql!(
-                self,
                 "UPDATE connections SET status = 'gone', gone_reason = 'deauthorized', gone_at = ?4
                  WHERE account = ?1 AND livemode = ?2 AND (status = 'active' OR gone_reason = 'account_invalid') AND connected_at <= ?3",
                 account,
@@ -369,7 +353,6 @@ impl Db {
                 now,
             ),
             sql!(
-                self,
                 "UPDATE connect_claims SET status = 'dead', sealed_token = NULL
                  WHERE account = ?1 AND livemode = ?2 AND status = 'waiting' AND created <= ?3",
                 account,
@@ -385,7 +368,6 @@ impl Db {
     pub fn connected_in(&self, account: &str, live: bool, second: i64) -> Result<bool> {
         let rows = self
             .one(sql!(
-                self,
                 "SELECT shop_id AS id FROM
                    (SELECT shop_id FROM connections WHERE account = ?1 AND livemode = ?2 AND status = 'active' AND connected_at = ?3
                     UNION ALL SELECT shop_id FROM connect_claims WHERE account = ?1 AND livemode = ?2 AND status = 'waiting' AND created = ?3) t
@@ -404,12 +386,11 @@ impl Db {
     /// Whether anybody here is connected to an account in a mode.
     pub fn is_connected(&self, account: &str, live: bool) -> Result<bool> {
         let text = "SELECT id FROM connections WHERE account = ?1 AND livemode = ?2 AND status = 'active' LIMIT 1";
-        Ok(self.one(sql!(self, text, account, live))?.any())
+        Ok(self.one(sql!(text, account, live))?.any())
     }
 
     pub fn owe_deauthorization(&self, account: &str, live: bool, reason: &str, now: i64) -> Statement {
         sql!(
-            self,
             "INSERT INTO deauthorizations (account, livemode, reason, due_at) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (account, livemode) DO NOTHING",
             account,
@@ -427,7 +408,6 @@ impl Db {
     pub fn account_in_use(&self, account: &str, live: bool, except: &str, now: i64) -> Result<bool> {
         let used = self
             .one(sql!(
-                self,
                 "SELECT (SELECT count(*) FROM connections WHERE account = ?1 AND livemode = ?2 AND status = 'active' AND id <> ?3)
                       + (SELECT count(*) FROM connect_claims WHERE account = ?1 AND livemode = ?2 AND status = 'waiting' AND expires_at > ?4) AS n",
                 account,
@@ -441,16 +421,15 @@ impl Db {
 
     /// Notes that a connection is about to end (see [`Db::record_session`]), or that this failed.
     pub fn closing(&self, id: &str, since: Option<i64>) -> Result<()> {
-        self.run(vec![sql!(self, "UPDATE connections SET closing_at = ?2 WHERE id = ?1", id, since)])
+        self.run(vec![sql!("UPDATE connections SET closing_at = ?2 WHERE id = ?1", id, since)])
     }
 
     pub fn deauthorization_done(&self, account: &str, live: bool) -> Result<()> {
-        self.run(vec![sql!(self, "DELETE FROM deauthorizations WHERE account = ?1 AND livemode = ?2", account, live)])
+        self.run(vec![sql!("DELETE FROM deauthorizations WHERE account = ?1 AND livemode = ?2", account, live)])
     }
 
     pub fn deauthorization_failed(&self, account: &str, live: bool, next: i64) -> Result<()> {
         self.run(vec![sql!(
-            self,
             "UPDATE deauthorizations SET attempts = attempts + 1, due_at = ?3 WHERE account = ?1 AND livemode = ?2",
             account,
             live,

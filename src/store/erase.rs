@@ -17,21 +17,19 @@ impl Db {
     pub fn delete_shop(&self, shop: &ShopRow, now: i64) -> Result<()> {
         let id = &shop.id;
         self.run_repeatable(vec![
-            sql!(self, "DELETE FROM shops WHERE id = ?1 AND status = 'pending'", id),
+            sql!("DELETE FROM shops WHERE id = ?1 AND status = 'pending'", id),
             // Its address stays: the books must tell whose they are.
             sql!(
-                self,
                 "UPDATE shops SET status = 'deleted', checkout_enabled = 0, name = site_url, challenge = '', challenge_url = '',
                    webhook_url = NULL, allowed_origins = '[]', create_session_endpoint = NULL, default_success_url = NULL,
                    default_cancel_url = NULL, quote_url = NULL, links = '[]', order_url_template = NULL, signing_secret = '', previous_signing_secret = NULL,
                    previous_signing_secret_expires_at = NULL WHERE id = ?1",
                 id
             ),
-            sql!(self, "DELETE FROM api_keys WHERE shop_id = ?1", id),
-            sql!(self, "DELETE FROM agent_keys WHERE shop_id = ?1", id),
+            sql!("DELETE FROM api_keys WHERE shop_id = ?1", id),
+            sql!("DELETE FROM agent_keys WHERE shop_id = ?1", id),
             // Its agents' rows say whose answers are still to be erased; then they go too.
             sql!(
-                self,
                 "UPDATE agents SET deleted_at = ?2, name = '', webhook_url = NULL, signing_secret = '', previous_signing_secret = NULL,
                    previous_signing_secret_expires_at = NULL, feed_url = NULL, feed_key = NULL, feed_state = NULL, feed_due_at = NULL
                  WHERE shop_id = ?1",
@@ -39,36 +37,33 @@ impl Db {
                 now
             ),
             sql!(
-                self,
                 "INSERT INTO deauthorizations (account, livemode, reason, due_at)
                  SELECT account, livemode, 'shop deleted', ?2 FROM connect_claims WHERE shop_id = ?1 AND status = 'waiting'
                  ON CONFLICT (account, livemode) DO NOTHING",
                 id,
                 now
             ),
-            sql!(self, "DELETE FROM connect_claims WHERE shop_id = ?1", id),
-            sql!(self, "DELETE FROM connect_states WHERE ticket IN (SELECT hash FROM connect_tickets WHERE shop_id = ?1)", id),
-            sql!(self, "DELETE FROM connect_tickets WHERE shop_id = ?1", id),
+            sql!("DELETE FROM connect_claims WHERE shop_id = ?1", id),
+            sql!("DELETE FROM connect_states WHERE ticket IN (SELECT hash FROM connect_tickets WHERE shop_id = ?1)", id),
+            sql!("DELETE FROM connect_tickets WHERE shop_id = ?1", id),
             sql!(
-                self,
                 "UPDATE connections SET status = 'gone', gone_at = ?2, gone_reason = 'deleted' WHERE shop_id = ?1 AND status = 'active'",
                 id,
                 now
             ),
             // An upload under way may write nothing any more; what it staged, and the catalogue, the sweep deletes.
-            sql!(self, "UPDATE catalogue_uploads SET status = 'failed', finished = ?2 WHERE shop_id = ?1 AND status = 'running'", id, now),
-            sql!(self, "UPDATE catalogues SET state = 'old' WHERE shop_id = ?1", id),
-            sql!(self, "DELETE FROM fulfillment WHERE shop_id = ?1", id),
-            sql!(self, "DELETE FROM agentic_settings WHERE shop_id = ?1", id),
-            sql!(self, "DELETE FROM agreements WHERE shop_id = ?1", id),
-            sql!(self, "DELETE FROM coupon_redemptions WHERE shop_id = ?1", id),
-            sql!(self, "DELETE FROM stock_holds WHERE shop_id = ?1", id),
+            sql!("UPDATE catalogue_uploads SET status = 'failed', finished = ?2 WHERE shop_id = ?1 AND status = 'running'", id, now),
+            sql!("UPDATE catalogues SET state = 'old' WHERE shop_id = ?1", id),
+            sql!("DELETE FROM fulfillment WHERE shop_id = ?1", id),
+            sql!("DELETE FROM agentic_settings WHERE shop_id = ?1", id),
+            sql!("DELETE FROM agreements WHERE shop_id = ?1", id),
+            sql!("DELETE FROM coupon_redemptions WHERE shop_id = ?1", id),
+            sql!("DELETE FROM stock_holds WHERE shop_id = ?1", id),
             // No hook is answered for it any more, and another shop of the account may have the agentic side.
-            sql!(self, "DELETE FROM agentic WHERE shop_id = ?1", id),
+            sql!("DELETE FROM agentic WHERE shop_id = ?1", id),
             // Nothing of its catalogue goes to Stripe any more.
-            sql!(self, "DELETE FROM agentic_stock WHERE shop_id = ?1", id),
+            sql!("DELETE FROM agentic_stock WHERE shop_id = ?1", id),
             sql!(
-                self,
                 "UPDATE agentic_imports SET status = 'failed', finished = ?2, check_at = NULL
                  WHERE shop_id = ?1 AND status IN ('awaiting_upload', 'processing')",
                 id,
@@ -76,13 +71,11 @@ impl Db {
             ),
             // What is open is due for the sweep, which ends it: checkout_enabled is 0.
             sql!(
-                self,
                 "UPDATE transactions SET check_at = ?2, checks = 0 WHERE shop_id = ?1 AND status = 'open' AND checkout_session IS NOT NULL",
                 id,
                 now
             ),
             sql!(
-                self,
                 "INSERT INTO erasures (shop_id, created, due_at) SELECT id, ?2, ?2 FROM shops WHERE id = ?1 AND status = 'deleted'
                  ON CONFLICT (shop_id) DO NOTHING",
                 id,
@@ -94,7 +87,7 @@ impl Db {
     /// Shops of which something may be left, those that wait longest first.
     pub fn due_erasures(&self, now: i64, limit: i64) -> Result<Vec<String>> {
         let text = format!("SELECT shop_id AS id FROM erasures WHERE due_at <= ?1 ORDER BY due_at LIMIT {limit}");
-        Ok(self.one(sql!(self, &text, now))?.ids())
+        Ok(self.one(sql!(&text, now))?.ids())
     }
 
     /// Clears one slice; `false` when there was nothing left. Names, addresses, free text and addresses of pages go; ids, amounts,
@@ -112,75 +105,65 @@ impl Db {
         );
         let step = format!("UPDATE erasures SET after_id = coalesce((SELECT max(id) FROM ({next})), after_id) WHERE shop_id = ?1");
         let answers = self.batch(vec![
-            sql!(self, &clear, shop_id),
-            sql!(self, "DELETE FROM notices WHERE id IN (SELECT id FROM notices WHERE shop_id = ?1 LIMIT 500)", shop_id),
-            sql!(self, "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE shop_id = ?1 LIMIT 500)", shop_id),
-            sql!(self, "DELETE FROM acp_sessions WHERE id IN (SELECT id FROM acp_sessions WHERE shop_id = ?1 LIMIT 500)", shop_id),
+            sql!(&clear, shop_id),
+            sql!("DELETE FROM notices WHERE id IN (SELECT id FROM notices WHERE shop_id = ?1 LIMIT 500)", shop_id),
+            sql!("DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE shop_id = ?1 LIMIT 500)", shop_id),
+            sql!("DELETE FROM acp_sessions WHERE id IN (SELECT id FROM acp_sessions WHERE shop_id = ?1 LIMIT 500)", shop_id),
             // Answers to its agents are kept under theirs.
             sql!(
-                self,
                 "DELETE FROM idempotency WHERE rowid IN (SELECT i.rowid FROM idempotency i
                        WHERE i.shop_id IN (SELECT ?1 UNION ALL SELECT id FROM agents WHERE shop_id = ?1) LIMIT 500)",
                 shop_id
             ),
             sql!(
-                self,
                 "DELETE FROM feed_products WHERE (agent_id, key, product) IN
                        (SELECT agent_id, key, product FROM feed_products WHERE shop_id = ?1 LIMIT 1000)",
                 shop_id
             ),
-            sql!(self, "DELETE FROM feed_changes WHERE seq IN (SELECT seq FROM feed_changes WHERE shop_id = ?1 LIMIT 1000)", shop_id),
+            sql!("DELETE FROM feed_changes WHERE seq IN (SELECT seq FROM feed_changes WHERE shop_id = ?1 LIMIT 1000)", shop_id),
             sql!(
-                self,
                 "DELETE FROM catalogue_errors WHERE (upload_id, row, field) IN (SELECT upload_id, row, field FROM catalogue_errors
                        WHERE upload_id IN (SELECT id FROM catalogue_uploads WHERE shop_id = ?1) LIMIT 5000)",
                 shop_id
             ),
             sql!(
-                self,
                 "DELETE FROM catalogue_uploads WHERE id IN (SELECT id FROM catalogue_uploads WHERE shop_id = ?1 LIMIT 500)
                        AND NOT EXISTS (SELECT 1 FROM catalogue_errors e WHERE e.upload_id = catalogue_uploads.id)",
                 shop_id
             ),
             sql!(
-                self,
                 "DELETE FROM agentic_import_errors WHERE rowid IN (SELECT rowid FROM agentic_import_errors
                        WHERE import_id IN (SELECT id FROM agentic_imports WHERE shop_id = ?1) LIMIT 20)",
                 shop_id
             ),
             sql!(
-                self,
                 "DELETE FROM agentic_imports WHERE id IN (SELECT id FROM agentic_imports WHERE shop_id = ?1 LIMIT 500)
                        AND NOT EXISTS (SELECT 1 FROM agentic_import_errors e WHERE e.import_id = agentic_imports.id)",
                 shop_id
             ),
             sql!(
-                self,
                 "DELETE FROM product_words WHERE (generation, word, id) IN (SELECT generation, word, id FROM product_words
                        WHERE generation IN (SELECT generation FROM catalogues WHERE shop_id = ?1) LIMIT 5000)",
                 shop_id
             ),
             sql!(
-                self,
                 "DELETE FROM products WHERE rowid IN (SELECT rowid FROM products
                        WHERE generation IN (SELECT generation FROM catalogues WHERE shop_id = ?1) LIMIT 1000)",
                 shop_id
             ),
             sql!(
-                self,
                 "DELETE FROM catalogues WHERE shop_id = ?1
                        AND NOT EXISTS (SELECT 1 FROM products p WHERE p.generation = catalogues.generation)
                        AND NOT EXISTS (SELECT 1 FROM product_words w WHERE w.generation = catalogues.generation)",
                 shop_id
             ),
             sql!(
-                self,
                 "DELETE FROM agents WHERE id IN (SELECT id FROM agents a WHERE shop_id = ?1
                        AND NOT EXISTS (SELECT 1 FROM idempotency i WHERE i.shop_id = a.id) LIMIT 500)",
                 shop_id
             ),
-            sql!(self, "DELETE FROM agentic_hooks WHERE id IN (SELECT id FROM agentic_hooks WHERE shop_id = ?1 LIMIT 1000)", shop_id),
-            sql!(self, &step, shop_id),
+            sql!("DELETE FROM agentic_hooks WHERE id IN (SELECT id FROM agentic_hooks WHERE shop_id = ?1 LIMIT 1000)", shop_id),
+            sql!(&step, shop_id),
         ])?;
         let mut cleared = 0_usize;
         for index in 0..16 {
@@ -191,17 +174,16 @@ impl Db {
 
     /// The connections of a shop that still have a token in KV.
     pub fn tokens_of(&self, shop_id: &str) -> Result<Vec<String>> {
-        Ok(self.one(sql!(self, "SELECT id FROM connections WHERE shop_id = ?1 AND token_seal IS NOT NULL LIMIT 50", shop_id))?.ids())
+        Ok(self.one(sql!("SELECT id FROM connections WHERE shop_id = ?1 AND token_seal IS NOT NULL LIMIT 50", shop_id))?.ids())
     }
 
     pub fn token_gone(&self, connection_id: &str) -> Result<()> {
-        self.run(vec![sql!(self, "UPDATE connections SET token_seal = NULL WHERE id = ?1", connection_id)])
+        self.run(vec![sql!("UPDATE connections SET token_seal = NULL WHERE id = ?1", connection_id)])
     }
 
     /// Whether a payment of a shop that was deleted after `since` is still under way.
     pub fn under_way(&self, shop_id: &str, since: i64) -> Result<bool> {
         let found = sql!(
-            self,
             "SELECT id FROM transactions WHERE shop_id = ?1 AND status IN ('open', 'processing')
                AND EXISTS (SELECT 1 FROM erasures WHERE shop_id = ?1 AND created > ?2) LIMIT 1",
             shop_id,
@@ -211,21 +193,20 @@ impl Db {
     }
 
     pub fn erasure_later(&self, shop_id: &str, due_at: i64) -> Result<()> {
-        self.run(vec![sql!(self, "UPDATE erasures SET due_at = ?2 WHERE shop_id = ?1", shop_id, due_at)])
+        self.run(vec![sql!("UPDATE erasures SET due_at = ?2 WHERE shop_id = ?1", shop_id, due_at)])
     }
 
     /// Nothing is left: the accounts may be given back at Stripe.
     pub fn erasure_done(&self, shop_id: &str, now: i64) -> Result<()> {
         self.run(vec![
             sql!(
-                self,
                 "INSERT INTO deauthorizations (account, livemode, reason, due_at)
                  SELECT DISTINCT account, livemode, 'shop deleted', ?2 FROM connections WHERE shop_id = ?1 AND gone_reason = 'deleted'
                  ON CONFLICT (account, livemode) DO NOTHING",
                 shop_id,
                 now
             ),
-            sql!(self, "DELETE FROM erasures WHERE shop_id = ?1", shop_id),
+            sql!("DELETE FROM erasures WHERE shop_id = ?1", shop_id),
         ])
     }
 }

@@ -82,6 +82,6 @@ record! {
 impl Db {
     /// The next slice of a list, below an id; empty at its end.
     pub fn exported(&self, list: &List, shop_id: &str, below: &str) -> Result<Vec<Exported>> {
-        self.one(sql!(self, list.sql, shop_id, below))?.all()
+        self.one(sql!(list.sql, shop_id, below))?.all()
     }
 }

@@ -137,7 +137,7 @@ fn catalogue(rows: Vec<Value>) -> Catalogue {
 impl Db {
     /// Makes the feeds of a shop's agents due, in the batch that changed its catalogue.
     pub fn wake_feeds(&self, shop_id: &str, now: i64) -> Statement {
-        sql!(self, "UPDATE agents SET feed_due_at = ?2 WHERE shop_id = ?1 AND feed_due_at > ?2", shop_id, now)
+        sql!("UPDATE agents SET feed_due_at = ?2 WHERE shop_id = ?1 AND feed_due_at > ?2", shop_id, now)
     }
 
     /// What a payment takes from the stock changes too: before it is taken, by what is held.
@@ -149,7 +149,7 @@ impl Db {
         let stock = format!(
             "UPDATE agentic_stock SET due_at = max(?2, wait_until) WHERE shop_id = {shop} AND (due_at IS NULL OR due_at > max(?2, wait_until))"
         );
-        [sql!(self, &note, holder), sql!(self, &wake, holder, now), sql!(self, &stock, holder, now)]
+        [sql!(&note, holder), sql!(&wake, holder, now), sql!(&stock, holder, now)]
     }
 
     /// Feeds that are due, one of each shop first, then a second of each, and so on.
@@ -159,7 +159,7 @@ impl Db {
             "{due} SELECT id, shop_id FROM due CROSS JOIN agents USING (id, shop_id) WHERE feed_wait_until <= ?1
              ORDER BY turn, due.feed_due_at LIMIT {limit}"
         );
-        self.list(sql!(self, &text, now))
+        self.list(sql!(&text, now))
     }
 
     fn catalogue_now(&self, shop_id: &str) -> Statement {
@@ -167,7 +167,7 @@ impl Db {
             "SELECT {} AS generation, coalesce((SELECT max(seq) FROM feed_changes WHERE shop_id = ?1), 0) AS latest",
             generation_of("?1")
         );
-        sql!(self, &text, shop_id)
+        sql!(&text, shop_id)
     }
 
     pub fn feed_catalogue(&self, shop_id: &str) -> Result<Catalogue> {
@@ -180,13 +180,12 @@ impl Db {
         let answers = self
             .batch(vec![
                 sql!(
-                    self,
                     "UPDATE agents SET feed_wait_until = max(?3, 1 - feed_wait_until) WHERE id = ?1 AND feed_due_at <= ?2 AND feed_wait_until <= ?2 RETURNING *",
                     &due.id,
                     now,
                     until
                 ),
-                sql!(self, "SELECT * FROM shops WHERE id = ?1", &due.shop_id),
+                sql!("SELECT * FROM shops WHERE id = ?1", &due.shop_id),
                 self.catalogue_now(&due.shop_id),
             ])?;
         let Some(agent) = answers.at(0)?.first::<AgentRow>()? else { return Ok(None) };
@@ -199,7 +198,7 @@ impl Db {
             "DELETE FROM feed_products WHERE (agent_id, key, product) IN
                (SELECT agent_id, key, product FROM feed_products WHERE agent_id = ?1 LIMIT {SLICE}) AND {HELD}"
         );
-        self.moved(sql!(self, &text, agent_id, token))
+        self.moved(sql!(&text, agent_id, token))
     }
 
     /// A page of the catalogue, behind a row's id. Of a group only its first row counts, unless it is too large for one product.
@@ -211,7 +210,7 @@ impl Db {
                WHERE o.generation = p.generation AND o.item_group_id = p.item_group_id AND o.id < p.id) AS later
              FROM products p WHERE p.generation = {live} AND p.id > ?2 ORDER BY p.id LIMIT {PAGE}"
         );
-        let answers = self.batch(vec![self.catalogue_now(shop_id), sql!(self, &page, shop_id, after)])?;
+        let answers = self.batch(vec![self.catalogue_now(shop_id), sql!(&page, shop_id, after)])?;
         let rows = answers.at(1)?.objects();
         let next = (rows.len() >= usize::try_from(PAGE).unwrap_or(0)).then(|| rows.last().map(|row| (text(row, "id"), String::new())));
         let pairs = rows.iter().filter(|row| number(row, "later") == 0 || number(row, "n") > GROUP);
@@ -228,7 +227,7 @@ impl Db {
                (SELECT 1 FROM products p WHERE p.generation = {live} AND p.id = v.value ->> 0 AND coalesce(p.item_group_id, p.id) = f.key)) AS stale
              FROM feed_products f WHERE f.agent_id = ?2 AND (f.key, f.product) > (?3, ?4) ORDER BY f.key, f.product LIMIT {PAGE}"
         );
-        let answers = self.batch(vec![self.catalogue_now(shop_id), sql!(self, &page, shop_id, agent_id, after.0, after.1)])?;
+        let answers = self.batch(vec![self.catalogue_now(shop_id), sql!(&page, shop_id, agent_id, after.0, after.1)])?;
         let rows = answers.at(1)?.objects();
         let next =
             (rows.len() >= usize::try_from(PAGE).unwrap_or(0)).then(|| rows.last().map(|row| (text(row, "key"), text(row, "product"))));
@@ -252,7 +251,7 @@ impl Db {
             "SELECT c.seq, c.product_id AS id, c.key, {size} AS n FROM feed_changes c WHERE c.shop_id = ?1 AND c.seq > ?2
              ORDER BY c.seq LIMIT {PAGE}"
         );
-        let answers = self.batch(vec![self.catalogue_now(shop_id), sql!(self, &page, shop_id, after)])?;
+        let answers = self.batch(vec![self.catalogue_now(shop_id), sql!(&page, shop_id, after)])?;
         let rows = answers.at(1)?.objects();
         let seq = |row: &Value| number(row, "seq").to_string();
         let next = (rows.len() >= usize::try_from(PAGE).unwrap_or(0)).then(|| rows.last().map(|row| (seq(row), String::new())));
@@ -297,8 +296,8 @@ impl Db {
         let mut batch = Vec::new();
         for (of, rows, known) in [(&small, &rows_of_small, &known_of_small), (&large, &rows_of_large, &known_of_large)] {
             if of != "[]" {
-                batch.push(sql!(self, rows, shop_id, of));
-                batch.push(sql!(self, known, shop_id, of, agent_id));
+                batch.push(sql!(rows, shop_id, of));
+                batch.push(sql!(known, shop_id, of, agent_id));
             }
         }
         let count = batch.len();
@@ -327,13 +326,13 @@ impl Db {
         );
         let mut batch = Vec::new();
         if told != "[]" {
-            batch.push(sql!(self, &keep, &agent.id, token, told, &agent.shop_id));
+            batch.push(sql!(&keep, &agent.id, token, told, &agent.shop_id));
         }
         if forgotten != "[]" {
-            batch.push(sql!(self, &forget, &agent.id, token, forgotten));
+            batch.push(sql!(&forget, &agent.id, token, forgotten));
         }
         let last = batch.len();
-        batch.push(sql!(self, "UPDATE agents SET feed_state = ?3 WHERE id = ?1 AND feed_wait_until = ?2", &agent.id, token, state));
+        batch.push(sql!("UPDATE agents SET feed_state = ?3 WHERE id = ?1 AND feed_wait_until = ?2", &agent.id, token, state));
         Ok(self.repeatable(batch)?.at(last)?.changes()? == 1)
     }
 
@@ -349,8 +348,8 @@ impl Db {
                  WHERE NOT EXISTS (SELECT 1 FROM json_each(feed_products.variants) o WHERE o.value ->> 0 = n.value ->> 0)))"
         );
         let batch = vec![
-            sql!(self, &note, &agent.id, token, sending, &agent.shop_id),
-            sql!(self, "UPDATE agents SET feed_state = ?3 WHERE id = ?1 AND feed_wait_until = ?2", &agent.id, token, state),
+            sql!(&note, &agent.id, token, sending, &agent.shop_id),
+            sql!("UPDATE agents SET feed_state = ?3 WHERE id = ?1 AND feed_wait_until = ?2", &agent.id, token, state),
         ];
         Ok(self.repeatable(batch)?.at(1)?.changes()? == 1)
     }
@@ -375,7 +374,7 @@ impl Db {
             Bind::Int(end.now),
         ];
         let shop_id = &end.agent.shop_id;
-        self.run_repeatable(vec![self.statement(&text, &binds), self.forget_told(shop_id), self.forget_changes(shop_id)])
+        self.run_repeatable(vec![Statement::with(&text, &binds), self.forget_told(shop_id), self.forget_changes(shop_id)])
     }
 
     /// Changes that everybody was told: all of the shop's feeds, and Stripe.
@@ -383,13 +382,13 @@ impl Db {
         let text = "DELETE FROM feed_changes WHERE shop_id = ?1 AND seq <= (SELECT min(seen) FROM
           (SELECT coalesce(feed_state ->> '$.seen', 0) AS seen FROM agents WHERE shop_id = ?1 AND feed_due_at IS NOT NULL
            UNION ALL SELECT seen FROM agentic_stock WHERE shop_id = ?1))";
-        sql!(self, text, shop_id)
+        sql!(text, shop_id)
     }
 
     /// Changes of a shop of which nobody is told any more.
     pub fn forget_changes(&self, shop_id: &str) -> Statement {
         let text = format!("DELETE FROM feed_changes WHERE shop_id = ?1 AND NOT {}", is_told("?1"));
-        sql!(self, &text, shop_id)
+        sql!(&text, shop_id)
     }
 }
 

@@ -45,7 +45,7 @@ impl Db {
     /// What the shop of an API key said with this key before.
     pub fn attempt_of_key(&self, key_hash: &str, now: i64, path: &str, key: &str) -> Statement {
         let text = format!("SELECT * FROM idempotency WHERE shop_id = {SHOP_OF_KEY} AND path = ?3 AND key = ?4 AND created > ?5");
-        sql!(self, &text, key_hash, now, path, key, now.saturating_sub(KEPT))
+        sql!(&text, key_hash, now, path, key, now.saturating_sub(KEPT))
     }
 
     /// Takes the key: a fresh one, one whose lock is over without an answer, or one that is too old to count.
@@ -53,7 +53,6 @@ impl Db {
         &self, attempt: &Attempt<'_>, fingerprint: &str, subject: &str, form: Option<&str>, locked_until: i64, now: i64,
     ) -> Statement {
         sql!(
-            self,
             "INSERT INTO idempotency (shop_id, path, key, lock, fingerprint, subject, form, locked_until, created)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (shop_id, path, key) DO UPDATE SET lock = excluded.lock, locked_until = excluded.locked_until,
@@ -90,7 +89,7 @@ impl Db {
         let mut binds = attempt.binds();
         binds.extend([Bind::Int(i64::from(status)), Bind::Text(body)]);
         binds.extend(more.iter().copied());
-        self.statement(&text, &binds)
+        Statement::with(&text, &binds)
     }
 
     /// What the attempt makes is called otherwise from now on.
@@ -98,18 +97,18 @@ impl Db {
         let mut binds = attempt.binds();
         binds.push(Bind::Text(subject));
         let text = "UPDATE idempotency SET subject = ?5 WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4 AND status IS NULL";
-        self.statement(text, &binds)
+        Statement::with(text, &binds)
     }
 
     /// No answer from Stripe: the same key may be sent again at once.
     pub fn let_go(&self, attempt: &Attempt<'_>) -> Statement {
         let text = "UPDATE idempotency SET locked_until = 0 WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4 AND status IS NULL";
-        self.statement(text, &attempt.binds())
+        Statement::with(text, &attempt.binds())
     }
 
     /// Nothing was begun: the key is as if it had never been sent.
     pub fn forget(&self, attempt: &Attempt<'_>) -> Statement {
         let text = "DELETE FROM idempotency WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4 AND status IS NULL";
-        self.statement(text, &attempt.binds())
+        Statement::with(text, &attempt.binds())
     }
 }

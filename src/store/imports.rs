@@ -200,14 +200,14 @@ impl Db {
             generation_of(SHOP_OF_KEY)
         );
         let answers = self.batch(vec![
-            sql!(self, &shop, key_hash, now),
-            sql!(self, &connections, key_hash, now),
-            sql!(self, &attempt, key_hash, now, path, key, now.saturating_sub(KEPT)),
-            sql!(self, &attempted, key_hash, now, path, key, now.saturating_sub(KEPT)),
-            sql!(self, &sides(SHOP_OF_KEY), key_hash, now),
-            sql!(self, &running, key_hash, now),
-            sql!(self, &last, key_hash, now),
-            sql!(self, &latest, key_hash, now),
+            sql!(&shop, key_hash, now),
+            sql!(&connections, key_hash, now),
+            sql!(&attempt, key_hash, now, path, key, now.saturating_sub(KEPT)),
+            sql!(&attempted, key_hash, now, path, key, now.saturating_sub(KEPT)),
+            sql!(&sides(SHOP_OF_KEY), key_hash, now),
+            sql!(&running, key_hash, now),
+            sql!(&last, key_hash, now),
+            sql!(&latest, key_hash, now),
         ])?;
         Ok(ForImport {
             shop: answers.at(0)?.first()?,
@@ -247,13 +247,12 @@ impl Db {
             Bind::Int(row.created),
         ];
         binds.extend_from_slice(more);
-        self.statement(&text, &binds)
+        Statement::with(&text, &binds)
     }
 
     /// From here on changes of the stock are noted, for what comes after the products.
     fn watch_stock(&self, row: &ImportRow) -> Statement {
         sql!(
-            self,
             "INSERT INTO agentic_stock (shop_id, livemode, generation, seen) SELECT shop_id, livemode, ?2, ?3 FROM agentic_imports
              WHERE id = ?1 AND feed_type = 'product' ON CONFLICT DO NOTHING",
             &row.id,
@@ -278,7 +277,7 @@ impl Db {
             let text = format!(
                 "UPDATE agentic_imports SET locked_until = ?6 WHERE id = ?5 AND status = 'awaiting_upload' AND locked_until <= ?7 AND {HOLDS}"
             );
-            self.statement(&text, &binds)
+            Statement::with(&text, &binds)
         };
         let mut forget = attempt.binds();
         forget.extend([Bind::from(&row.id), Bind::Int(row.locked_until)]);
@@ -292,7 +291,7 @@ impl Db {
             self.take_key(attempt, fingerprint, &row.id, None, row.locked_until, now),
             write,
             self.watch_stock(row),
-            self.statement(
+            Statement::with(
                 &format!("{unwritten} AND NOT EXISTS (SELECT 1 FROM agentic_imports WHERE id = ?5 AND locked_until = ?6)"),
                 &forget,
             ),
@@ -308,14 +307,13 @@ impl Db {
     /// Says that somebody still works on an import. `false`: somebody else does.
     pub fn hold_import(&self, row: &ImportRow, until: i64) -> Result<bool> {
         let text = "UPDATE agentic_imports SET locked_until = ?3 WHERE id = ?1 AND status = 'awaiting_upload' AND locked_until = ?2";
-        self.moved(sql!(self, text, &row.id, row.locked_until, until))
+        self.moved(sql!(text, &row.id, row.locked_until, until))
     }
 
     /// What Stripe has made of an import so far, and by which key it is asked next. `false`: somebody else works on it.
     pub fn import_made(&self, row: &ImportRow) -> Result<bool> {
         let answers = self
             .repeatable(vec![sql!(
-                self,
                 "UPDATE agentic_imports SET stripe_id = ?3, stripe_file = ?4, attempt = ?5, expires_at = ?6, rows = ?7, rejected = ?8, bytes = ?9,
                    columns = ?10, samples = ?11, generation = ?12 WHERE id = ?1 AND locked_until = ?2 AND status = 'awaiting_upload'",
                 &row.id,
@@ -337,7 +335,6 @@ impl Db {
     /// Stripe has the file. Its own news of it may have been faster. With the answer for a key, where there is one.
     pub fn import_sent(&self, row: &ImportRow, answer: Option<(&Attempt<'_>, &str, Option<&str>)>, now: i64) -> Result<()> {
         let mut batch = vec![sql!(
-            self,
             "UPDATE agentic_imports SET status = iif(status = 'awaiting_upload', 'processing', status), uploaded_at = coalesce(uploaded_at, ?2),
                check_at = iif(finished IS NULL, ?2, check_at), stripe_id = ?3, rows = ?4, rejected = ?5, bytes = ?6, columns = ?7,
                samples = iif(samples = '[]', ?8, samples), locked_until = 0, expires_at = NULL WHERE id = ?1",
@@ -373,13 +370,13 @@ impl Db {
         let mut binds = attempt.binds();
         binds.push(Bind::Text(fingerprint));
         let text = "UPDATE idempotency SET fingerprint = ?5 WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4";
-        self.statement(text, &binds)
+        Statement::with(text, &binds)
     }
 
     /// An upload waits for the shop: the answer, and when it is looked at.
     pub fn import_waits(&self, row: &ImportRow, attempt: &Attempt<'_>, body: &str, check_at: i64) -> Result<()> {
         let text = "UPDATE agentic_imports SET locked_until = 0, check_at = ?3 WHERE id = ?1 AND locked_until = ?2";
-        self.run_repeatable(vec![sql!(self, text, &row.id, row.locked_until, check_at), self.keep_answer(attempt, 202, body)])
+        self.run_repeatable(vec![sql!(text, &row.id, row.locked_until, check_at), self.keep_answer(attempt, 202, body)])
     }
 
     /// Stock of another catalogue than the one it was begun of: the next run tells all of that one's.
@@ -393,7 +390,7 @@ impl Db {
           WHERE shop_id = ?1 AND livemode = ?2
             AND EXISTS (SELECT 1 FROM agentic_imports WHERE id = ?3 AND locked_until = ?4 AND stripe_id IS NULL)";
         self.run(vec![
-            sql!(self, told, &row.shop_id, row.livemode, &row.id, row.locked_until, row.seen, row.generation, now),
+            sql!(told, &row.shop_id, row.livemode, &row.id, row.locked_until, row.seen, row.generation, now),
             self.unsent(row),
             self.forget_told(&row.shop_id),
         ])
@@ -402,18 +399,17 @@ impl Db {
     /// An import of which Stripe has heard nothing is none.
     fn unsent(&self, row: &ImportRow) -> Statement {
         let text = "DELETE FROM agentic_imports WHERE id = ?1 AND locked_until = ?2 AND stripe_id IS NULL";
-        sql!(self, text, &row.id, row.locked_until)
+        sql!(text, &row.id, row.locked_until)
     }
 
     /// What Stripe knows of a shop's stock.
     pub fn stock(&self, shop_id: &str, live: i64) -> Result<Option<Box<StockRow>>> {
-        self.find(sql!(self, "SELECT * FROM agentic_stock WHERE shop_id = ?1 AND livemode = ?2", shop_id, live))
+        self.find(sql!("SELECT * FROM agentic_stock WHERE shop_id = ?1 AND livemode = ?2", shop_id, live))
     }
 
     /// Whoever worked on it stops: the sweep goes on at `check_at`, and the key may be sent again at once.
     pub fn leave_import(&self, row: &ImportRow, attempt: Option<&Attempt<'_>>, check_at: i64) -> Result<()> {
         let mut batch = vec![sql!(
-            self,
             "UPDATE agentic_imports SET locked_until = 0, check_at = ?3 WHERE id = ?1 AND locked_until = ?2 AND status = 'awaiting_upload'",
             &row.id,
             row.locked_until,
@@ -426,7 +422,6 @@ impl Db {
     /// Nothing comes of it.
     pub fn fail_import(&self, row: &ImportRow, problem: &str, key: Option<&KeyOf<'_>>, now: i64) -> Result<()> {
         let mut batch = vec![sql!(
-            self,
             "UPDATE agentic_imports SET status = 'failed', finished = ?2, problem = ?3, check_at = NULL, locked_until = 0, errors_kept = 1,
                rejected = ?4, columns = ?5, samples = ?6 WHERE id = ?1 AND status IN ('awaiting_upload', 'processing')",
             &row.id,
@@ -450,7 +445,6 @@ impl Db {
     /// What Stripe says of an import: forward only. `check_at`: when it is asked again. Answers whether anything moved.
     pub fn import_told(&self, row: &ImportRow, after: &ImportRow, now: i64) -> Result<bool> {
         let mut batch = vec![sql!(
-            self,
             "UPDATE agentic_imports SET status = ?2, success_count = ?3, error_count = ?4, problem = ?5, samples = ?6, check_at = ?7,
                checks = ?8, uploaded_at = coalesce(uploaded_at, ?9), finished = ?10, errors_kept = ?11, locked_until = 0, expires_at = NULL
              WHERE id = ?1 AND (status = 'processing' OR (status = 'awaiting_upload' AND ?2 <> 'awaiting_upload'))",
@@ -474,7 +468,7 @@ impl Db {
 
     /// When an import is looked at next.
     pub fn check_import_later(&self, row: &ImportRow, check_at: Option<i64>, checks: i64) -> Result<()> {
-        self.run(vec![sql!(self, "UPDATE agentic_imports SET check_at = ?2, checks = ?3 WHERE id = ?1", &row.id, check_at, checks)])
+        self.run(vec![sql!("UPDATE agentic_imports SET check_at = ?2, checks = ?3 WHERE id = ?1", &row.id, check_at, checks)])
     }
 
     /// What an import's end means for what Stripe knows of the stock; goes behind the statement that ends it at `now`. Only stock itself
@@ -494,13 +488,12 @@ impl Db {
             _ if good && row.feed_type == "product" => "ready = 1, tries = 0, wait_until = 0, due_at = ?4",
             _ => "due_at = max(?4, wait_until)",
         };
-        vec![self.statement(&format!("UPDATE agentic_stock SET {effect} WHERE {ENDED}"), &binds), self.forget_told(&row.shop_id)]
+        vec![Statement::with(&format!("UPDATE agentic_stock SET {effect} WHERE {ENDED}"), &binds), self.forget_told(&row.shop_id)]
     }
 
     /// Makes what Stripe knows of a shop's stock due, in the batch that changed its catalogue.
     pub fn wake_stock(&self, shop_id: &str, now: i64) -> Statement {
         sql!(
-            self,
             "UPDATE agentic_stock SET due_at = max(?2, wait_until) WHERE shop_id = ?1 AND (due_at IS NULL OR due_at > max(?2, wait_until))",
             shop_id,
             now
@@ -509,13 +502,13 @@ impl Db {
 
     /// One import of the shop's.
     pub fn import(&self, shop_id: &str, id: &str) -> Result<Option<Box<ImportRow>>> {
-        self.find(sql!(self, "SELECT * FROM agentic_imports WHERE id = ?2 AND shop_id = ?1", shop_id, id))
+        self.find(sql!("SELECT * FROM agentic_imports WHERE id = ?2 AND shop_id = ?1", shop_id, id))
     }
 
     /// The import that Stripe has by an id, on an account in a mode.
     pub fn import_of_stripe(&self, stripe_id: &str, account: &str, live: bool) -> Result<Option<Box<ImportRow>>> {
         let text = "SELECT * FROM agentic_imports WHERE stripe_id = ?1 AND account = ?2 AND livemode = ?3";
-        self.find(sql!(self, text, stripe_id, account, live))
+        self.find(sql!(text, stripe_id, account, live))
     }
 
     /// A page of the shop's imports: see [`Db::page_of`].
@@ -547,7 +540,7 @@ impl Db {
                 )
             }
         };
-        let rows = self.one(self.statement(&text, &binds))?.objects();
+        let rows = self.one(Statement::with(&text, &binds))?.objects();
         let generation = rows.first().and_then(|row| row.get("live")?.as_i64());
         let mut page = SourcePage { generation, rows: Vec::new(), next: after.to_owned(), more: false };
         page.more = i64::try_from(rows.len()).is_ok_and(|count| count >= limit);
@@ -571,36 +564,36 @@ impl Db {
     pub fn keep_errors(&self, import_id: &str, seq: i64, rows: &str) -> Result<()> {
         let text = "INSERT OR REPLACE INTO agentic_import_errors (import_id, seq, rows)
                       SELECT id, ?2, ?3 FROM agentic_imports WHERE id = ?1";
-        self.run_repeatable(vec![sql!(self, text, import_id, seq, rows)])
+        self.run_repeatable(vec![sql!(text, import_id, seq, rows)])
     }
 
     /// Forgets those from a place up to another: a beginning anew.
     pub fn forget_errors(&self, import_id: &str, from: i64, below: i64) -> Result<()> {
         let text = "DELETE FROM agentic_import_errors WHERE import_id = ?1 AND seq >= ?2 AND seq < ?3";
-        self.run_repeatable(vec![sql!(self, text, import_id, from, below)])
+        self.run_repeatable(vec![sql!(text, import_id, from, below)])
     }
 
     /// Takes the rows that Stripe refused for one who fetches them. `false`: somebody does, or has.
     pub fn claim_errors(&self, import_id: &str, now: i64, until: i64) -> Result<bool> {
         let text = "UPDATE agentic_imports SET locked_until = ?3 WHERE id = ?1 AND errors_kept = 0 AND locked_until <= ?2";
-        self.moved(sql!(self, text, import_id, now, until))
+        self.moved(sql!(text, import_id, now, until))
     }
 
     /// They could not be had now.
     pub fn release_errors(&self, import_id: &str) -> Result<()> {
-        self.run_repeatable(vec![sql!(self, "UPDATE agentic_imports SET locked_until = 0 WHERE id = ?1 AND errors_kept = 0", import_id)])
+        self.run_repeatable(vec![sql!("UPDATE agentic_imports SET locked_until = 0 WHERE id = ?1 AND errors_kept = 0", import_id)])
     }
 
     /// All of them are kept, under these columns.
     pub fn errors_kept(&self, import_id: &str, columns: &str) -> Result<()> {
         let text = "UPDATE agentic_imports SET errors_kept = 1, columns = ?2, check_at = NULL, locked_until = 0 WHERE id = ?1";
-        self.run_repeatable(vec![sql!(self, text, import_id, columns)])
+        self.run_repeatable(vec![sql!(text, import_id, columns)])
     }
 
     /// The next piece behind one: its number and its rows.
     pub fn errors_piece(&self, import_id: &str, after: i64) -> Result<Option<(i64, String)>> {
         let text = "SELECT seq, rows FROM agentic_import_errors WHERE import_id = ?1 AND seq > ?2 ORDER BY seq LIMIT 1";
-        let rows = self.one(sql!(self, text, import_id, after))?.objects();
+        let rows = self.one(sql!(text, import_id, after))?.objects();
         Ok(rows.first().and_then(|row| Some((row.get("seq")?.as_i64()?, row.get("rows")?.as_str()?.to_owned()))))
     }
 
@@ -615,7 +608,7 @@ impl Db {
         );
         let stock =
             format!("SELECT * FROM agentic_stock WHERE due_at IS NOT NULL AND ready = 1 AND due_at <= ?1 ORDER BY due_at LIMIT {limit}");
-        let answers = self.batch(vec![sql!(self, &imports, now), sql!(self, &stock, now)])?;
+        let answers = self.batch(vec![sql!(&imports, now), sql!(&stock, now)])?;
         Ok((answers.at(0)?.all()?, answers.at(1)?.all()?))
     }
 
@@ -625,9 +618,9 @@ impl Db {
           WHERE id = ?1 AND check_at <= ?2 AND locked_until <= ?2";
         let connection = "SELECT * FROM connections WHERE shop_id = ?1 AND livemode = ?2 AND account = ?3 AND status = 'active'";
         let answers = self.batch(vec![
-            sql!(self, lease, &row.id, now, until),
-            sql!(self, "SELECT * FROM shops WHERE id = ?1", &row.shop_id),
-            sql!(self, connection, &row.shop_id, row.livemode, &row.account),
+            sql!(lease, &row.id, now, until),
+            sql!("SELECT * FROM shops WHERE id = ?1", &row.shop_id),
+            sql!(connection, &row.shop_id, row.livemode, &row.account),
         ])?;
         if answers.at(0)?.changes()? == 0 {
             return Ok(None);
@@ -649,12 +642,12 @@ impl Db {
         );
         let (shop_id, live) = (&stock.shop_id, stock.livemode);
         let answers = self.batch(vec![
-            sql!(self, lease, shop_id, live, now, until, stock.due_at),
-            sql!(self, "SELECT * FROM shops WHERE id = ?1", shop_id),
-            sql!(self, &side, shop_id, live),
-            sql!(self, connection, shop_id, live),
-            sql!(self, &latest, shop_id),
-            sql!(self, &busy, shop_id, live),
+            sql!(lease, shop_id, live, now, until, stock.due_at),
+            sql!("SELECT * FROM shops WHERE id = ?1", shop_id),
+            sql!(&side, shop_id, live),
+            sql!(connection, shop_id, live),
+            sql!(&latest, shop_id),
+            sql!(&busy, shop_id, live),
         ])?;
         if answers.at(0)?.changes()? == 0 {
             return Ok(None);
@@ -671,7 +664,7 @@ impl Db {
     /// Puts stock out of hand. `due_at`: when it is looked at again; `None`: when something changes. A change that came meanwhile counts.
     pub fn stock_later(&self, stock: &StockRow, leased_until: i64, due_at: Option<i64>) -> Result<()> {
         let text = "UPDATE agentic_stock SET due_at = ?4 WHERE shop_id = ?1 AND livemode = ?2 AND due_at = ?3";
-        self.run(vec![sql!(self, text, &stock.shop_id, stock.livemode, leased_until, due_at)])
+        self.run(vec![sql!(text, &stock.shop_id, stock.livemode, leased_until, due_at)])
     }
 
     /// Writes down that changed stock is on its way. `false`: something else is.
@@ -689,6 +682,6 @@ impl Db {
         let imports = format!(
             "DELETE FROM agentic_imports WHERE id IN {AGED} AND NOT EXISTS (SELECT 1 FROM agentic_import_errors e WHERE e.import_id = agentic_imports.id)"
         );
-        [sql!(self, &errors, aged), sql!(self, &imports, aged)]
+        [sql!(&errors, aged), sql!(&imports, aged)]
     }
 }

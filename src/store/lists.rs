@@ -1,6 +1,6 @@
 //! Lists of a shop's rows, newest first, a page at a time.
 
-use super::{Bind, Db};
+use super::{Bind, Db, Statement};
 use crate::error::Result;
 use crate::record::Record;
 
@@ -47,11 +47,12 @@ impl Db {
         text.push_str(&format!(" ORDER BY id {order} LIMIT {}", limit.saturating_add(1)));
         let mut batch = Vec::new();
         if let Some(id) = at {
-            batch.push(
-                self.statement(&format!("SELECT id FROM {table} WHERE id = ?1 AND shop_id = ?2"), &[Bind::Text(id), Bind::Text(shop_id)]),
-            );
+            batch.push(Statement::with(
+                &format!("SELECT id FROM {table} WHERE id = ?1 AND shop_id = ?2"),
+                &[Bind::Text(id), Bind::Text(shop_id)],
+            ));
         }
-        batch.push(self.statement(&text, &binds));
+        batch.push(Statement::with(&text, &binds));
         let answers = self.batch(batch)?;
         if at.is_some() && !answers.at(0)?.any() {
             return Ok(None);

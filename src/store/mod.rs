@@ -59,65 +59,22 @@ pub mod orders;
 pub mod reseal;
 pub mod settings;
 pub mod shops;
+pub mod statement;
 pub mod transactions;
 pub mod uploads;
 
 use crate::edge::clock::{self, Until};
 use crate::edge::{Counters, js};
 use crate::error::{Problem, Result};
-use crate::record::{self, Columns, Json, Reader, Record};
+use crate::record::{self, Columns, Reader, Record};
+use crate::sql;
 use serde_json::Value;
 use std::cell::Cell;
 use std::rc::Rc;
 use worker::js_sys::Uint8Array;
-use worker::wasm_bindgen::JsValue;
+use worker::wasm_bindgen::{JsCast, JsValue};
 
-/// A bound parameter. Numbers travel as floats: refused beyond 2^53 before they get here.
-#[derive(Clone, Copy)]
-pub enum Bind<'a> {
-    Text(&'a str),
-    Int(i64),
-    Null,
-}
-
-impl<'a> From<&'a str> for Bind<'a> {
-    fn from(text: &'a str) -> Self {
-        Bind::Text(text)
-    }
-}
-impl<'a> From<&'a String> for Bind<'a> {
-    fn from(text: &'a String) -> Self {
-        Bind::Text(text)
-    }
-}
-impl From<i64> for Bind<'_> {
-    fn from(number: i64) -> Self {
-        Bind::Int(number)
-    }
-}
-impl From<bool> for Bind<'_> {
-    fn from(flag: bool) -> Self {
-        Bind::Int(i64::from(flag))
-    }
-}
-impl<'a, T: Into<Bind<'a>>> From<Option<T>> for Bind<'a> {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Bind::Null, Into::into)
-    }
-}
-impl<'a> From<&'a Option<String>> for Bind<'a> {
-    fn from(value: &'a Option<String>) -> Self {
-        value.as_deref().map_or(Bind::Null, Bind::Text)
-    }
-}
-
-/// A statement with its parameters: `sql!(db, "… ?1 …", a, b)`.
-#[macro_export]
-macro_rules! sql {
-    ($db:expr, $text:expr $(, $bind:expr)* $(,)?) => {
-        $db.statement($text, &[$($crate::store::Bind::from($bind)),*])
-    };
-}
+pub use statement::{Bind, Bound, Statement};
 
 /// The database of one request; counts its round trips.
 #[derive(Clone)]
@@ -127,9 +84,6 @@ pub struct Db {
     counters: Rc<Counters>,
     until: Until,
 }
-
-/// A statement with its parameters, as the platform's side takes it: the text, NUL, a JSON list of the parameters.
-pub type Statement = String;
 
 /// A row, where there is one; in a box, for rows are large.
 pub type Found<T> = Option<Box<T>>;
@@ -258,18 +212,6 @@ impl Db {
         self.counters.owe(self.place, [id.to_owned()]);
     }
 
-    pub fn statement(&self, text: &str, binds: &[Bind<'_>]) -> Statement {
-        let mut list = Vec::with_capacity(binds.len());
-        for bind in binds {
-            list.push(match bind {
-                Bind::Text(text) => Value::String((*text).to_owned()),
-                Bind::Int(number) => Value::from(*number),
-                Bind::Null => Value::Null,
-            });
-        }
-        [text, "\0", &Value::Array(list).text()].concat()
-    }
-
     /// One round trip, atomic.
     pub fn batch(&self, statements: Vec<Statement>) -> Result<Answers> {
         self.send(statements, 1)
@@ -283,14 +225,14 @@ impl Db {
 
     /// The answer crosses from JavaScript in one piece: asking for each column of each row by itself costs more than the query.
     fn send(&self, statements: Vec<Statement>, tries: u32) -> Result<Answers> {
-        let list = statements.join("\0");
+        let list = Statement::together(statements);
         let mut pause = 50_u32;
         for left in (0..tries).rev() {
             let Some(patience) = self.until.left() else { break };
             Counters::count(&self.counters.d1);
             match js::batch(&self.database, &list, patience).map_err(|error| js::told(&error)) {
                 Ok(answer) => {
-                    return match record::parsed(&Uint8Array::new(&answer).to_vec()) {
+                    return match record::parsed(&answer.unchecked_into::<Uint8Array>().to_vec()) {
                         Ok(Value::Array(results)) => Ok(Answers(results.into_iter().map(Rows::read).collect())),
                         _ => Err(Problem::fault("D1 gave no list of results")),
                     };
@@ -339,7 +281,7 @@ impl Db {
 
     /// Whether D1 answers.
     pub fn alive(&self) -> bool {
-        self.one(sql!(self, "SELECT 1 AS one")).is_ok()
+        self.one(sql!("SELECT 1 AS one")).is_ok()
     }
 }
 

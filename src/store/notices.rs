@@ -102,14 +102,14 @@ impl Db {
     fn owe_at(&self, id: &str, row: &Row, kind: &str, once: &str, now: i64, due_at: i64) -> Statement {
         let object = row.transaction().text();
         let text = owing(OWED_COLUMNS, "shops s WHERE s.id = ?2", now, due_at);
-        sql!(self, &text, id, &row.shop_id, kind, once, &object, &row.id)
+        sql!(&text, id, &row.shop_id, kind, once, &object, &row.id)
     }
 
     /// Owes the shop a notice about anything else that a transaction made, by its type and its name.
     pub fn owe_object(&self, id: &str, shop_id: &str, transaction: &str, (kind, once): (&str, &str), object: &str, now: i64) -> Statement {
         self.owes(id);
         let text = owing(OWED_COLUMNS, "shops s WHERE s.id = ?2", now, now);
-        sql!(self, &text, id, shop_id, kind, once, object, transaction)
+        sql!(&text, id, shop_id, kind, once, object, transaction)
     }
 
     /// Completes what has not been sent yet, and makes it due: Stripe mostly tells first that money came (the PaymentIntent), and a
@@ -119,7 +119,6 @@ impl Db {
         let render = |value: &Option<Value>| value.as_ref().map(ToString::to_string);
         let (customer, shipping, billing) = (render(&news.customer), render(&news.shipping_details), render(&news.billing_details));
         sql!(
-            self,
             "UPDATE notices SET due_at = CASE WHEN status = 'due' THEN ?5 END, object = json_set(object,
                '$.customer', json(coalesce(?2, object -> '$.customer')), '$.shipping_details', json(coalesce(?3, object -> '$.shipping_details')),
                '$.billing_details', json(coalesce(?4, object -> '$.billing_details')))
@@ -149,7 +148,7 @@ impl Db {
         let id = id_at(now);
         let mut all = vec![Bind::Text(&id)];
         all.extend_from_slice(binds);
-        self.statement(&(owing(&columns, &from, now, now) + RETURNING), &all)
+        Statement::with(&(owing(&columns, &from, now, now) + RETURNING), &all)
     }
 
     /// Owes `shop.superseded` to the shop that held a site until the statement before. Its keys answer 401, so it cannot ask.
@@ -161,14 +160,14 @@ impl Db {
                  'allowed_origins', json(s.allowed_origins), 'created', s.created), NULL"
         );
         let text = owing(&columns, "shops s WHERE s.site_url = ?2 AND s.status = 'superseded' AND s.id <> ?3", now, now);
-        sql!(self, &(text + RETURNING), &id_at(now), site_url, by)
+        sql!(&(text + RETURNING), &id_at(now), site_url, by)
     }
 
     /// Owes shops (a JSON list of ids) a notice about an agreement with an agent, behind the statement that remembers the event of it.
     pub fn owe_agreement(&self, shops: &str, kind: &str, agreement: &str, object: &str, now: i64) -> Statement {
         let columns = format!("{FRESH_ID}, s.id, ?3, s.id || '/' || ?4 || '/' || ?3, ?5, NULL");
         let text = owing(&columns, "shops s WHERE s.id IN (SELECT value FROM json_each(?2)) AND s.status <> 'superseded'", now, now);
-        sql!(self, &(text + RETURNING), &id_at(now), shops, kind, agreement, object)
+        sql!(&(text + RETURNING), &id_at(now), shops, kind, agreement, object)
     }
 
     /// A batch with statements that answer the ids of what they owe: those are sent when the request has been answered.
@@ -181,15 +180,9 @@ impl Db {
     /// Takes a due notice for one attempt, in one conditional statement: of two that want it, one gets it. With whom it is for.
     pub fn lease_notice(&self, id: &str, now: i64, until: i64) -> Result<Option<Leased>> {
         let answers = self.batch(vec![
-            sql!(
-                self,
-                "UPDATE notices SET due_at = ?3, attempts = attempts + 1 WHERE id = ?1 AND due_at <= ?2 RETURNING *",
-                id,
-                now,
-                until
-            ),
-            sql!(self, "SELECT * FROM shops WHERE id = (SELECT shop_id FROM notices WHERE id = ?1)", id),
-            sql!(self, "SELECT * FROM agents WHERE id = (SELECT agent_id FROM notices WHERE id = ?1) AND deleted_at IS NULL", id),
+            sql!("UPDATE notices SET due_at = ?3, attempts = attempts + 1 WHERE id = ?1 AND due_at <= ?2 RETURNING *", id, now, until),
+            sql!("SELECT * FROM shops WHERE id = (SELECT shop_id FROM notices WHERE id = ?1)", id),
+            sql!("SELECT * FROM agents WHERE id = (SELECT agent_id FROM notices WHERE id = ?1) AND deleted_at IS NULL", id),
         ])?;
         let Some(notice) = answers.at(0)?.first()? else { return Ok(None) };
         Ok(Some(Leased { notice, shop: answers.at(1)?.first()?, agent: answers.at(2)?.first()? }))
@@ -208,10 +201,9 @@ impl Db {
                attempt_log = CASE WHEN ?6 IS NULL THEN attempt_log ELSE json_insert({KEPT}, '$[#]', json(?6)) END
              WHERE id = ?1"
         );
-        let mut batch = vec![sql!(self, &text, it.id, it.leased_until, it.status, it.due_at, it.now, &it.entry)];
+        let mut batch = vec![sql!(&text, it.id, it.leased_until, it.status, it.due_at, it.now, &it.entry)];
         if let Some((agent, transaction)) = it.order {
             batch.push(sql!(
-                self,
                 "UPDATE notices SET due_at = ?3 WHERE rowid = (SELECT min(rowid) FROM notices
                    WHERE agent_id = ?1 AND transaction_id = ?2 AND status = 'due' AND due_at IS NULL)
                    AND NOT EXISTS (SELECT 1 FROM notices WHERE agent_id = ?1 AND transaction_id = ?2 AND status = 'due' AND due_at NOT NULL)
@@ -239,7 +231,7 @@ impl Db {
                FROM tried)
              ORDER BY place, hung, attempts, due_at LIMIT {limit}"
         );
-        self.list(sql!(self, &text, now))
+        self.list(sql!(&text, now))
     }
 
     /// A page of the shop's notices: see [`Db::page_of`].
@@ -251,7 +243,7 @@ impl Db {
     }
 
     pub fn notice(&self, id: &str, shop_id: &str) -> Result<Option<Box<NoticeRow>>> {
-        self.find(sql!(self, "SELECT * FROM notices WHERE id = ?1 AND shop_id = ?2", id, shop_id))
+        self.find(sql!("SELECT * FROM notices WHERE id = ?1 AND shop_id = ?2", id, shop_id))
     }
 
     /// Makes a notice due at once, as on its first day, if there is an address. Answers it as it is then. An agent's event is sent again
@@ -273,10 +265,10 @@ impl Db {
         );
         let superseded = format!("SELECT id FROM notices n WHERE id = ?1 AND shop_id = ?2 AND NOT {newest}");
         let answers = self.batch(vec![
-            sql!(self, &again, id, shop_id, now),
-            sql!(self, &silenced, id, shop_id, now),
-            sql!(self, "SELECT * FROM notices WHERE id = ?1 AND shop_id = ?2", id, shop_id),
-            sql!(self, &superseded, id, shop_id),
+            sql!(&again, id, shop_id, now),
+            sql!(&silenced, id, shop_id, now),
+            sql!("SELECT * FROM notices WHERE id = ?1 AND shop_id = ?2", id, shop_id),
+            sql!(&superseded, id, shop_id),
         ])?;
         let resent = if answers.at(0)?.changes()? == 1 {
             // Only the shop's own is sent. Attack: a shop names another's notice and has it sent again.

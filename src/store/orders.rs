@@ -80,7 +80,6 @@ impl Db {
         let doc = new.order;
         let email = new.buyer_email.map(order::email_key);
         let insert = sql!(
-            self,
             "INSERT INTO orders (id, shop_id, agent_id, agent, livemode, origin, dialect, checkout_session, transaction_id, order_id,
                order_number, status, body, fulfillments, adjustments, buyer_email, created, updated)
              SELECT ?1, t.shop_id, ?3, ?4, t.livemode, ?5, ?6, ?7, t.id, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17
@@ -128,7 +127,7 @@ impl Db {
         &self, shop_id: &str, agent: &str, transaction: &str, dialect: &str, event: &Event<'_>, once: &str, now: i64,
     ) -> Statement {
         self.owes(event.id);
-        sql!(self, TELL_AGENT, event.id, shop_id, transaction, agent, dialect, event.kind, once, event.body, now)
+        sql!(TELL_AGENT, event.id, shop_id, transaction, agent, dialect, event.kind, once, event.body, now)
     }
 
     /// Writes a change of an order that is as it was read, and tells its agent. The first statement says by `changes()` whether it was
@@ -164,12 +163,11 @@ impl Db {
         if let Some(row) = if_paid {
             binds.extend([Bind::from(&row.id), row.status.name().into(), (&row.refunds).into(), (&row.dispute).into()]);
         }
-        let mut statements = vec![self.statement(&text, &binds)];
+        let mut statements = vec![Statement::with(&text, &binds)];
         if let (Some(event), Some(agent), Some(dialect)) = (&change.event, &after.agent_id, &after.dialect) {
             let once = format!("{}/{}", after.id, after.version);
             statements.push(self.tell_agent(&after.shop_id, agent, &after.transaction_id, dialect, event, &once, now));
             statements.push(sql!(
-                self,
                 "UPDATE notices SET status = 'kept' WHERE agent_id = ?1 AND transaction_id = ?2 AND status = 'due' AND due_at IS NULL
                    AND id <> ?3 AND EXISTS (SELECT 1 FROM notices WHERE id = ?3 AND status = 'due')",
                 agent,
@@ -178,7 +176,6 @@ impl Db {
             ));
             // Beyond what a lease can last: what is on its way this very moment is left alone.
             statements.push(sql!(
-                self,
                 "UPDATE notices SET due_at = ?4 WHERE agent_id = ?1 AND transaction_id = ?2 AND status = 'due' AND due_at > ?5 AND id <> ?3
                    AND EXISTS (SELECT 1 FROM notices WHERE id = ?3 AND status = 'due')",
                 agent,
@@ -190,7 +187,6 @@ impl Db {
         }
         // The agent's checkout says it too.
         statements.push(sql!(
-            self,
             "UPDATE acp_sessions SET state = json_set(state, '$.order.number', ?3, '$.order.permalink_url', ?4, '$.order.status', ?5)
              WHERE id = ?1 AND shop_id = ?2 AND json_extract(state, '$.order.id') = ?6
                AND EXISTS (SELECT 1 FROM orders WHERE id = ?6 AND version = ?7)",
@@ -205,7 +201,6 @@ impl Db {
         if before.order_id != after.order_id {
             // The ledger finds it by the same id.
             statements.push(sql!(
-                self,
                 "UPDATE transactions SET order_id = ?3 WHERE id = ?1 AND shop_id = ?2
                    AND EXISTS (SELECT 1 FROM orders WHERE id = ?4 AND version = ?5 AND order_id IS ?3)",
                 &after.transaction_id,
@@ -219,14 +214,14 @@ impl Db {
     }
 
     pub fn order(&self, id: &str, shop_id: &str) -> Result<Option<Box<OrderRow>>> {
-        self.find(sql!(self, "SELECT * FROM orders WHERE id = ?1 AND shop_id = ?2", id, shop_id))
+        self.find(sql!("SELECT * FROM orders WHERE id = ?1 AND shop_id = ?2", id, shop_id))
     }
 
     /// The order of a transaction, and its shop, whose `order_url_template` says where it is to be seen.
     pub fn order_of(&self, transaction: &str) -> Result<Option<(Box<OrderRow>, Box<ShopRow>)>> {
         let answers = self.batch(vec![
-            sql!(self, "SELECT * FROM orders WHERE transaction_id = ?1", transaction),
-            sql!(self, "SELECT * FROM shops WHERE id = (SELECT shop_id FROM orders WHERE transaction_id = ?1)", transaction),
+            sql!("SELECT * FROM orders WHERE transaction_id = ?1", transaction),
+            sql!("SELECT * FROM shops WHERE id = (SELECT shop_id FROM orders WHERE transaction_id = ?1)", transaction),
         ])?;
         Ok(answers.at(0)?.first()?.zip(answers.at(1)?.first()?))
     }
@@ -237,7 +232,7 @@ impl Db {
         const OF_BUYER: &str = "FROM orders WHERE id = ?1 AND buyer_email = ?2";
         let order = format!("SELECT * {OF_BUYER}");
         let shop = format!("SELECT * FROM shops WHERE id = (SELECT shop_id {OF_BUYER}) AND status <> 'deleted'");
-        let answers = self.batch(vec![sql!(self, &order, id, email), sql!(self, &shop, id, email)])?;
+        let answers = self.batch(vec![sql!(&order, id, email), sql!(&shop, id, email)])?;
         Ok(answers.at(0)?.first()?.zip(answers.at(1)?.first()?))
     }
 

@@ -61,11 +61,11 @@ impl Db {
                 let text = format!(
                     "SELECT {id} AS id, {bound_to}, {column} AS sealed FROM {table} WHERE {column} >= ?1 AND {column} < ?2 LIMIT {limit}"
                 );
-                sql!(self, &text, &from, &below)
+                sql!(&text, &from, &below)
             })
             .collect();
         let in_kv = format!("SELECT id, shop_id, account, livemode, '' AS sealed FROM connections WHERE token_seal = ?1 LIMIT {limit}");
-        batch.push(sql!(self, &in_kv, key_id));
+        batch.push(sql!(&in_kv, key_id));
         let places = batch.len();
         let answers = self.batch(batch)?;
         (0..places).map(|place| answers.at(place)?.all()).collect()
@@ -75,16 +75,16 @@ impl Db {
     pub fn put_sealed(&self, place: &Place, was: &Sealed, sealed: &str) -> Statement {
         let Place { table, id, column, .. } = place;
         let text = format!("UPDATE {table} SET {column} = ?3 WHERE {id} = ?1 AND {column} = ?2");
-        sql!(self, &text, &was.id, &was.sealed, sealed)
+        sql!(&text, &was.id, &was.sealed, sealed)
     }
 
     /// The token in KV is sealed under `seal` now.
     pub fn token_sealed(&self, connection_id: &str, seal: &str) -> Statement {
-        sql!(self, "UPDATE connections SET token_seal = ?2 WHERE id = ?1", connection_id, seal)
+        sql!("UPDATE connections SET token_seal = ?2 WHERE id = ?1", connection_id, seal)
     }
 
     /// A connection that has ended and whose token KV does not have any more.
     pub fn forget_token(&self, connection_id: &str) -> Result<()> {
-        self.run(vec![sql!(self, "UPDATE connections SET token_seal = NULL WHERE id = ?1 AND status = 'gone'", connection_id)])
+        self.run(vec![sql!("UPDATE connections SET token_seal = NULL WHERE id = ?1 AND status = 'gone'", connection_id)])
     }
 }

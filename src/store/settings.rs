@@ -55,13 +55,12 @@ impl Db {
              JOIN shops h ON h.id = (SELECT a.shop_id {of}) AND h.status IN ('active', 'suspended')
              WHERE mine.shop_id = ?1 AND mine.status = 'active'"
         );
-        let answers = self.batch(vec![self.connections_of(shop_id), sql!(self, &holders, shop_id)])?;
+        let answers = self.batch(vec![self.connections_of(shop_id), sql!(&holders, shop_id)])?;
         Ok(Seat { connections: answers.at(0)?.all()?, holders: answers.at(1)?.all()? })
     }
 
     pub fn insert_settings_link(&self, hash: &str, connection: &ConnectionRow, now: i64, expires_at: i64) -> Result<()> {
         self.run(vec![sql!(
-            self,
             "INSERT INTO agentic_settings (hash, shop_id, livemode, account, created, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             hash,
             &connection.shop_id,
@@ -75,7 +74,7 @@ impl Db {
     /// What a link would open, if it still could. Uses nothing up.
     pub fn settings_waiting(&self, hash: &str, now: i64) -> Result<Option<Box<SettingsRow>>> {
         let text = format!("SELECT s.shop_id, s.livemode, s.account, p.site_url {LEADS} AND s.used_at IS NULL AND s.expires_at > ?2");
-        self.find(sql!(self, &text, hash, now))
+        self.find(sql!(&text, hash, now))
     }
 
     /// Opens a link for one browser, in one conditional statement: of two that open it, one gets the page.
@@ -85,7 +84,7 @@ impl Db {
              WHERE hash = ?1 AND used_at IS NULL AND expires_at > ?2 AND EXISTS (SELECT 1 {LEADS})"
         );
         let whose = format!("SELECT s.shop_id, s.livemode, s.account, p.site_url {LEADS}");
-        let answers = self.batch(vec![sql!(self, &open, hash, now, browser_hash, until), sql!(self, &whose, hash)])?;
+        let answers = self.batch(vec![sql!(&open, hash, now, browser_hash, until), sql!(&whose, hash)])?;
         if answers.at(0)?.changes()? == 1 { answers.at(1)?.first() } else { Ok(None) }
     }
 
@@ -97,7 +96,7 @@ impl Db {
                AND expires_at > ?3 AND sessions < ?4 AND EXISTS (SELECT 1 {LEADS})"
         );
         let whose = format!("SELECT s.shop_id, s.livemode, s.account, p.site_url {LEADS}");
-        let answers = self.batch(vec![sql!(self, &count, hash, browser_hash, now, most), sql!(self, &whose, hash)])?;
+        let answers = self.batch(vec![sql!(&count, hash, browser_hash, now, most), sql!(&whose, hash)])?;
         if answers.at(0)?.changes()? == 1 { answers.at(1)?.first() } else { Ok(None) }
     }
 }

@@ -108,7 +108,7 @@ impl Whose<'_> {
 impl Db {
     fn shop_statement(&self, key_hash: &str, now: i64) -> Statement {
         let text = format!("SELECT * FROM shops WHERE id = {SHOP_OF_KEY}");
-        sql!(self, &text, key_hash, now)
+        sql!(&text, key_hash, now)
     }
 
     pub fn shop_of_key(&self, key_hash: &str, now: i64) -> Result<Option<Box<ShopRow>>> {
@@ -124,7 +124,6 @@ impl Db {
             batch.extend(self.silence_superseded(&shop.site_url, &shop.id));
         }
         batch.push(sql!(
-            self,
             "INSERT INTO shops (id, site_url, name, status, challenge, challenge_url, webhook_url, allowed_origins,
                signing_secret, created, verified_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             &shop.id,
@@ -139,12 +138,12 @@ impl Db {
             shop.created,
             (shop.status == "active").then_some(shop.created)
         ));
-        batch.push(sql!(self, "INSERT INTO api_keys (hash, shop_id, created) VALUES (?1, ?2, ?3)", key_hash, &shop.id, shop.created));
+        batch.push(sql!("INSERT INTO api_keys (hash, shop_id, created) VALUES (?1, ?2, ?3)", key_hash, &shop.id, shop.created));
         super::done(self.batch_owing(batch))
     }
 
     fn supersede(&self, site_url: &str, by: &str) -> Statement {
-        sql!(self, "UPDATE shops SET status = 'superseded' WHERE site_url = ?1 AND status = 'active' AND id <> ?2", site_url, by)
+        sql!("UPDATE shops SET status = 'superseded' WHERE site_url = ?1 AND status = 'active' AND id <> ?2", site_url, by)
     }
 
     /// The keys of superseded shops answer 401 from now on, and so do those of their agents. Their catalogues are seen by nobody any
@@ -158,14 +157,13 @@ impl Db {
         ]
         .map(|what| {
             let text = format!("{what} shop_id IN (SELECT id FROM shops WHERE site_url = ?1 AND status = 'superseded' AND id <> ?2)");
-            sql!(self, &text, site_url, by)
+            sql!(&text, site_url, by)
         })
     }
 
     /// A suspended shop whose site lies above or below this one, or else another shop that holds this site: then only a fixed address may prove a second one.
     pub fn site_holder(&self, site_url: &str, other_than: &str) -> Result<Option<Box<ShopRow>>> {
         self.find(sql!(
-            self,
             "SELECT * FROM shops WHERE id <> ?2 AND site_url = ?1 AND status IN ('active', 'suspended')
              UNION ALL
              SELECT * FROM shops WHERE id <> ?2 AND status = 'suspended' AND (substr(?1, 1, length(site_url) + 1) = site_url || '/'
@@ -183,7 +181,6 @@ impl Db {
         if takes_over {
             // Nothing of the other shop's is inherited; the fee is the operator's.
             batch.push(sql!(
-                self,
                 "UPDATE shops SET (fee_bps, fee_fixed, category_fees) = (SELECT o.fee_bps, o.fee_fixed, o.category_fees FROM shops o
                    WHERE o.site_url = ?1 AND o.status = 'active' AND o.id <> ?2)
                  WHERE id = ?2 AND EXISTS (SELECT 1 FROM shops o WHERE o.site_url = ?1 AND o.status = 'active' AND o.id <> ?2)",
@@ -196,7 +193,6 @@ impl Db {
         }
         let last = batch.len();
         batch.push(sql!(
-            self,
             "UPDATE shops SET status = 'active', verified_at = ?2 WHERE id = ?1 AND status = 'pending' AND NOT EXISTS (SELECT 1
                FROM shops o WHERE o.site_url = shops.site_url AND o.status IN ('active', 'suspended') AND o.id <> shops.id)",
             &shop.id,
@@ -233,21 +229,20 @@ impl Db {
         // Read before and deleted meanwhile: nothing personal is written to it any more.
         text.push_str(" WHERE id = ?1 AND status IN ('pending', 'active') RETURNING *");
         let due = sql!(
-            self,
             "UPDATE transactions SET check_at = ?2, checks = 0 WHERE ?3 = 0 AND shop_id = ?1 AND status = 'open'
                AND checkout_session IS NOT NULL",
             &shop.id,
             now,
             shop.checkout_enabled
         );
-        self.batch(vec![self.statement(&text, &binds), due])?.at(0)?.first()
+        self.batch(vec![Statement::with(&text, &binds), due])?.at(0)?.first()
     }
 
     /// A new key; the ones before stay good until `old_until` at most, and a second roll does not prolong them.
     pub fn roll_key(&self, shop_id: &str, key_hash: &str, now: i64, old_until: i64) -> Result<()> {
         self.run(vec![
-            sql!(self, "UPDATE api_keys SET expires_at = ?2 WHERE shop_id = ?1 AND coalesce(expires_at, ?2) >= ?2", shop_id, old_until),
-            sql!(self, "INSERT INTO api_keys (hash, shop_id, created) VALUES (?1, ?2, ?3)", key_hash, shop_id, now),
+            sql!("UPDATE api_keys SET expires_at = ?2 WHERE shop_id = ?1 AND coalesce(expires_at, ?2) >= ?2", shop_id, old_until),
+            sql!("INSERT INTO api_keys (hash, shop_id, created) VALUES (?1, ?2, ?3)", key_hash, shop_id, now),
         ])
     }
 
@@ -255,7 +250,6 @@ impl Db {
     pub fn roll_signing_secret(&self, shop: &ShopRow, sealed: &str, old_until: i64) -> Result<()> {
         let moved = self
             .one(sql!(
-                self,
                 "UPDATE shops SET previous_signing_secret = signing_secret, previous_signing_secret_expires_at = ?4, signing_secret = ?3
                  WHERE id = ?1 AND signing_secret = ?2",
                 &shop.id,

@@ -90,11 +90,11 @@ record! {
 
 impl Db {
     pub fn transaction(&self, id: &str) -> Result<Option<Box<Row>>> {
-        self.find(sql!(self, "SELECT * FROM transactions WHERE id = ?1", id))
+        self.find(sql!("SELECT * FROM transactions WHERE id = ?1", id))
     }
 
     pub fn transaction_of_session(&self, session: &str) -> Result<Option<Box<Row>>> {
-        self.find(sql!(self, "SELECT * FROM transactions WHERE checkout_session = ?1", session))
+        self.find(sql!("SELECT * FROM transactions WHERE checkout_session = ?1", session))
     }
 
     /// A transaction with its shop, for a returning buyer.
@@ -103,7 +103,7 @@ impl Db {
         let row = format!("SELECT * FROM transactions WHERE {by}");
         let shop = format!("SELECT * FROM shops WHERE id = (SELECT shop_id FROM transactions WHERE {by})");
         let value = id.unwrap_or(session);
-        let answers = self.batch(vec![sql!(self, &row, value), sql!(self, &shop, value)])?;
+        let answers = self.batch(vec![sql!(&row, value), sql!(&shop, value)])?;
         Ok(answers.at(0)?.first::<Row>()?.zip(answers.at(1)?.first::<super::shops::ShopRow>()?))
     }
 
@@ -132,7 +132,6 @@ impl Db {
         let render = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string);
         let (customer, shipping, billing) = (render(&news.customer), render(&news.shipping_details), render(&news.billing_details));
         sql!(
-            self,
             &text,
             &row.id,
             to.name(),
@@ -164,13 +163,13 @@ impl Db {
                billing_details = coalesce(?4, billing_details), checkout_session = coalesce(checkout_session, ?5)
              WHERE id = ?1 AND status <> 'open' AND NOT {ERASED}"
         );
-        sql!(self, &text, &row.id, &customer, &shipping, &billing, &row.checkout_session)
+        sql!(&text, &row.id, &customer, &shipping, &billing, &row.checkout_session)
     }
 
     /// Until when an authorised payment can be captured, where whoever moved the row did not know.
     pub fn note_hold(&self, id: &str, until: i64) -> Statement {
         let text = "UPDATE transactions SET capture_before = ?2 WHERE id = ?1 AND status = 'authorized' AND capture_before IS NULL";
-        sql!(self, text, id, until)
+        sql!(text, id, until)
     }
 
     /// Keeps that an event was applied. A doubled event finds its id.
@@ -179,7 +178,6 @@ impl Db {
         &self, id: &str, kind: &str, account: Option<&str>, live: bool, transaction: Option<&str>, created: i64, now: i64,
     ) -> Statement {
         sql!(
-            self,
             "INSERT INTO stripe_events (id, type, account, livemode, transaction_id, created, received) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (id) DO NOTHING",
             id,
@@ -199,7 +197,6 @@ impl Db {
     ) -> Statement {
         let id = format!("{object}/{transaction}");
         sql!(
-            self,
             "INSERT INTO strays (id, kind, object_id, transaction_id, account, livemode, reason, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (id) DO NOTHING",
             &id,
@@ -217,7 +214,6 @@ impl Db {
     /// leased: who began a refund or a capture meanwhile has said himself when his work is to be looked after.
     pub fn check_later(&self, row: &Row, check_at: Option<i64>, checks: i64) -> Result<()> {
         self.run(vec![sql!(
-            self,
             "UPDATE transactions SET check_at = ?2, checks = ?3 WHERE id = ?1 AND check_at IS ?4",
             &row.id,
             check_at,
@@ -228,13 +224,12 @@ impl Db {
 
     /// Something is to be asked of Stripe about a row with the next sweep.
     pub fn look_at(&self, id: &str, now: i64) -> Statement {
-        sql!(self, "UPDATE transactions SET check_at = ?2 WHERE id = ?1", id, now)
+        sql!("UPDATE transactions SET check_at = ?2 WHERE id = ?1", id, now)
     }
 
     /// The buyer has come back, and Stripe could not be asked: the row is asked about before all others.
     pub fn check_first(&self, id: &str) -> Result<()> {
         self.run(vec![sql!(
-            self,
             "UPDATE transactions SET check_at = 0 WHERE id = ?1 AND status IN ('open', 'processing', 'failed', 'expired', 'canceled')",
             id
         )])
@@ -244,7 +239,6 @@ impl Db {
     /// it was paid is not known, so the shop is told nothing, and the sweep goes on asking.
     pub fn lost(&self, id: &str, now: i64, check_at: i64) -> Result<bool> {
         self.moved(sql!(
-            self,
             "UPDATE transactions SET status = 'expired', check_at = ?3,
                events = json_insert(events, '$[#]', json_object('type', 'expired', 'created', CAST(?2 AS INTEGER), 'by', 'lost'))
              WHERE id = ?1 AND status = 'open'",
@@ -257,7 +251,6 @@ impl Db {
     /// A row that never got a session and is past its time: no buyer ever saw an address of it.
     pub fn cancel_abandoned(&self, id: &str, now: i64) -> Result<bool> {
         self.one(sql!(
-            self,
             "UPDATE transactions SET status = 'canceled', stripe_form = NULL, check_at = NULL,
                    events = json_insert(events, '$[#]', json_object('type', 'canceled', 'created', CAST(?2 AS INTEGER), 'by', 'sweep'))
                  WHERE id = ?1 AND status = 'open' AND checkout_session IS NULL AND attempt_until <= ?2",
@@ -283,10 +276,10 @@ impl Db {
             binds.push(Bind::Text(id));
             text.push_str(&format!(" AND {condition} ?{}", binds.len()));
             let text = format!("SELECT id FROM transactions WHERE id = ?2 AND shop_id = {}", whose.id());
-            batch.push(self.statement(&text, &[whose.bind(), Bind::Text(id)]));
+            batch.push(Statement::with(&text, &[whose.bind(), Bind::Text(id)]));
         }
         let text = format!("SELECT * FROM transactions WHERE {text} ORDER BY id {order} LIMIT {}", limit.saturating_add(1));
-        batch.push(self.statement(&text, &binds));
+        batch.push(Statement::with(&text, &binds));
         let (shop, first, answers) = whose.batch(self, batch)?;
         if bound.is_some() && !answers.at(first)?.any() {
             return Ok((shop, None));
@@ -351,7 +344,7 @@ impl Db {
                0 AS captured, 0 AS refunded, 0 AS fees WHERE 0 UNION ALL {}) GROUP BY 1, 2, 3 HAVING sum(count) > 0 ORDER BY 1, 2, 3",
             parts.join(" UNION ALL ")
         );
-        let (shop, first, answers) = whose.batch(self, vec![self.statement(&text, &binds)])?;
+        let (shop, first, answers) = whose.batch(self, vec![Statement::with(&text, &binds)])?;
         Ok((shop, answers.at(first)?.all()?))
     }
 
@@ -364,14 +357,14 @@ impl Db {
             + &format!(", first AS (SELECT id, shop_id, check_at FROM due ORDER BY turn, check_at LIMIT {limit})");
         let rows = format!("{first} SELECT t.* FROM first JOIN transactions t ON t.id = first.id ORDER BY first.check_at");
         let off = format!("{first} SELECT first.id FROM first JOIN shops s ON s.id = first.shop_id WHERE s.checkout_enabled = 0");
-        let answers = self.batch(vec![sql!(self, &rows, now), sql!(self, &off, now)])?;
+        let answers = self.batch(vec![sql!(&rows, now), sql!(&off, now)])?;
         let off = answers.at(1)?.ids();
         Ok((answers.at(0)?.all()?, off))
     }
 
     /// Takes a due row for this run, so that two runs side by side do not ask twice.
     pub fn lease_check(&self, row: &Row, now: i64, until: i64) -> Result<bool> {
-        self.moved(sql!(self, "UPDATE transactions SET check_at = ?3 WHERE id = ?1 AND check_at <= ?2", &row.id, now, until))
+        self.moved(sql!("UPDATE transactions SET check_at = ?3 WHERE id = ?1 AND check_at <= ?2", &row.id, now, until))
     }
 
     /// Open sessions of a shop whose kill switch is on.
@@ -380,7 +373,7 @@ impl Db {
             "SELECT * FROM transactions WHERE shop_id = ?1 AND status = 'open' AND checkout_session IS NOT NULL AND protocol = 'checkout'
              ORDER BY id DESC LIMIT {limit}"
         );
-        self.list(sql!(self, &text, shop_id))
+        self.list(sql!(&text, shop_id))
     }
 
     /// Open sessions on an account, of one shop or (with none named) of all.
@@ -389,7 +382,7 @@ impl Db {
             "SELECT * FROM transactions WHERE account = ?1 AND livemode = ?2 AND status = 'open' AND checkout_session IS NOT NULL AND protocol = 'checkout'
                AND (?3 = '' OR shop_id = ?3) LIMIT {limit}"
         );
-        self.list(sql!(self, &text, account, live, shop_id))
+        self.list(sql!(&text, account, live, shop_id))
     }
 
     /// Whether a payment on an account is under way at a bank: who gives the account back never hears how it ended. One of more than
@@ -397,13 +390,13 @@ impl Db {
     pub fn under_way_on(&self, account: &str, live: bool, now: i64) -> Result<bool> {
         let text = "SELECT count(*) AS n FROM transactions WHERE account = ?1 AND livemode = ?2 AND status IN ('open', 'processing')
            AND created > ?3 AND (status = 'processing' OR (status = 'open' AND protocol = 'acp' AND stripe_form IS NOT NULL))";
-        Ok(self.one(sql!(self, text, account, live, now.saturating_sub(BANKS_TAKE)))?.number()? > 0)
+        Ok(self.one(sql!(text, account, live, now.saturating_sub(BANKS_TAKE)))?.number()? > 0)
     }
 
     pub fn due_deauthorizations(&self, now: i64, limit: i64) -> Result<Vec<DueDeauthorization>> {
         let text = format!("SELECT d.account, d.livemode, d.attempts, EXISTS (SELECT 1 FROM onboarded o WHERE o.account = d.account AND o.livemode = d.livemode)
                AS onboarded FROM deauthorizations d WHERE due_at <= ?1 ORDER BY due_at LIMIT {limit}");
-        self.list(sql!(self, &text, now))
+        self.list(sql!(&text, now))
     }
 
     /// Tokens that wait in a claim's row, and connections that have ended for good and still have theirs in KV.
@@ -414,7 +407,7 @@ impl Db {
         let stale = format!(
             "SELECT id FROM connections WHERE status = 'gone' AND token_seal IS NOT NULL AND gone_reason <> 'account_invalid' LIMIT {limit}"
         );
-        let answers = self.batch(vec![sql!(self, &waiting), sql!(self, &stale)])?;
+        let answers = self.batch(vec![sql!(&waiting), sql!(&stale)])?;
         Ok((answers.at(0)?.all()?, answers.at(1)?.ids()))
     }
 
@@ -426,38 +419,37 @@ impl Db {
         let mut statements = vec![
                 // A claim that nobody confirmed dies with its token, and its account is given back.
                 sql!(
-                    self,
                     "INSERT INTO deauthorizations (account, livemode, reason, due_at)
                      SELECT account, livemode, 'claim expired', ?1 FROM connect_claims WHERE status = 'waiting' AND expires_at <= ?1 LIMIT 200
                      ON CONFLICT (account, livemode) DO NOTHING",
                     now
                 ),
-                sql!(self, "UPDATE connect_claims SET status = 'dead', sealed_token = NULL WHERE hash IN
+                sql!("UPDATE connect_claims SET status = 'dead', sealed_token = NULL WHERE hash IN
                        (SELECT hash FROM connect_claims WHERE status = 'waiting' AND expires_at <= ?1 LIMIT 200)", now),
-                sql!(self, "DELETE FROM connect_claims WHERE hash IN (SELECT hash FROM connect_claims
+                sql!("DELETE FROM connect_claims WHERE hash IN (SELECT hash FROM connect_claims
                        WHERE status IN ('dead', 'confirmed') AND expires_at <= ?1 AND sealed_token IS NULL LIMIT 500)", now.saturating_sub(DAY)),
-                sql!(self, "DELETE FROM connect_states WHERE hash IN (SELECT hash FROM connect_states WHERE expires_at <= ?1 LIMIT 500)", now),
-                sql!(self, "DELETE FROM connect_tickets WHERE hash IN (SELECT hash FROM connect_tickets WHERE expires_at <= ?1 LIMIT 500)",
+                sql!("DELETE FROM connect_states WHERE hash IN (SELECT hash FROM connect_states WHERE expires_at <= ?1 LIMIT 500)", now),
+                sql!("DELETE FROM connect_tickets WHERE hash IN (SELECT hash FROM connect_tickets WHERE expires_at <= ?1 LIMIT 500)",
                     now.saturating_sub(DAY)),
-                sql!(self, "DELETE FROM api_keys WHERE hash IN (SELECT hash FROM api_keys WHERE expires_at <= ?1 LIMIT 500)", now),
-                sql!(self, "UPDATE shops SET previous_signing_secret = NULL, previous_signing_secret_expires_at = NULL
+                sql!("DELETE FROM api_keys WHERE hash IN (SELECT hash FROM api_keys WHERE expires_at <= ?1 LIMIT 500)", now),
+                sql!("UPDATE shops SET previous_signing_secret = NULL, previous_signing_secret_expires_at = NULL
                        WHERE previous_signing_secret_expires_at <= ?1", now),
-                sql!(self, "DELETE FROM api_keys WHERE shop_id IN (SELECT id FROM shops WHERE status = 'pending' AND created <= ?1 LIMIT 200)",
+                sql!("DELETE FROM api_keys WHERE shop_id IN (SELECT id FROM shops WHERE status = 'pending' AND created <= ?1 LIMIT 200)",
                     now.saturating_sub(PENDING_LIFE)),
-                sql!(self, "DELETE FROM shops WHERE id IN (SELECT id FROM shops WHERE status = 'pending' AND created <= ?1 LIMIT 200)
+                sql!("DELETE FROM shops WHERE id IN (SELECT id FROM shops WHERE status = 'pending' AND created <= ?1 LIMIT 200)
                        AND NOT EXISTS (SELECT 1 FROM api_keys WHERE shop_id = shops.id)", now.saturating_sub(PENDING_LIFE)),
-                sql!(self, "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE created <= ?1 LIMIT 500)",
+                sql!("DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE created <= ?1 LIMIT 500)",
                     now.saturating_sub(KEPT)),
-                sql!(self, "DELETE FROM stripe_events WHERE id IN (SELECT id FROM stripe_events WHERE received <= ?1 LIMIT 500)",
+                sql!("DELETE FROM stripe_events WHERE id IN (SELECT id FROM stripe_events WHERE received <= ?1 LIMIT 500)",
                     now.saturating_sub(DAY.saturating_mul(40))),
-                sql!(self, "DELETE FROM agent_keys WHERE hash IN (SELECT hash FROM agent_keys WHERE expires_at <= ?1 LIMIT 500)", now),
-                sql!(self, "UPDATE agents SET previous_signing_secret = NULL, previous_signing_secret_expires_at = NULL
+                sql!("DELETE FROM agent_keys WHERE hash IN (SELECT hash FROM agent_keys WHERE expires_at <= ?1 LIMIT 500)", now),
+                sql!("UPDATE agents SET previous_signing_secret = NULL, previous_signing_secret_expires_at = NULL
                        WHERE previous_signing_secret IS NOT NULL AND previous_signing_secret_expires_at <= ?1", now),
-                sql!(self, "DELETE FROM agentic_settings WHERE hash IN (SELECT hash FROM agentic_settings WHERE expires_at <= ?1 LIMIT 500)",
+                sql!("DELETE FROM agentic_settings WHERE hash IN (SELECT hash FROM agentic_settings WHERE expires_at <= ?1 LIMIT 500)",
                     now.saturating_sub(DAY)),
-                sql!(self, "DELETE FROM stock_holds WHERE rowid IN (SELECT rowid FROM stock_holds WHERE expires_at <= ?1 LIMIT 500)",
+                sql!("DELETE FROM stock_holds WHERE rowid IN (SELECT rowid FROM stock_holds WHERE expires_at <= ?1 LIMIT 500)",
                     now.saturating_sub(super::catalogue::HOLD_KEPT)),
-                sql!(self, "DELETE FROM agentic_hooks WHERE id IN (SELECT id FROM agentic_hooks WHERE created <= ?1 LIMIT 500)",
+                sql!("DELETE FROM agentic_hooks WHERE id IN (SELECT id FROM agentic_hooks WHERE created <= ?1 LIMIT 500)",
                     now.saturating_sub(DAY.saturating_mul(40))),
             ];
         statements.extend(self.expire_documents(now));

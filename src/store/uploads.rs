@@ -111,8 +111,8 @@ impl Db {
                WHERE u.id = i.subject AND u.status = 'running'), i.locked_until) AS locked_until
              FROM idempotency i WHERE shop_id = {SHOP_OF_KEY} AND path = ?3 AND key = ?4 AND created > ?5"
         );
-        let attempt = sql!(self, &attempt, key_hash, now, path, key, now.saturating_sub(KEPT));
-        let answers = self.batch(vec![sql!(self, &shop, key_hash, now), attempt])?;
+        let attempt = sql!(&attempt, key_hash, now, path, key, now.saturating_sub(KEPT));
+        let answers = self.batch(vec![sql!(&shop, key_hash, now), attempt])?;
         Ok((answers.at(0)?.first()?, answers.at(1)?.first()?))
     }
 
@@ -126,7 +126,7 @@ impl Db {
             "UPDATE catalogues SET state = 'old' WHERE state = 'staged' AND ?1 > 0 AND {whose}
                AND NOT EXISTS (SELECT 1 FROM catalogue_uploads u WHERE u.id = catalogues.upload_id AND u.status = 'running')"
         );
-        [self.statement(&uploads, binds), self.statement(&staged, binds)]
+        [Statement::with(&uploads, binds), Statement::with(&staged, binds)]
     }
 
     /// Takes the key and the shop's only place for an upload. An upload that a crash left is over.
@@ -149,10 +149,10 @@ impl Db {
             staged,
             // What the bytes are is known at their end only.
             self.take_key(attempt, "", id, None, until, now),
-            self.statement(&upload, &binds),
-            sql!(self, &generation, id, attempt.shop_id),
-            sql!(self, "SELECT id FROM catalogue_uploads WHERE shop_id = ?1 AND status = 'running'", attempt.shop_id),
-            self.statement(
+            Statement::with(&upload, &binds),
+            sql!(&generation, id, attempt.shop_id),
+            sql!("SELECT id FROM catalogue_uploads WHERE shop_id = ?1 AND status = 'running'", attempt.shop_id),
+            Statement::with(
                 "DELETE FROM idempotency WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4
                        AND NOT EXISTS (SELECT 1 FROM catalogue_uploads WHERE id = ?5)",
                 &forget,
@@ -174,7 +174,6 @@ impl Db {
     ) -> Result<Option<usize>> {
         let until = now.saturating_add(UPLOAD_LOCK);
         let mut batch = vec![sql!(
-            self,
             "UPDATE catalogue_uploads SET locked_until = ?2, bytes = ?3, accepted = ?4, rejected = ?5 WHERE id = ?1 AND status = 'running'",
             upload.id,
             until,
@@ -198,13 +197,13 @@ impl Db {
                  WHERE {RUNS})"
             );
             again = Some(batch.len());
-            batch.push(sql!(self, &duplicates, upload.id, upload.generation, rows, errors_left));
+            batch.push(sql!(&duplicates, upload.id, upload.generation, rows, errors_left));
             if upload.replaces {
-                batch.push(sql!(self, &words, upload.id, upload.generation, rows));
+                batch.push(sql!(&words, upload.id, upload.generation, rows));
             }
-            batch.push(sql!(self, &write_rows("?2", "?3", "?4", RUNS), upload.id, upload.generation, rows, now));
+            batch.push(sql!(&write_rows("?2", "?3", "?4", RUNS), upload.id, upload.generation, rows, now));
             if upload.replaces {
-                batch.push(sql!(self, &write_words("?2", "?3", RUNS), upload.id, upload.generation, rows));
+                batch.push(sql!(&write_words("?2", "?3", RUNS), upload.id, upload.generation, rows));
             }
         }
         if errors != "[]" {
@@ -213,7 +212,7 @@ impl Db {
                  SELECT ?1, e.value ->> 0, e.value ->> 1, e.value ->> 2, e.value ->> 3, e.value ->> 4 FROM json_each(?2) e WHERE {RUNS}
                  ON CONFLICT DO NOTHING"
             );
-            batch.push(sql!(self, &text, upload.id, errors));
+            batch.push(sql!(&text, upload.id, errors));
         }
         let answers = self.repeatable(batch)?;
         if answers.at(0)?.changes()? == 0 {
@@ -225,9 +224,9 @@ impl Db {
     /// What has been staged.
     pub fn staged(&self, upload: &Upload<'_>) -> Result<Staged> {
         let answers = self.batch(vec![
-            sql!(self, "SELECT count(*) AS n FROM products WHERE generation = ?1", upload.generation),
-            sql!(self, "SELECT count(*) AS n FROM products WHERE generation = ?1 AND deleted = 1", upload.generation),
-            sql!(self, &format!("SELECT {} AS errors", shown_errors("?1")), upload.id),
+            sql!("SELECT count(*) AS n FROM products WHERE generation = ?1", upload.generation),
+            sql!("SELECT count(*) AS n FROM products WHERE generation = ?1 AND deleted = 1", upload.generation),
+            sql!(&format!("SELECT {} AS errors", shown_errors("?1")), upload.id),
         ])?;
         let accepted = answers.at(0)?.number()?;
         let errors = answers.at(2)?.objects().first().and_then(|row| Vec::read(row.get("errors")?.as_str()?.parse().ok()));
@@ -246,36 +245,35 @@ impl Db {
                    (SELECT 1 FROM products n WHERE n.generation = ?2 AND n.id = products.id AND n.deleted = 0)",
                 generation_of("?3")
             );
-            batch.push(sql!(self, &note_changes("?3", &left_out), upload.id, upload.generation, shop_id));
+            batch.push(sql!(&note_changes("?3", &left_out), upload.id, upload.generation, shop_id));
             let old = format!("UPDATE catalogues SET state = 'old' WHERE shop_id = ?2 AND state = 'live' AND {RUNS}");
             let gone = format!("DELETE FROM products WHERE generation = ?2 AND deleted = 1 AND {RUNS}");
             let live = format!("UPDATE catalogues SET state = 'live' WHERE generation = ?2 AND state = 'staged' AND {RUNS}");
-            batch.push(sql!(self, &old, upload.id, shop_id));
-            batch.push(sql!(self, &gone, upload.id, upload.generation));
-            batch.push(sql!(self, &live, upload.id, upload.generation));
+            batch.push(sql!(&old, upload.id, shop_id));
+            batch.push(sql!(&gone, upload.id, upload.generation));
+            batch.push(sql!(&live, upload.id, upload.generation));
         } else {
             batch.push(self.open_catalogue(shop_id));
             // For the feeds of agents: the groups that rows leave, and those that they come to.
             let staged = format!("SELECT id FROM products WHERE generation = ?2 AND {RUNS}");
             let note = note_changes("?3", &changing("?3", &staged));
-            batch.push(sql!(self, &note, upload.id, upload.generation, shop_id));
+            batch.push(sql!(&note, upload.id, upload.generation, shop_id));
             for text in merge_generation(&generation_of("?3"), "?2", RUNS) {
-                batch.push(sql!(self, &text, upload.id, upload.generation, shop_id));
+                batch.push(sql!(&text, upload.id, upload.generation, shop_id));
             }
-            batch.push(sql!(self, &note, upload.id, upload.generation, shop_id));
+            batch.push(sql!(&note, upload.id, upload.generation, shop_id));
             let old = format!("UPDATE catalogues SET state = 'old' WHERE generation = ?2 AND state = 'staged' AND {RUNS}");
-            batch.push(sql!(self, &old, upload.id, upload.generation));
+            batch.push(sql!(&old, upload.id, upload.generation));
         }
         let mut binds = upload.attempt.binds();
         binds.extend([Bind::Text(fingerprint), Bind::Text(body), Bind::Text(upload.id)]);
-        batch.push(self.statement(
+        batch.push(Statement::with(
             "UPDATE idempotency SET status = 200, body = ?6, fingerprint = ?5, locked_until = 0
              WHERE shop_id = ?1 AND path = ?2 AND key = ?3 AND lock = ?4
                AND EXISTS (SELECT 1 FROM catalogue_uploads WHERE id = ?7 AND status = 'running')",
             &binds,
         ));
         batch.push(sql!(
-            self,
             "UPDATE catalogue_uploads SET status = 'succeeded', finished = ?2, bytes = ?3, accepted = ?4, rejected = ?5
              WHERE id = ?1 AND status = 'running'",
             upload.id,
@@ -286,7 +284,7 @@ impl Db {
         ));
         batch.push(self.wake_feeds(shop_id, finished));
         batch.push(self.wake_stock(shop_id, finished));
-        batch.push(sql!(self, "SELECT count(*) AS n FROM catalogue_uploads WHERE id = ?1 AND status = 'succeeded'", upload.id));
+        batch.push(sql!("SELECT count(*) AS n FROM catalogue_uploads WHERE id = ?1 AND status = 'succeeded'", upload.id));
         // Where the first answer was lost, the second run changes nothing and still finds it done.
         let answers = self.repeatable(batch)?;
         Ok(answers.into_last().map_or(Ok(0), |rows| rows.number())? == 1)
@@ -296,7 +294,6 @@ impl Db {
     pub fn fail_upload(&self, upload: &Upload<'_>, progress: Progress, problem: &str, now: i64) -> Result<()> {
         self.run_repeatable(vec![
             sql!(
-                self,
                 "UPDATE catalogue_uploads SET status = 'failed', finished = ?2, problem = ?3, bytes = ?4, accepted = ?5, rejected = ?6
                  WHERE id = ?1 AND status = 'running'",
                 upload.id,
@@ -306,7 +303,7 @@ impl Db {
                 progress.accepted,
                 progress.rejected
             ),
-            sql!(self, "UPDATE catalogues SET state = 'old' WHERE generation = ?1 AND state = 'staged'", upload.generation),
+            sql!("UPDATE catalogues SET state = 'old' WHERE generation = ?1 AND state = 'staged'", upload.generation),
             self.forget(upload.attempt),
         ])
     }
@@ -320,7 +317,7 @@ impl Db {
     /// One upload of the shop's.
     pub fn upload(&self, shop_id: &str, id: &str) -> Result<Option<Box<UploadRow>>> {
         let text = format!("SELECT u.*, {} AS errors FROM catalogue_uploads u WHERE u.id = ?2 AND u.shop_id = ?1", shown_errors("u.id"));
-        self.find(sql!(self, &text, shop_id, id))
+        self.find(sql!(&text, shop_id, id))
     }
 
     /// The next errors of an upload behind a row and field.
@@ -329,7 +326,7 @@ impl Db {
             "SELECT row, field, product_id, code, message FROM catalogue_errors WHERE upload_id = ?1 AND (row, field) > (?2, ?3)
              ORDER BY row, field LIMIT {limit}"
         );
-        self.list(sql!(self, &text, id, row, field))
+        self.list(sql!(&text, id, row, field))
     }
 
     /// One slice of what uploads left: those that broke off are over; rows of generations that nobody sees any more go, and uploads
@@ -356,15 +353,8 @@ impl Db {
                AND NOT EXISTS (SELECT 1 FROM catalogue_errors e WHERE e.upload_id = catalogue_uploads.id)"
         );
         let aged = now.saturating_sub(UPLOADS_KEPT);
-        let answers = self.batch(vec![
-            sql!(self, &words),
-            sql!(self, &products),
-            sql!(self, &empty),
-            sql!(self, &errors, aged),
-            sql!(self, &uploads, aged),
-            lost,
-            staged,
-        ])?;
+        let answers =
+            self.batch(vec![sql!(&words), sql!(&products), sql!(&empty), sql!(&errors, aged), sql!(&uploads, aged), lost, staged])?;
         let mut gone = 0_usize;
         for at in 0..5 {
             gone = gone.saturating_add(answers.at(at)?.changes()?);

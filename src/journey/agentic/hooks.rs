@@ -172,7 +172,7 @@ fn decide(asked: &Asked<'_>, mut question: Question, known: &RefCell<Known>) -> 
         name(asked, &mut question, account);
     }
     // Load.
-    let skus = question.skus().to_string();
+    let skus = question.skus().text();
     let wanted = Wanted { account, live: hook.live, id: &hook.id, holder: holder(hook, &question), skus: &skus, now };
     let mut loaded = edge.db.load_for_hook(&wanted)?;
     let seller = match seller(edge, &mut loaded)? {
@@ -189,7 +189,7 @@ fn decide(asked: &Asked<'_>, mut question: Question, known: &RefCell<Known>) -> 
         asked.say("trouble", Some(why));
     }
     let mut declined = verdict.settled(seller.rules.on_trouble).err().map(str::to_owned);
-    let items = question.stock(&loaded.products).to_string();
+    let items = question.stock(&loaded.products).text();
     let holds_late = if seller.rules.require_stock { items.clone() } else { "[]".to_owned() };
     known.replace(Known {
         shop_id: seller.shop.id.clone(),
@@ -209,9 +209,9 @@ fn decide(asked: &Asked<'_>, mut question: Question, known: &RefCell<Known>) -> 
         known.borrow_mut().declined.clone_from(&declined);
     }
     // Record, then reply.
-    let text = declined.as_deref().map_or_else(|| hook::approved(fee), hook::declined).to_string();
+    let text = declined.as_deref().map_or_else(|| hook::approved(fee), hook::declined).text();
     let answer = Answer { approved: declined.is_none(), answer: &text, ..blank(hook, &question, &seller.shop.id, now) };
-    let short = hook::declined("out_of_stock").to_string();
+    let short = hook::declined("out_of_stock").text();
     let hold = Hold { holder: holder(hook, &question), items: &items, until: now.saturating_add(HELD), short: &short };
     let holds = declined.is_none() && seller.rules.require_stock;
     let row = edge.db.answer_hook(&answer, holds.then_some(&hold))?;
@@ -348,7 +348,7 @@ fn offer(asked: &Asked<'_>, mut question: Question, known: &RefCell<Option<(Stri
         name(asked, &mut question, account);
     }
     // Load.
-    let skus = question.skus().to_string();
+    let skus = question.skus().text();
     let wanted = Wanted { account, live: hook.live, id: &hook.id, holder: holder(hook, &question), skus: &skus, now };
     let mut loaded = edge.db.load_for_hook(&wanted)?;
     let Ok(seller) = seller(edge, &mut loaded)? else { return Err(nobody()) };
