@@ -363,13 +363,12 @@ impl Db {
         Ok(self.batch(batch)?.at(0)?.ids())
     }
 
-    /// Keeps the shop's rules; `false` where it was deleted meanwhile.
+    /// Keeps the shop's rules, of one that is not verified yet too; `false` where it was deleted meanwhile.
     pub fn set_fulfillment(&self, shop_id: &str, body: &str, now: i64) -> Result<bool> {
-        let text = format!(
-            "INSERT INTO fulfillment (shop_id, body, updated) SELECT ?1, ?2, ?3 WHERE {ACTIVE}
-             ON CONFLICT (shop_id) DO UPDATE SET body = excluded.body, updated = excluded.updated"
-        );
-        self.moved(sql!(&text, shop_id, body, now))
+        let text = "INSERT INTO fulfillment (shop_id, body, updated) SELECT ?1, ?2, ?3
+             WHERE EXISTS (SELECT 1 FROM shops WHERE id = ?1 AND status IN ('pending', 'active'))
+             ON CONFLICT (shop_id) DO UPDATE SET body = excluded.body, updated = excluded.updated";
+        self.moved(sql!(text, shop_id, body, now))
     }
 
     /// Rows of [`ProductRow`]: those of the shop's products whose ids are in a JSON list.

@@ -436,6 +436,8 @@ impl Db {
                        WHERE previous_signing_secret_expires_at <= ?1", now),
                 sql!("DELETE FROM api_keys WHERE shop_id IN (SELECT id FROM shops WHERE status = 'pending' AND created <= ?1 LIMIT 200)",
                     now.saturating_sub(PENDING_LIFE)),
+                sql!("DELETE FROM fulfillment WHERE shop_id IN (SELECT id FROM shops WHERE status = 'pending' AND created <= ?1 LIMIT 200)",
+                    now.saturating_sub(PENDING_LIFE)),
                 sql!("DELETE FROM shops WHERE id IN (SELECT id FROM shops WHERE status = 'pending' AND created <= ?1 LIMIT 200)
                        AND NOT EXISTS (SELECT 1 FROM api_keys WHERE shop_id = shops.id)", now.saturating_sub(PENDING_LIFE)),
                 sql!("DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE created <= ?1 LIMIT 500)",

@@ -160,6 +160,8 @@ describe('POST /v1/shop/verify', () => {
     const shop = await pending(t);
     fine(await api('GET', '/v1/shop', { key: shop.key }));
     fine(await patch(shop.key, { name: 'Early bird' }));
+    fine(await api('PUT', '/v1/shop/fulfillment', { key: shop.key, body: { digital: [{ id: 'mail', title: 'By mail' }] } }));
+    assert.equal(fine(await api('GET', '/v1/shop/fulfillment', { key: shop.key })).digital[0].id, 'mail');
     for (const [method, path, body] of [
       ['POST', '/v1/connect/start', {}], ['POST', '/v1/connect/confirm', {}], ['GET', '/v1/connection'], ['DELETE', '/v1/connection'],
       ['POST', '/v1/checkout/sessions', chatBody(shop)], ['GET', '/v1/checkout/sessions/cs_test_a1'], ['POST', '/v1/checkout/sessions/cs_test_a1/expire', {}],
@@ -169,10 +171,12 @@ describe('POST /v1/shop/verify', () => {
 
   test('a shop still pending after 24 h is erased', async (t) => {
     const [old, young] = [await pending(t), await pending(t)];
+    for (const { key } of [old, young]) fine(await api('PUT', '/v1/shop/fulfillment', { key, body: {} }));
     await w.d1('UPDATE shops SET created = created - 86500 WHERE id = ?', old.id);
     await w.scheduled();
     refused(await api('GET', '/v1/shop', { key: old.key }), 401, 'api_key_invalid');
     fine(await api('GET', '/v1/shop', { key: young.key }));
+    assert.deepEqual(await w.d1('SELECT shop_id FROM fulfillment WHERE shop_id IN (?, ?)', old.id, young.id), [{ shop_id: young.id }]);
   });
 });
 
