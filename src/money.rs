@@ -280,7 +280,7 @@ pub struct FeeRule {
 impl FeeRule {
     /// Reads a stored fixed part: an object of minor units by currency.
     pub fn read_fixed(json: &str) -> Option<Vec<(String, i64)>> {
-        let fixed: Value = json.parse::<Value>().ok()?;
+        let fixed: Value = json.parse().ok()?;
         fixed.as_object()?.iter().map(|(currency, minor)| Some((currency.clone(), minor.as_i64()?))).collect()
     }
 
@@ -315,7 +315,7 @@ pub type FeeLine<'a> = (Amount, Option<&'a str>);
 impl FeeTerms {
     /// Reads the stored rules of categories: an object of `{bps?, fixed?}` by category. What one does not say is that of `rule`.
     pub fn read_categories(json: &str, rule: &FeeRule) -> Option<Vec<(String, FeeRule)>> {
-        let stored: Value = json.parse::<Value>().ok()?;
+        let stored: Value = json.parse().ok()?;
         let mut categories = Vec::new();
         for (category, own) in stored.as_object()? {
             let named = |name: &str| own.get(name).filter(|value| !value.is_null());

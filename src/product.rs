@@ -594,7 +594,8 @@ pub fn words(texts: &[&str]) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for text in texts {
         for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-            let mut word = text::folded(&text::cut(word, MAX_WORD));
+            let end = word.char_indices().nth(MAX_WORD).map_or(word.len(), |(at, _)| at);
+            let mut word = text::folded(word.get(..end).unwrap_or(word));
             if word.len() > 3 && word.ends_with('s') && !word.ends_with("ss") {
                 word.pop();
             }

@@ -177,7 +177,7 @@ fn describe(line: &mut Line, product: &ProductRow, now: i64) {
     line.category = product.google_product_category.clone();
     line.tax_code = product.stripe_product_tax_code.clone();
     line.digital = product.digital != 0;
-    let extra: Value = product.extra.parse::<Value>().unwrap_or_default();
+    let extra: Value = product.extra.parse().unwrap_or_default();
     line.variant = ["color", "size", "material", "pattern", "gender", "age_group"]
         .iter()
         .filter_map(|name| Some(Named { name: (*name).to_owned(), value: extra.get(*name)?.as_str()?.to_owned() }))

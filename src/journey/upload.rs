@@ -333,7 +333,7 @@ fn object(row: &UploadRow, now: i64) -> Value {
         None if lost => object! { "code": "upload_broken_off", "message": "The upload broke off. Nothing was changed." },
         None => Value::Null,
     };
-    let errors: Value = row.errors.parse::<Value>().unwrap_or_else(|_| Value::Array(Vec::new()));
+    let errors: Value = row.errors.parse().unwrap_or_else(|_| Value::Array(Vec::new()));
     object! { "object": "catalogue.upload", "id": row.id, "mode": row.mode, "status": status, "bytes": row.bytes,
     "accepted": row.accepted, "rejected": row.rejected, "errors": errors, "problem": problem, "started": row.started,
     "finished": row.finished }

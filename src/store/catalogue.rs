@@ -310,7 +310,7 @@ impl Db {
             "SELECT count(*) AS n FROM (SELECT 1 FROM product_words WHERE generation = {} AND word = ?2 LIMIT {most})",
             generation_of(&whose.id())
         );
-        let counts = words.iter().map(|word| Statement::with(&text, &[whose.bind(), Bind::Text(word)])).collect();
+        let counts = words.iter().map(|word| sql!(&text, whose.bind(), word)).collect();
         let (shop, first, answers) = whose.batch(self, counts)?;
         let counts = (0..words.len()).map(|at| answers.at(first.saturating_add(at))?.number()).collect::<Result<_>>()?;
         Ok((shop, counts))
@@ -326,7 +326,7 @@ impl Db {
         let mut batch = Vec::new();
         if let Cursor::After(id) | Cursor::Before(id) = cursor {
             let text = format!("SELECT id FROM products WHERE generation = {} AND id = ?2", generation_of(&whose.id()));
-            batch.push(Statement::with(&text, &[whose.bind(), Bind::Text(id)]));
+            batch.push(sql!(&text, whose.bind(), *id));
         }
         let page = batch.len();
         batch.push(Statement::with(&text, &binds));

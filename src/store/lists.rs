@@ -3,6 +3,7 @@
 use super::{Bind, Db, Statement};
 use crate::error::Result;
 use crate::record::Record;
+use crate::sql;
 
 /// Where a page begins.
 pub enum Cursor<'a> {
@@ -47,10 +48,7 @@ impl Db {
         text.push_str(&format!(" ORDER BY id {order} LIMIT {}", limit.saturating_add(1)));
         let mut batch = Vec::new();
         if let Some(id) = at {
-            batch.push(Statement::with(
-                &format!("SELECT id FROM {table} WHERE id = ?1 AND shop_id = ?2"),
-                &[Bind::Text(id), Bind::Text(shop_id)],
-            ));
+            batch.push(sql!(&format!("SELECT id FROM {table} WHERE id = ?1 AND shop_id = ?2"), id, *shop_id));
         }
         batch.push(Statement::with(&text, &binds));
         let answers = self.batch(batch)?;

@@ -74,7 +74,7 @@ use std::rc::Rc;
 use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::{JsCast, JsValue};
 
-pub use statement::{Bind, Bound, Statement};
+pub use statement::{Bind, Statement};
 
 /// The database of one request; counts its round trips.
 #[derive(Clone)]

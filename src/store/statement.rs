@@ -43,9 +43,9 @@ impl<'a> From<&'a Option<String>> for Bind<'a> {
 #[macro_export]
 macro_rules! sql {
     ($text:expr $(, $bind:expr)* $(,)?) => {{
-        #[allow(unused_mut)]
+        #[allow(unused_mut)] // where nothing is bound
         let mut statement = $crate::store::Statement::new($text);
-        $($crate::store::Bound::bind_to($bind, &mut statement);)*
+        $(statement.bind($bind);)*
         statement
     }};
 }
@@ -71,9 +71,18 @@ impl Statement {
     pub fn with(text: &str, binds: &[Bind<'_>]) -> Self {
         let mut statement = Statement::new(text);
         for bind in binds {
-            bind.bind_to(&mut statement);
+            statement.bind(*bind);
         }
         statement
+    }
+
+    /// The next parameter.
+    pub fn bind<'a>(&mut self, value: impl Into<Bind<'a>>) {
+        match value.into() {
+            Bind::Text(text) => self.text(text),
+            Bind::Int(number) => self.int(number),
+            Bind::Null => self.null(),
+        }
     }
 
     /// Several of them, with NUL between.
@@ -111,56 +120,5 @@ impl Statement {
     fn null(&mut self) {
         self.comma();
         self.0.extend_from_slice(b"null");
-    }
-}
-
-/// What can be bound.
-pub trait Bound {
-    fn bind_to(self, statement: &mut Statement);
-}
-
-impl Bound for Bind<'_> {
-    fn bind_to(self, statement: &mut Statement) {
-        match self {
-            Bind::Text(text) => statement.text(text),
-            Bind::Int(number) => statement.int(number),
-            Bind::Null => statement.null(),
-        }
-    }
-}
-impl Bound for &str {
-    fn bind_to(self, statement: &mut Statement) {
-        statement.text(self);
-    }
-}
-impl Bound for &String {
-    #[inline(never)]
-    fn bind_to(self, statement: &mut Statement) {
-        statement.text(self);
-    }
-}
-impl Bound for i64 {
-    fn bind_to(self, statement: &mut Statement) {
-        statement.int(self);
-    }
-}
-impl Bound for bool {
-    fn bind_to(self, statement: &mut Statement) {
-        statement.int(i64::from(self));
-    }
-}
-impl<T: Bound> Bound for Option<T> {
-    #[inline(never)]
-    fn bind_to(self, statement: &mut Statement) {
-        match self {
-            Some(value) => value.bind_to(statement),
-            None => statement.null(),
-        }
-    }
-}
-impl Bound for &Option<String> {
-    #[inline(never)]
-    fn bind_to(self, statement: &mut Statement) {
-        self.as_deref().bind_to(statement);
     }
 }

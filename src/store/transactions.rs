@@ -276,7 +276,7 @@ impl Db {
             binds.push(Bind::Text(id));
             text.push_str(&format!(" AND {condition} ?{}", binds.len()));
             let text = format!("SELECT id FROM transactions WHERE id = ?2 AND shop_id = {}", whose.id());
-            batch.push(Statement::with(&text, &[whose.bind(), Bind::Text(id)]));
+            batch.push(sql!(&text, whose.bind(), id));
         }
         let text = format!("SELECT * FROM transactions WHERE {text} ORDER BY id {order} LIMIT {}", limit.saturating_add(1));
         batch.push(Statement::with(&text, &binds));

@@ -45,7 +45,7 @@ pub struct Beside {
 
 impl Beside {
     pub fn of(private: &str) -> Beside {
-        let value: Value = private.parse::<Value>().unwrap_or_default();
+        let value: Value = private.parse().unwrap_or_default();
         let dialect = value.get("dialect").and_then(Value::as_str).and_then(Dialect::stored);
         Beside {
             dialect: dialect.unwrap_or(Dialect::V20260417),

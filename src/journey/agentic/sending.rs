@@ -509,7 +509,7 @@ fn plan(edge: &Edge, row: &mut ImportRow, sources: Sources) -> Sent<Plan> {
 
 /// Whether anything may be sent, after the rows were looked at.
 pub fn sendable(row: &ImportRow) -> Sent<()> {
-    let named: Value = row.samples.parse::<Value>().unwrap_or_default();
+    let named: Value = row.samples.parse().unwrap_or_default();
     let about = |problem: Problem| {
         Trouble::Over(problem.with("import", row.id.json()).with("rejected", row.rejected.json()).with("errors", named.clone()))
     };
